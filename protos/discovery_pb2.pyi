@@ -1,0 +1,139 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
+    LOADING: _ClassVar[ModelState]
+    READY: _ClassVar[ModelState]
+    UNLOADING: _ClassVar[ModelState]
+    UNAVAILABLE: _ClassVar[ModelState]
+MODEL_STATE_UNSPECIFIED: ModelState
+LOADING: ModelState
+READY: ModelState
+UNLOADING: ModelState
+UNAVAILABLE: ModelState
+
+class Beat(_message.Message):
+    __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_KEY_FIELD_NUMBER: _ClassVar[int]
+    MODELS_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    UNHEALTHY_REASON_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    epoch: int
+    address: str
+    device: str
+    runtime: str
+    access_key: str
+    models_revision: int
+    models: ModelTable
+    load: Load
+    draining: bool
+    healthy: bool
+    unhealthy_reason: str
+    def __init__(self, instance: _Optional[str] = ..., epoch: _Optional[int] = ..., address: _Optional[str] = ..., device: _Optional[str] = ..., runtime: _Optional[str] = ..., access_key: _Optional[str] = ..., models_revision: _Optional[int] = ..., models: _Optional[_Union[ModelTable, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., draining: _Optional[bool] = ..., healthy: _Optional[bool] = ..., unhealthy_reason: _Optional[str] = ...) -> None: ...
+
+class ModelTable(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "version", "state", "reason", "revision", "platform", "inputs", "outputs", "max_batch_size", "decoupled", "idempotent")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    DECOUPLED_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    state: ModelState
+    reason: str
+    revision: str
+    platform: str
+    inputs: _containers.RepeatedCompositeFieldContainer[TensorSpec]
+    outputs: _containers.RepeatedCompositeFieldContainer[TensorSpec]
+    max_batch_size: int
+    decoupled: bool
+    idempotent: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., revision: _Optional[str] = ..., platform: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., max_batch_size: _Optional[int] = ..., decoupled: _Optional[bool] = ..., idempotent: _Optional[bool] = ...) -> None: ...
+
+class TensorSpec(_message.Message):
+    __slots__ = ("name", "datatype", "shape")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DATATYPE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    datatype: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., datatype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Load(_message.Message):
+    __slots__ = ("queued_work_us", "in_flight", "service_p50_us", "service_p99_us", "device_progress", "memory_used_bytes", "memory_budget_bytes", "memory_high_water_bytes")
+    QUEUED_WORK_US_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_P50_US_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_P99_US_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_HIGH_WATER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    queued_work_us: int
+    in_flight: int
+    service_p50_us: int
+    service_p99_us: int
+    device_progress: int
+    memory_used_bytes: int
+    memory_budget_bytes: int
+    memory_high_water_bytes: int
+    def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ...) -> None: ...
+
+class Directive(_message.Message):
+    __slots__ = ("lease_ttl_ms", "drain", "actions", "refused")
+    LEASE_TTL_MS_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    lease_ttl_ms: int
+    drain: bool
+    actions: _containers.RepeatedCompositeFieldContainer[ModelAction]
+    refused: str
+    def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., actions: _Optional[_Iterable[_Union[ModelAction, _Mapping]]] = ..., refused: _Optional[str] = ...) -> None: ...
+
+class ModelAction(_message.Message):
+    __slots__ = ("kind", "model")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[ModelAction.Kind]
+        LOAD: _ClassVar[ModelAction.Kind]
+        UNLOAD: _ClassVar[ModelAction.Kind]
+    KIND_UNSPECIFIED: ModelAction.Kind
+    LOAD: ModelAction.Kind
+    UNLOAD: ModelAction.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    kind: ModelAction.Kind
+    model: str
+    def __init__(self, kind: _Optional[_Union[ModelAction.Kind, str]] = ..., model: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,166 @@
+"""The values that travel through Penstock: decoded once at the edge, frozen, without I/O.
+
+`Tensor.data` holds raw little-endian bytes in row-major order (the Open Inference Protocol's binary
+form); BYTES elements carry a 4-byte little-endian length each. That form is canonical: no face, no
+policy and no cache sees any other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Bytes = bytes | bytearray | memoryview
+Parameters = Mapping[str, bool | int | float | str]
+
+NO_PARAMETERS: Parameters = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A named tensor; `datatype` is a key of `protos.datatypes.DATATYPES`."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: Bytes
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.name} {self.datatype} {list(self.shape)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Tensors of a request or a reply; `wanted` names the outputs asked for (none: all)."""
+
+    tensors: tuple[Tensor, ...]
+    wanted: tuple[str, ...] = ()
+
+
+# Grows by Chat, Prompt and Embedding when language models are served.
+Payload = Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: verified identity, never a claim that was only asserted."""
+
+    subject: str
+    tenant: str
+    scopes: frozenset[str]
+    issuer: str = ""
+
+    def may_infer(self, model: str) -> bool:
+        """Whether a scope `infer:<pattern>` covers the model; `*` stands for any run of letters."""
+        return any(_covers(scope, model) for scope in self.scopes)
+
+    def has(self, scope: str) -> bool:
+        return scope in self.scopes
+
+
+def _covers(scope: str, model: str) -> bool:
+    if not scope.startswith("infer:"):
+        return False
+    pattern = scope[6:]
+    head, star, tail = pattern.partition("*")
+    if not star:
+        return pattern == model
+    if "*" in tail:
+        return False  # one star at most; such a scope is refused when a token is issued
+    return len(model) >= len(head) + len(tail) and model.startswith(head) and model.endswith(tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The arm, model and exact version that serve a request."""
+
+    arm: str
+    model: str
+    version: str
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Monotonic times in seconds at which a request passed each stage, and the backend's own.
+
+    The one mutable value of a request: marks are recorded for every request, spans and the
+    `server-timing` header are built from them only when somebody looks.
+    """
+
+    start: float
+    marks: list[tuple[str, float]] = field(default_factory=list)
+    queue_us: int = 0
+    compute_us: int = 0
+    batch_rows: int = 0
+    attempts: int = 0
+
+    def mark(self, stage: str, now: float) -> None:
+        self.marks.append((stage, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What surrounds a request: who asks, where it goes, how long it may take.
+
+    `deadline` is in seconds of the event loop's clock; infinity means none. `priority` 1 is the
+    highest, 0 the model's default.
+    """
+
+    principal: Principal
+    deadline: float
+    timeline: Timeline
+    target: Target | None = None
+    traceparent: str = ""
+    priority: int = 0
+    shadow: bool = False
+    streaming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """One inference; an empty `version` leaves the choice to the routing."""
+
+    id: str
+    model: str
+    version: str
+    payload: Payload
+    parameters: Parameters
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a reply; a unary reply has one, which is final."""
+
+    payload: Payload
+    version: str
+    parameters: Parameters
+    final: bool
+    queue_us: int = 0
+    compute_us: int = 0
+    batch_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a model says of one input or output; -1 in `shape` is any size.
+
+    `symbols` names variable dimensions where the model does (ONNX `dim_param`, torch.export
+    symbols), so that an output's length can be traced back to an input's; None for the others.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    symbols: tuple[str | None, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A model version's interface; with `max_batch_size` > 0 dimension 0 of all tensors is rows."""
+
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    max_batch_size: int = 0
+    decoupled: bool = False
+    idempotent: bool = True
