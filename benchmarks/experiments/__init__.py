@@ -1,0 +1,1 @@
+"""Three experiments that were run before the design was fixed. They stand apart from the product."""

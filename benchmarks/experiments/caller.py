@@ -1,0 +1,191 @@
+"""Calls over several exchange streams that outlive what happens to the backends: the rules under torture.
+
+- a call that no backend can have seen moves on at no cost; a written one is tried at most three times;
+- calls of a stream that *died* are suspects: each then executes alone, one at a time an endpoint, and a suspect
+  that is alone on a second stream when that dies too is refused as poison;
+- a silent backend isn't a dead one: calls without a first part move, begun replies wait;
+- large messages have streams of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from benchmarks.experiments.exchange import LARGE, Answer, GrpcLink, Request, Stalled, StreamDied, channel
+from benchmarks.experiments.processes import Child
+from benchmarks.experiments.wire import Part
+
+SILENT, ATTEMPTS = 0.5, 3
+
+
+class Poison(Exception):
+    """Two backends died with this call alone on suspicion."""
+
+
+class Interrupted(Exception):
+    """The stream died after the first part: never retried."""
+
+
+class TooManyAttempts(Exception):
+    pass
+
+
+class Parts:
+    """The sink of a streamed reply: never makes the reader of the link wait; credit follows consumption."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.buffered = 0
+        self._parts: deque[Part | Exception] = deque()
+        self._more = asyncio.Event()
+
+    def part(self, part: Part) -> None:
+        self.begun = True
+        self.buffered += len(part.output)
+        self._parts.append(part)
+        self._more.set()
+
+    def fail(self, error: Exception) -> None:
+        self._parts.append(error)
+        self._more.set()
+
+    async def next(self) -> Part:
+        while not self._parts:
+            self._more.clear()
+            await self._more.wait()
+        part = self._parts.popleft()
+        if isinstance(part, Exception):
+            raise Interrupted from part if self.begun else part
+        self.buffered -= len(part.output)
+        return part
+
+
+class Endpoint:
+    """One backend process, restarted when it dies, and the stream to it."""
+
+    def __init__(self, started: list[Child]) -> None:
+        self._started = started
+        self.child = self._spawn()
+        self.link: GrpcLink | None = None
+        self.channel: grpc.aio.Channel | None = None
+        self.load = self.deaths = 0
+        self.silent = False
+        self.suspects = asyncio.Lock()
+
+    def _spawn(self) -> Child:
+        child = Child("backend")
+        self._started.append(child)
+        return child
+
+    @property
+    def up(self) -> bool:
+        return self.link is not None and not self.link.dead and not self.silent
+
+    async def keep(self) -> None:
+        while True:
+            if self.child.process.poll() is not None:
+                self.child = self._spawn()
+            await asyncio.to_thread(self.child.ready)
+            self.channel = channel(self.child.hello["grpc"])
+            await self.channel.channel_ready()
+            while self.child.process.poll() is None:
+                self.link = GrpcLink(self.channel)
+                await asyncio.wait([self.link.reader])
+                self.deaths += 1
+                await asyncio.sleep(0.05)
+            await self.channel.close()
+
+    async def watch(self) -> None:
+        """Silence while calls are in flight makes the endpoint unpickable; any frame makes it pickable again."""
+        while True:
+            await asyncio.sleep(0.1)
+            link, now = self.link, asyncio.get_running_loop().time()
+            if link is None or link.dead:
+                continue
+            if not link.busy and not self.silent:
+                link.heard = now
+            if now - link.heard < SILENT:
+                self.silent = False
+            elif not self.silent:
+                self.silent = True
+                link.evacuate()
+                link.submit(Request(bytes(256), now + 60), Answer())  # a probe
+
+
+class Caller:
+    def __init__(self, endpoints: list[Endpoint]) -> None:
+        self._endpoints = endpoints
+        self.most_buffered = 0  # bytes of one streamed reply that waited for its reader
+
+    async def _pick(self, avoid: Endpoint | None) -> Endpoint:
+        while True:
+            up = [e for e in self._endpoints if e.up]
+            if up:
+                return min(up, key=lambda e: (e is avoid, e.load))
+            await asyncio.sleep(0.01)
+
+    async def infer(self, data: bytes, own_stream: bool = True, **extra: Any) -> Part:
+        """One reply. Raises Poison, TooManyAttempts or grpc.RpcError."""
+        async with self._started(Request(data, asyncio.get_running_loop().time() + 30, extra), own_stream) as first:
+            return first[0]
+
+    async def stream(self, data: bytes, **extra: Any) -> AsyncIterator[Part]:
+        """A streamed reply; Interrupted after the first part is final."""
+        async with self._started(Request(data, asyncio.get_running_loop().time() + 30, extra), False) as (part, sink, link, ident):
+            while True:
+                yield part
+                if part.final:
+                    return
+                self.most_buffered = max(self.most_buffered, sink.buffered)
+                link.extend(ident, len(part.output))
+                part = await sink.next()
+
+    @contextlib.asynccontextmanager
+    async def _started(self, request: Request, own_stream: bool) -> AsyncIterator[tuple[Part, Any, GrpcLink, int]]:
+        """The call with its first part, wherever that took; cancels it when left early."""
+        tried, suspect, last = 0, False, None
+        while tried < ATTEMPTS:
+            last = await self._pick(last)
+            async with last.suspects if suspect else contextlib.nullcontext():
+                if not last.up:
+                    continue
+                link, owned = last.link, own_stream and len(request.input) >= LARGE
+                assert link is not None and last.channel is not None
+                if owned:
+                    link = GrpcLink(last.channel)
+                if suspect:
+                    request.extra = (request.extra or {}) | {"suspect": True}
+                sink = Parts()
+                last.load += 1
+                ident = link.submit(request, sink)
+                try:
+                    part = await sink.next()
+                except StreamDied as died:
+                    last.load -= 1
+                    if owned:
+                        raise
+                    tried += died.written
+                    if died.written and not isinstance(died, Stalled):
+                        if suspect:
+                            raise Poison from None
+                        suspect = True
+                    continue
+                except BaseException:
+                    last.load -= 1
+                    link.cancel(ident)
+                    raise
+            try:
+                yield part, sink, link, ident
+            finally:
+                last.load -= 1
+                link.cancel(ident)
+                if owned:
+                    await link.close()
+            return
+        raise TooManyAttempts
