@@ -1,0 +1,42 @@
+# make up     sets everything up and serves the demo          make up PORT_OFFSET=100
+# make test   linters, types and all tests
+
+PYTHON ?= python3
+# Asked besides pip's own index, and only where no NVIDIA driver is found: CPU builds of PyTorch.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PORT_OFFSET ?= 0
+CONFIG ?= deploy/demo/penstock.yaml
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: up test lint protos bench clean
+
+up: $(READY)
+	@$(BIN)/python deploy/demo/train.py
+	@$(BIN)/penstock up --config $(CONFIG) --port-offset $(PORT_OFFSET) \
+		--then "$(BIN)/python deploy/demo/classify.py"
+
+test: lint
+	$(BIN)/pytest -n 2 -rs
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+protos: $(READY)
+	$(BIN)/python -m protos.generate
+
+bench: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks
+
+# The state folder holds the demo's models and the development secret.
+clean:
+	rm -rf .venv .penstock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# pip runs only when what is wanted has changed.
+$(READY): pyproject.toml constraints.txt deploy/install.py
+	@$(PYTHON) deploy/install.py --torch-index "$(TORCH_INDEX)"
+	@touch $@

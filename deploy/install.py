@@ -1,0 +1,150 @@
+"""Sets up `.venv` with Penstock, its tests and its demo: `python3 deploy/install.py` (make up).
+
+Standard library only, since nothing is installed yet. Packages come from pip's configured index at
+the versions in constraints.txt; torch is the exception, see `choose_torch`.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+CONSTRAINTS = ROOT / "constraints.txt"
+CUDA_PACKAGES = ("nvidia-", "cuda-", "triton")
+# What of pip's output tells somebody who waits how far it is.
+TOLD = ("Downloading", "Using cached", "Building", "Successfully", "WARNING", "ERROR")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--torch-index", default="", help="PyTorch's index of CPU builds")
+    options = arguments.parse_args()
+    began = time.monotonic()
+    check_python()
+    gpu = has_nvidia_driver()
+    print(f"Setting up {ENVIRONMENT.name} with Python {sys.version.split()[0]}:")
+    print(f"  {'an NVIDIA driver is here: CUDA' if gpu else 'no NVIDIA driver: CPU'} builds")
+    if not (ENVIRONMENT / "bin" / "python").exists():
+        venv.create(ENVIRONMENT, with_pip=True)
+    install_torch(gpu, options.torch_index)
+    extras = ["onnx-gpu" if gpu else "onnx", "demo", "test"]
+    print(f"  Penstock with {', '.join(extras)}")
+    pip("install", "--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[{','.join(extras)}]")
+    print(f"Set up in {time.monotonic() - began:.0f} s; all of it lies in {ENVIRONMENT.name}.")
+
+
+def check_python() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is run before pip can check it
+        sys.exit(
+            f"Penstock needs Python 3.11 or newer, and this is {sys.version.split()[0]}; "
+            "name another one: make up PYTHON=python3.12"
+        )
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        sys.exit("This Python can't make environments; on Debian: apt-get install python3-venv")
+
+
+def has_nvidia_driver() -> bool:
+    return shutil.which("nvidia-smi") is not None or any(Path("/dev").glob("nvidia*"))
+
+
+def install_torch(gpu: bool, index: str) -> None:
+    """Installs the pinned torch unless some build of it is here already."""
+    version = pinned("torch")
+    have = installed("torch")
+    if have.split("+")[0] == version:
+        print(f"  torch {have} is here")
+        return
+    chosen, source = (version, []) if gpu else choose_torch(version, index)
+    print(f"  torch {chosen}")
+    # Without --no-deps pip would ask the CPU index for each of torch's dependencies as well; those
+    # come with Penstock's own. A CUDA torch brings its libraries along.
+    alone = [] if gpu else ["--no-deps"]
+    pip("install", *alone, "--constraint", str(CONSTRAINTS), *source, f"torch=={chosen}")
+
+
+def choose_torch(version: str, index: str) -> tuple[str, list[str]]:
+    """The torch to install where there is no GPU, and pip's options that find it.
+
+    On Linux the ordinary index carries CUDA builds, which bring gigabytes of libraries that would
+    never run, so PyTorch's own index of CPU builds is asked as well, briefly: it may be out of
+    reach. A build from the ordinary index is taken if it needs no CUDA packages.
+    """
+    extra = ["--extra-index-url", index] if index else []
+    brief = [*extra, "--timeout", "5", "--retries", "0"]
+    for source in ([brief] if index else []) + [[]]:
+        report = dry_run(["--no-deps", *source, f"torch=={version}"])
+        if not report:
+            continue
+        chosen = report["torch"]
+        if chosen.endswith("+cpu"):
+            return chosen, extra if source else []
+        whole = dry_run([f"torch=={version}"])
+        cuda = [name for name in whole if name.startswith(CUDA_PACKAGES)]
+        if whole and not cuda:
+            return chosen, []
+        sys.exit(
+            f"This machine has no NVIDIA driver, and the torch {version} that can be had here "
+            f"would bring {len(cuda)} CUDA packages ({', '.join(cuda[:3])} …), which is refused. "
+            f"PyTorch's index of CPU builds ({index or 'none given'}) offers none or can't be "
+            "reached; name a mirror of it: make up TORCH_INDEX=https://…"
+        )
+    sys.exit(f"pip finds no torch {version} for this Python and machine; see its messages above")
+
+
+def dry_run(requirements: list[str]) -> dict[str, str]:
+    """What pip would install, by name; empty if it finds no answer."""
+    command = [environment_python(), "-m", "pip", "--quiet", "install", "--dry-run"]
+    command += ["--ignore-installed", "--report", "-", *requirements]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+        return {}
+    chosen = (each["metadata"] for each in json.loads(done.stdout)["install"])
+    return {each["name"].lower(): each["version"] for each in chosen}
+
+
+def pip(*arguments: str) -> None:
+    """Runs the environment's pip, showing what it downloads; all of its output if it fails."""
+    command = [environment_python(), "-m", "pip", *arguments]
+    output = []
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        for line in process.stdout or ():
+            output.append(line)
+            if line.strip().startswith(TOLD) and ".metadata" not in line:
+                print(f"    {line.strip()}"[:110], flush=True)
+    if process.returncode != 0:
+        sys.exit("".join(output) + "\npip failed; see above")
+
+
+def pinned(name: str) -> str:
+    lines = CONSTRAINTS.read_text().splitlines()
+    return next(line.split("==")[1] for line in lines if line.startswith(f"{name}=="))
+
+
+def installed(name: str) -> str:
+    """The version of a distribution in the environment; empty if it isn't there."""
+    asked = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
+    done = subprocess.run(
+        [environment_python(), "-c", asked, name], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def environment_python() -> str:
+    return str(ENVIRONMENT / "bin" / "python")
+
+
+if __name__ == "__main__":
+    main()
