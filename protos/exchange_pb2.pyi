@@ -68,16 +68,18 @@ class Tensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., datatype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Parameter(_message.Message):
-    __slots__ = ("bool_value", "int_value", "string_value", "double_value")
+    __slots__ = ("bool_value", "int_value", "string_value", "double_value", "uint_value")
     BOOL_VALUE_FIELD_NUMBER: _ClassVar[int]
     INT_VALUE_FIELD_NUMBER: _ClassVar[int]
     STRING_VALUE_FIELD_NUMBER: _ClassVar[int]
     DOUBLE_VALUE_FIELD_NUMBER: _ClassVar[int]
+    UINT_VALUE_FIELD_NUMBER: _ClassVar[int]
     bool_value: bool
     int_value: int
     string_value: str
     double_value: float
-    def __init__(self, bool_value: _Optional[bool] = ..., int_value: _Optional[int] = ..., string_value: _Optional[str] = ..., double_value: _Optional[float] = ...) -> None: ...
+    uint_value: int
+    def __init__(self, bool_value: _Optional[bool] = ..., int_value: _Optional[int] = ..., string_value: _Optional[str] = ..., double_value: _Optional[float] = ..., uint_value: _Optional[int] = ...) -> None: ...
 
 class Credit(_message.Message):
     __slots__ = ("id", "bytes")
