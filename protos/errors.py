@@ -98,3 +98,8 @@ class PenstockError(Exception):
 def invalid(message: str) -> PenstockError:
     """The commonest refusal: the client's input is wrong, and the sentence says where."""
     return PenstockError(Kind.INVALID, message)
+
+
+def unknown_model(model: str) -> PenstockError:
+    """The answer for models that don't exist and, word for word, for those the caller may not see."""
+    return PenstockError(Kind.NOT_FOUND, f'model "{model}" is not found')
