@@ -101,5 +101,5 @@ def invalid(message: str) -> PenstockError:
 
 
 def unknown_model(model: str) -> PenstockError:
-    """The answer for models that don't exist and, word for word, for those the caller may not see."""
+    """The answer for models that don't exist and, word for word, for those out of scope."""
     return PenstockError(Kind.NOT_FOUND, f'model "{model}" is not found')
