@@ -13,13 +13,14 @@ import sys
 import time
 import venv
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints.txt"
 CUDA_PACKAGES = ("nvidia-", "cuda-", "triton")
 # What of pip's output tells somebody who waits how far it is.
-TOLD = ("Downloading", "Using cached", "Building", "Successfully", "WARNING", "ERROR")
+TOLD = ("Downloading", "Using cached", "Processing", "ERROR")
 
 
 def main() -> None:
@@ -62,35 +63,34 @@ def install_torch(gpu: bool, index: str) -> None:
     have = installed("torch")
     if have.split("+")[0] == version:
         print(f"  torch {have} is here")
-        return
-    chosen, source = (version, []) if gpu else choose_torch(version, index)
-    print(f"  torch {chosen}")
-    # Without --no-deps pip would ask the CPU index for each of torch's dependencies as well; those
-    # come with Penstock's own. A CUDA torch brings its libraries along.
-    alone = [] if gpu else ["--no-deps"]
-    pip("install", *alone, "--constraint", str(CONSTRAINTS), *source, f"torch=={chosen}")
+    elif gpu:
+        print(f"  torch {version}")
+        pip("install", f"torch=={version}")
+    else:
+        chosen = choose_torch(version, index)
+        print(f"  torch {chosen.version}")
+        # By address, so that no index is asked again; what it needs comes with Penstock's own.
+        pip("install", "--no-deps", f"torch @ {chosen.address}")
 
 
-def choose_torch(version: str, index: str) -> tuple[str, list[str]]:
-    """The torch to install where there is no GPU, and pip's options that find it.
+def choose_torch(version: str, index: str) -> "Choice":
+    """The build of torch to install where there is no GPU.
 
     On Linux the ordinary index carries CUDA builds, which bring gigabytes of libraries that would
     never run, so PyTorch's own index of CPU builds is asked as well, briefly: it may be out of
     reach. A build from the ordinary index is taken if it needs no CUDA packages.
     """
-    extra = ["--extra-index-url", index] if index else []
-    brief = [*extra, "--timeout", "5", "--retries", "0"]
-    for source in ([brief] if index else []) + [[]]:
-        report = dry_run(["--no-deps", *source, f"torch=={version}"])
-        if not report:
+    brief = ["--extra-index-url", index, "--timeout", "5", "--retries", "0"]
+    for source in [brief, []] if index else [[]]:
+        chosen = dry_run(["--no-deps", *source, f"torch=={version}"]).get("torch")
+        if chosen is None:
             continue
-        chosen = report["torch"]
-        if chosen.endswith("+cpu"):
-            return chosen, extra if source else []
+        if chosen.version.endswith("+cpu"):
+            return chosen
         whole = dry_run([f"torch=={version}"])
         cuda = [name for name in whole if name.startswith(CUDA_PACKAGES)]
         if whole and not cuda:
-            return chosen, []
+            return whole["torch"]
         sys.exit(
             f"This machine has no NVIDIA driver, and the torch {version} that can be had here "
             f"would bring {len(cuda)} CUDA packages ({', '.join(cuda[:3])} …), which is refused. "
@@ -100,7 +100,14 @@ def choose_torch(version: str, index: str) -> tuple[str, list[str]]:
     sys.exit(f"pip finds no torch {version} for this Python and machine; see its messages above")
 
 
-def dry_run(requirements: list[str]) -> dict[str, str]:
+class Choice(NamedTuple):
+    """A distribution that pip would install: its version and the file's address with its hash."""
+
+    version: str
+    address: str
+
+
+def dry_run(requirements: list[str]) -> dict[str, Choice]:
     """What pip would install, by name; empty if it finds no answer."""
     command = [environment_python(), "-m", "pip", "--quiet", "install", "--dry-run"]
     command += ["--ignore-installed", "--report", "-", *requirements]
@@ -108,8 +115,13 @@ def dry_run(requirements: list[str]) -> dict[str, str]:
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)
         return {}
-    chosen = (each["metadata"] for each in json.loads(done.stdout)["install"])
-    return {each["name"].lower(): each["version"] for each in chosen}
+    found = {}
+    for each in json.loads(done.stdout)["install"]:
+        download, metadata = each["download_info"], each["metadata"]
+        digest = download.get("archive_info", {}).get("hashes", {}).get("sha256")
+        address = f"{download['url']}#sha256={digest}" if digest else download["url"]
+        found[metadata["name"].lower()] = Choice(metadata["version"], address)
+    return found
 
 
 def pip(*arguments: str) -> None:
