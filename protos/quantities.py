@@ -90,8 +90,8 @@ def _schema(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
 
 
-# Seconds as a float, bytes as an int, and host with port. Defaults are written as users write them,
-# so models that use these set `validate_default=True`.
+# Seconds as a float, bytes as an int, and host with port. A model's defaults are written with the
+# functions above: `wait: Duration = seconds("5s")`.
 Duration = Annotated[
     float,
     BeforeValidator(seconds),

@@ -1,17 +1,15 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from protos.quantities import Address, Duration, HostPort, Size, address, seconds, size
 
 
 class Example(BaseModel):
-    model_config = ConfigDict(validate_default=True)
-
-    wait: Duration = Field("5s")
-    room: Size = Field("64MiB")
-    place: HostPort = Field("127.0.0.1:8000")
+    wait: Duration = seconds("5s")
+    room: Size = size("64MiB")
+    place: HostPort = address("127.0.0.1:8000")
 
 
 @pytest.mark.parametrize(
@@ -74,8 +72,15 @@ def test_an_offset_moves_fixed_ports_only() -> None:
     assert Address("h", 0).plus(100) == Address("h", 0)
 
 
-def test_models_validate_defaults_and_say_what_is_wrong() -> None:
-    assert Example() == Example(wait="5s", room="64MiB", place="127.0.0.1:8000")  # type: ignore[arg-type]
+def test_a_schema_shows_defaults_as_they_are_written() -> None:
+    properties = Example.model_json_schema(mode="serialization")["properties"]
+    assert [each["default"] for each in properties.values()] == ["5s", "64MiB", "127.0.0.1:8000"]
+
+
+def test_a_model_says_what_is_wrong() -> None:
+    assert Example() == Example.model_validate(
+        {"wait": "5s", "room": "64MiB", "place": "127.0.0.1:8000"}
+    )
     with pytest.raises(ValidationError, match="such as 16KiB"):
         Example.model_validate({"room": 7})
 
