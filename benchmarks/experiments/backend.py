@@ -1,6 +1,6 @@
 """An experimental backend process: one device thread behind a coalesced stream, unary gRPC and plain framed TCP.
 
-    python -m benchmarks.experiments.backend      prints {"grpc": port, "framed": port}
+    python -m benchmarks.experiments.backend [record]      prints {"grpc": port, "framed": port}
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ class Backend(grpc.GenericRpcHandler):
         return self._methods.get(details.method)
 
     async def _exchange(self, _: object, context: grpc.aio.ServicerContext) -> None:
+        await context.send_initial_metadata(())  # the client counts the stream as open from here on
         session = Session(self._device)
         writer = asyncio.ensure_future(session.write_all(context.write))
         try:
@@ -161,17 +162,18 @@ class Backend(grpc.GenericRpcHandler):
         answer: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
 
         def done(call: Call, output: bytes, queued: int, took: int, rows: int) -> None:
+            part = Part(id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows)
             if not answer.done():
-                answer.set_result(Part(id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows))
+                answer.set_result(part)
 
         self._device.submit([(call, done, time.monotonic(), (call.id,))])
         return await answer
 
 
-async def serve() -> None:
+async def serve(record: str) -> None:
     loop = asyncio.get_running_loop()
     sys.setswitchinterval(0.0005)
-    device = Device(loop)
+    device = Device(loop, record)
     device.start()
     server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((Backend(device),))
@@ -183,4 +185,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(*sys.argv[1:] or [""]))

@@ -39,7 +39,8 @@ def with_orjson(body: bytes) -> bytes:
 
 def with_simdjson(body: bytes, parser: simdjson.Parser | None = None) -> bytes:
     document = (parser or simdjson.Parser()).parse(body)
-    return np.frombuffer(document.at_pointer("/inputs/0/data").as_buffer(of_type="d"), np.float64).astype("<f4").tobytes()
+    data = document.at_pointer("/inputs/0/data").as_buffer(of_type="d")
+    return np.frombuffer(data, np.float64).astype("<f4").tobytes()
 
 
 def in_shared_memory(name: str, size: int) -> int:

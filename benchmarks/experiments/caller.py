@@ -1,8 +1,9 @@
 """Calls over several exchange streams that outlive what happens to the backends: the rules under torture.
 
-- a call that no backend can have seen moves on at no cost; a written one is tried at most three times;
-- calls of a stream that *died* are suspects: each then executes alone, one at a time an endpoint, and a suspect
-  that is alone on a second stream when that dies too is refused as poison;
+- a stream is used once the backend accepted it; a call that wasn't written moves on at no cost, a written one is
+  tried at most three times;
+- each backend process keeps a record of the calls on its device that outlives it. Those are suspects when it dies and
+  execute alone from then on; one that is found alone in a second record is refused as poison;
 - a silent backend isn't a dead one: calls without a first part move, begun replies wait;
 - large messages have streams of their own.
 """
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import numpy as np
 
-from benchmarks.experiments.exchange import LARGE, Answer, GrpcLink, Request, Stalled, StreamDied, channel
+from benchmarks.experiments.exchange import LARGE, Answer, GrpcLink, Request, StreamDied, channel
 from benchmarks.experiments.processes import Child
 from benchmarks.experiments.wire import Part
 
@@ -61,7 +65,9 @@ class Parts:
             await self._more.wait()
         part = self._parts.popleft()
         if isinstance(part, Exception):
-            raise Interrupted from part if self.begun else part
+            if self.begun:
+                raise Interrupted from part
+            raise part
         self.buffered -= len(part.output)
         return part
 
@@ -71,21 +77,33 @@ class Endpoint:
 
     def __init__(self, started: list[Child]) -> None:
         self._started = started
+        self._folder = tempfile.TemporaryDirectory()
         self.child = self._spawn()
         self.link: GrpcLink | None = None
         self.channel: grpc.aio.Channel | None = None
         self.load = self.deaths = 0
         self.silent = False
-        self.suspects = asyncio.Lock()
 
     def _spawn(self) -> Child:
-        child = Child("backend")
+        self.record = Path(self._folder.name, str(len(self._started)))
+        self.record.write_bytes(bytes(8 * 33))
+        child = Child("backend", str(self.record))
         self._started.append(child)
         return child
 
     @property
     def up(self) -> bool:
         return self.link is not None and not self.link.dead and not self.silent
+
+    @staticmethod
+    async def executing_at_death(child: Child, record: Path) -> set[int]:
+        """The ids of the calls that were on the device when the process died (none if it lives)."""
+        for _ in range(50):
+            if child.process.poll() is not None:
+                words = np.fromfile(record, np.uint64)
+                return {int(word) for word in words[1 : 1 + int(words[0])]}
+            await asyncio.sleep(0.01)
+        return set()
 
     async def keep(self) -> None:
         while True:
@@ -95,9 +113,11 @@ class Endpoint:
             self.channel = channel(self.child.hello["grpc"])
             await self.channel.channel_ready()
             while self.child.process.poll() is None:
-                self.link = GrpcLink(self.channel)
-                await asyncio.wait([self.link.reader])
-                self.deaths += 1
+                link = GrpcLink(self.channel)
+                if await link.opened():
+                    self.link = link
+                    await asyncio.wait([link.reader])
+                    self.deaths += 1
                 await asyncio.sleep(0.05)
             await self.channel.close()
 
@@ -130,14 +150,16 @@ class Caller:
                 return min(up, key=lambda e: (e is avoid, e.load))
             await asyncio.sleep(0.01)
 
-    async def infer(self, data: bytes, own_stream: bool = True, **extra: Any) -> Part:
-        """One reply. Raises Poison, TooManyAttempts or grpc.RpcError."""
-        async with self._started(Request(data, asyncio.get_running_loop().time() + 30, extra), own_stream) as first:
-            return first[0]
+    async def infer(self, data: bytes, *, own_stream: bool = True, retry: bool = True, **extra: Any) -> Part:
+        """One reply. Raises Poison, TooManyAttempts or, where it isn't tried again, StreamDied."""
+        request = Request(data, asyncio.get_running_loop().time() + 30, extra)
+        async with self._started(request, own_stream, retry) as (part, *_):
+            return part
 
     async def stream(self, data: bytes, **extra: Any) -> AsyncIterator[Part]:
         """A streamed reply; Interrupted after the first part is final."""
-        async with self._started(Request(data, asyncio.get_running_loop().time() + 30, extra), False) as (part, sink, link, ident):
+        request = Request(data, asyncio.get_running_loop().time() + 30, extra)
+        async with self._started(request, False) as (part, sink, link, ident):
             while True:
                 yield part
                 if part.final:
@@ -147,45 +169,38 @@ class Caller:
                 part = await sink.next()
 
     @contextlib.asynccontextmanager
-    async def _started(self, request: Request, own_stream: bool) -> AsyncIterator[tuple[Part, Any, GrpcLink, int]]:
+    async def _started(
+        self, request: Request, own_stream: bool, retry: bool = True
+    ) -> AsyncIterator[tuple[Part, Parts, GrpcLink, int]]:
         """The call with its first part, wherever that took; cancels it when left early."""
         tried, suspect, last = 0, False, None
         while tried < ATTEMPTS:
             last = await self._pick(last)
-            async with last.suspects if suspect else contextlib.nullcontext():
-                if not last.up:
-                    continue
-                link, owned = last.link, own_stream and len(request.input) >= LARGE
-                assert link is not None and last.channel is not None
-                if owned:
-                    link = GrpcLink(last.channel)
-                if suspect:
-                    request.extra = (request.extra or {}) | {"suspect": True}
-                sink = Parts()
-                last.load += 1
-                ident = link.submit(request, sink)
-                try:
-                    part = await sink.next()
-                except StreamDied as died:
-                    last.load -= 1
-                    if owned:
-                        raise
-                    tried += died.written
-                    if died.written and not isinstance(died, Stalled):
-                        if suspect:
-                            raise Poison from None
-                        suspect = True
-                    continue
-                except BaseException:
-                    last.load -= 1
-                    link.cancel(ident)
-                    raise
+            child, record = last.child, last.record
+            link, owned = last.link, own_stream and len(request.input) >= LARGE
+            assert link is not None and last.channel is not None
+            if owned:
+                link = GrpcLink(last.channel)
+            if suspect:
+                request.extra = (request.extra or {}) | {"suspect": True}
+            sink = Parts()
+            last.load += 1
+            ident = link.submit(request, sink)
             try:
+                part = await sink.next()
                 yield part, sink, link, ident
+                return
+            except StreamDied as died:
+                if owned or not retry:
+                    raise
+                tried += died.written
+                culprits = await last.executing_at_death(child, record) if died.crashed else set()
+                if suspect and culprits == {ident}:
+                    raise Poison from None
+                suspect = suspect or ident in culprits
             finally:
                 last.load -= 1
                 link.cancel(ident)
                 if owned:
                     await link.close()
-            return
         raise TooManyAttempts

@@ -19,12 +19,15 @@ Job = tuple[Any, Done, float, Container[int]]  # call, done, when it came, the c
 class Device(threading.Thread):
     """Batches up to `rows` calls; a 64 → 256 → 10 network in NumPy stands for the model.
 
-    A suspect executes in a batch of its own, so that a poison request can't be blamed on neighbours.
+    `record` is a mapped file which says which calls are on the device; it outlives the process, so that whoever
+    started it can tell who was executing when it died. A suspect goes first, in a batch of its own.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, rows: int = 32) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, record: str = "", rows: int = 32) -> None:
         super().__init__(daemon=True, name="device")
         self._loop, self._rows = loop, rows
+        words = rows + 1
+        self._record = np.memmap(record, np.uint64, "r+", shape=words) if record else np.zeros(words, np.uint64)
         self._jobs: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
         rng = np.random.default_rng(0)
         self._hidden = rng.standard_normal((64, 256), np.float32)
@@ -49,19 +52,14 @@ class Device(threading.Thread):
             waiting = [job for job in waiting if job[0].id in job[3]]
             if not waiting:
                 continue
-            size = self._batch_size(waiting)
+            waiting.sort(key=lambda job: not job[0].suspect)
+            size = 1 if waiting[0][0].suspect else self._rows
             batch, waiting = waiting[:size], waiting[size:]
             self._execute(batch)
 
-    def _batch_size(self, waiting: list[Job]) -> int:
-        if waiting[0][0].suspect:
-            return 1
-        for n, (call, *_) in enumerate(waiting[: self._rows]):
-            if call.suspect:
-                return n
-        return min(len(waiting), self._rows)
-
     def _execute(self, batch: list[Job]) -> None:
+        self._record[1 : 1 + len(batch)] = [call.id for call, *_ in batch]
+        self._record[0] = len(batch)
         start = time.monotonic()
         rows = np.empty((len(batch), 64), np.float32)
         busy = fixed = 0
@@ -74,6 +72,7 @@ class Device(threading.Thread):
         out = self.compute(rows)
         if busy or fixed:
             time.sleep((busy + fixed) / 1e6)  # an accelerator at work: the processor is free
+        self._record[0] = 0
         took = int((time.monotonic() - start) * 1e6)
         self._loop.call_soon_threadsafe(self._deliver, batch, out, start, took)
 

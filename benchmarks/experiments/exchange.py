@@ -23,11 +23,12 @@ FRAME_CALLS, FRAME_BYTES, LARGE = 128, 512 << 10, 256 << 10
 
 
 class StreamDied(Exception):
-    """The stream ended with the call on it; `written` says whether a backend may have seen the call."""
+    """The stream ended with the call on it. `written`: a backend may have seen the call; `crashed`: the connection
+    was lost with it, so that the backend may have died of a call (a stream can also end by its own status)."""
 
-    def __init__(self, written: bool) -> None:
-        super().__init__("stream died", written)
-        self.written = written
+    def __init__(self, written: bool, crashed: bool = False) -> None:
+        super().__init__("stream died", written, crashed)
+        self.written, self.crashed = written, written and crashed
 
 
 class Stalled(StreamDied):
@@ -35,7 +36,7 @@ class Stalled(StreamDied):
 
 
 class Sink(Protocol):
-    begun: bool
+    begun: bool  # a part came
 
     def part(self, part: Part) -> None: ...
     def fail(self, error: Exception) -> None: ...
@@ -167,11 +168,11 @@ class Link:
             if sink is not None:
                 sink.part(part)
 
-    def _die(self) -> None:
+    def _die(self, crashed: bool) -> None:
         self.dead = True
         sinks, self._sinks = self._sinks, {}
         for ident, sink in sinks.items():
-            sink.fail(StreamDied(written=ident not in self._outbox))
+            sink.fail(StreamDied(ident not in self._outbox, crashed))
         self._outbox.clear()
 
 
@@ -189,14 +190,23 @@ class GrpcLink(Link):
             pass  # the reader sees the same end and reports it
 
     async def _read(self) -> None:
+        crashed = False
         try:
             while (frame := await self._stream.read()) is not grpc.aio.EOF:
                 self._accept(frame)
-        except grpc.RpcError:
-            pass
+        except grpc.aio.AioRpcError as error:
+            crashed = error.code() is grpc.StatusCode.UNAVAILABLE
         finally:
             self._writer.cancel()
-            self._die()
+            self._die(crashed)
+
+    async def opened(self) -> bool:
+        """Waits for the backend to accept the stream: a call written before that would only burn an attempt."""
+        accepted = asyncio.ensure_future(self._stream.initial_metadata())
+        await asyncio.wait([accepted, self.reader], return_when=asyncio.FIRST_COMPLETED)
+        accepted.cancel()
+        await asyncio.gather(accepted, return_exceptions=True)
+        return not self.reader.done()
 
     async def close(self) -> None:
         self._stream.cancel()
@@ -226,7 +236,7 @@ class FramedLink(Link, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writer.cancel()
-        self._die()
+        self._die(crashed=True)
 
 
 class UnaryLink:
