@@ -1,0 +1,30 @@
+"""What a principal may do, from the scopes of its token."""
+
+from collections.abc import Awaitable
+
+from protos.errors import Kind, PenstockError, unknown_model
+from protos.service import Reply, Service
+from protos.values import InferRequest, Principal
+
+ADMIN = "admin"
+JOIN = "backend:join"
+INFER = "infer:"
+
+
+class Authorize:
+    """Lets a request through to the models that its scopes name.
+
+    The others answer as if they didn't exist, so that nobody learns names by guessing.
+    """
+
+    def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
+        # Not a coroutine: what the service returns is awaited by the caller, one frame less.
+        if not request.context.principal.may_infer(request.model):
+            raise unknown_model(request.model)
+        return service(request)
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raises FORBIDDEN unless the principal's token carries the scope."""
+    if not principal.has(scope):
+        raise PenstockError(Kind.FORBIDDEN, f"the token lacks the scope {scope}")
