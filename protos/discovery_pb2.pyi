@@ -14,11 +14,20 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     READY: _ClassVar[ModelState]
     UNLOADING: _ClassVar[ModelState]
     UNAVAILABLE: _ClassVar[ModelState]
+
+class LeaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEASE_STATE_UNSPECIFIED: _ClassVar[LeaseState]
+    HELD: _ClassVar[LeaseState]
+    SUSPECT: _ClassVar[LeaseState]
 MODEL_STATE_UNSPECIFIED: ModelState
 LOADING: ModelState
 READY: ModelState
 UNLOADING: ModelState
 UNAVAILABLE: ModelState
+LEASE_STATE_UNSPECIFIED: LeaseState
+HELD: LeaseState
+SUSPECT: LeaseState
 
 class Beat(_message.Message):
     __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason")
@@ -137,3 +146,58 @@ class ModelAction(_message.Message):
     kind: ModelAction.Kind
     model: str
     def __init__(self, kind: _Optional[_Union[ModelAction.Kind, str]] = ..., model: _Optional[str] = ...) -> None: ...
+
+class Lease(_message.Message):
+    __slots__ = ("beat", "state")
+    BEAT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    beat: Beat
+    state: LeaseState
+    def __init__(self, beat: _Optional[_Union[Beat, _Mapping]] = ..., state: _Optional[_Union[LeaseState, str]] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("revision", "leases", "self_preservation")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    SELF_PRESERVATION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    leases: _containers.RepeatedCompositeFieldContainer[Lease]
+    self_preservation: bool
+    def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ...) -> None: ...
+
+class WorkerReport(_message.Message):
+    __slots__ = ("worker", "metrics")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    worker: int
+    metrics: _containers.RepeatedCompositeFieldContainer[MetricFamily]
+    def __init__(self, worker: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ...) -> None: ...
+
+class MetricFamily(_message.Message):
+    __slots__ = ("name", "help", "type", "samples")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HELP_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    help: str
+    type: str
+    samples: _containers.RepeatedCompositeFieldContainer[MetricSample]
+    def __init__(self, name: _Optional[str] = ..., help: _Optional[str] = ..., type: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[MetricSample, _Mapping]]] = ...) -> None: ...
+
+class MetricSample(_message.Message):
+    __slots__ = ("name", "labels", "value")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    value: float
+    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., value: _Optional[float] = ...) -> None: ...

@@ -95,3 +95,81 @@ class Discovery:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class SupervisorStub:
+    """What the process that owns discovery tells the ones that serve: the supervisor to its workers
+    over a Unix socket; a single worker hands the same values over in memory.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Attach = channel.stream_stream(
+                '/penstock.v1.Supervisor/Attach',
+                request_serializer=protos_dot_discovery__pb2.WorkerReport.SerializeToString,
+                response_deserializer=protos_dot_discovery__pb2.Snapshot.FromString,
+                _registered_method=True)
+
+
+class SupervisorServicer:
+    """What the process that owns discovery tells the ones that serve: the supervisor to its workers
+    over a Unix socket; a single worker hands the same values over in memory.
+    """
+
+    def Attach(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SupervisorServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Attach': grpc.stream_stream_rpc_method_handler(
+                    servicer.Attach,
+                    request_deserializer=protos_dot_discovery__pb2.WorkerReport.FromString,
+                    response_serializer=protos_dot_discovery__pb2.Snapshot.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'penstock.v1.Supervisor', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('penstock.v1.Supervisor', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Supervisor:
+    """What the process that owns discovery tells the ones that serve: the supervisor to its workers
+    over a Unix socket; a single worker hands the same values over in memory.
+    """
+
+    @staticmethod
+    def Attach(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/penstock.v1.Supervisor/Attach',
+            protos_dot_discovery__pb2.WorkerReport.SerializeToString,
+            protos_dot_discovery__pb2.Snapshot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

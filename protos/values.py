@@ -90,7 +90,7 @@ class Timeline:
     queue_us: int = 0
     compute_us: int = 0
     batch_rows: int = 0
-    attempts: int = 0
+    instances: list[str] = field(default_factory=list)  # one an attempt
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))
@@ -112,6 +112,7 @@ class Context:
     priority: int = 0
     shadow: bool = False
     streaming: bool = False
+    suspect: bool = False  # was in flight when an instance died
 
 
 @dataclass(frozen=True, slots=True)
