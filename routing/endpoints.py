@@ -1,0 +1,187 @@
+"""The endpoints that this process can send work to: the registry's snapshot plus what is local.
+
+What discovery says (models, load, lease) is shared by all gateways; what this process has seen for
+itself (connections, calls in flight, failures) stays here on purpose.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from protos import discovery_pb2 as pb
+from protos.service import Reply
+from protos.values import InferRequest, Signature, TensorSpec
+from routing.exchange import Exchange
+
+# Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
+TYPICAL_BATCH = 8
+
+ModelKey = tuple[str, str]
+Connect = Callable[[str, str], Exchange]  # address, access key
+
+
+class Endpoint:
+    """One backend instance of one epoch."""
+
+    def __init__(self, beat: pb.Beat, exchange: Exchange) -> None:
+        self.instance = beat.instance
+        self.epoch = beat.epoch
+        self.address = beat.address
+        self.access_key = beat.access_key
+        self.exchange = exchange
+        self.models: dict[ModelKey, pb.Model] = {}
+        self.signatures: dict[ModelKey, Signature] = {}
+        self._models_revision = -1
+        self.suspect = False
+        self.update(beat, suspect=False)
+
+    def update(self, beat: pb.Beat, *, suspect: bool) -> bool:
+        """Takes a newer beat; returns whether its models or its usability changed."""
+        before = (self._models_revision, self.usable)
+        self.beat = beat
+        self.suspect = suspect
+        if beat.models_revision != self._models_revision:
+            self._models_revision = beat.models_revision
+            self.models = {(m.name, m.version): m for m in beat.models.models}
+            self.signatures = {key: signature(m) for key, m in self.models.items()}
+        return before != (self._models_revision, self.usable)
+
+    @property
+    def usable(self) -> bool:
+        """Whether new work may go here: connected, healthy, not draining, lease not in doubt."""
+        beat = self.beat
+        return self.exchange.connected and beat.healthy and not beat.draining and not self.suspect
+
+    @property
+    def possible(self) -> bool:
+        """Whether work could be written at all, for times when nothing is usable (panic)."""
+        return self.exchange.connected and not self.beat.draining
+
+    @property
+    def state(self) -> str:
+        if self.beat.draining:
+            return "draining"
+        if not self.exchange.connected:
+            return "unreachable"
+        if self.suspect:
+            return "suspect"
+        return "ready" if self.beat.healthy else "unhealthy"
+
+    def ready(self, key: ModelKey) -> bool:
+        model = self.models.get(key)
+        return model is not None and model.state == pb.READY
+
+    def predicted_wait(self) -> float:
+        """Seconds of work before a new call: what the last beat told and what went there since."""
+        load = self.beat.load
+        per_call = load.service_p50_us / max(load.in_flight, TYPICAL_BATCH)
+        since = max(0, self.exchange.in_flight - load.in_flight)
+        return (load.queued_work_us + since * per_call) / 1e6
+
+    async def __call__(self, request: InferRequest) -> Reply:
+        return await self.exchange(request)
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.instance} {self.address} {self.state}>"
+
+
+def signature(model: pb.Model) -> Signature:
+    """The wire form of a model's interface as a value."""
+    return Signature(
+        model.platform,
+        _specs(model.inputs),
+        _specs(model.outputs),
+        model.max_batch_size,
+        model.decoupled,
+        model.idempotent,
+    )
+
+
+def _specs(specs: Iterable[pb.TensorSpec]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(s.name, s.datatype, tuple(s.shape)) for s in specs)
+
+
+class EndpointTable:
+    """Applies snapshots; opens and closes exchanges; answers who serves what."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._endpoints: dict[tuple[str, int], Endpoint] = {}
+        self._serving: dict[ModelKey, tuple[Endpoint, ...]] = {}
+        self._versions: dict[str, tuple[str, ...]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self.revision = 0
+        self.self_preservation = False
+
+    def apply(self, snapshot: pb.Snapshot) -> None:
+        """Makes the table what the snapshot says. Calls on endpoints that left are not cut."""
+        seen: set[tuple[str, int]] = set()
+        for lease in snapshot.leases:
+            beat = lease.beat
+            key = (beat.instance, beat.epoch)
+            seen.add(key)
+            known = self._endpoints.get(key)
+            if known is not None and known.address != beat.address:
+                self._retire(self._endpoints.pop(key))
+                known = None
+            if known is None:
+                exchange = self._connect(beat.address, beat.access_key)
+                known = self._endpoints[key] = Endpoint(beat, exchange)
+            known.update(beat, suspect=lease.state == pb.SUSPECT)
+        for key in self._endpoints.keys() - seen:
+            self._retire(self._endpoints.pop(key))
+        self.revision = snapshot.revision
+        self.self_preservation = snapshot.self_preservation
+        self._index()
+
+    def serving(self, model: str, version: str) -> tuple[Endpoint, ...]:
+        """Every endpoint on which exactly this version is READY, usable at the moment or not."""
+        return self._serving.get((model, version), ())
+
+    def versions(self, model: str) -> tuple[str, ...]:
+        """Versions that any endpoint knows, READY or not, numerically ascending."""
+        return self._versions.get(model, ())
+
+    def models(self) -> Iterable[str]:
+        return self._versions.keys()
+
+    def endpoints(self) -> list[Endpoint]:
+        return sorted(self._endpoints.values(), key=lambda endpoint: endpoint.instance)
+
+    async def close(self) -> None:
+        for endpoint in self._endpoints.values():
+            self._retire(endpoint)
+        self._endpoints.clear()
+        self._index()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _index(self) -> None:
+        serving: dict[ModelKey, list[Endpoint]] = {}
+        versions: dict[str, set[str]] = {}
+        # Sorted, so that every gateway sees the same order (the aperture depends on it).
+        for endpoint in self.endpoints():
+            for key in endpoint.models:
+                versions.setdefault(key[0], set()).add(key[1])
+                if endpoint.ready(key):
+                    serving.setdefault(key, []).append(endpoint)
+        self._serving = {key: tuple(endpoints) for key, endpoints in serving.items()}
+        self._versions = {
+            model: tuple(sorted(found, key=_numeric)) for model, found in versions.items()
+        }
+
+    def _retire(self, endpoint: Endpoint) -> None:
+        task = asyncio.get_running_loop().create_task(_close_when_idle(endpoint.exchange))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def __repr__(self) -> str:
+        return f"<EndpointTable revision {self.revision}: {self.endpoints()}>"
+
+
+async def _close_when_idle(exchange: Exchange) -> None:
+    while exchange.connected and exchange.in_flight:
+        await asyncio.sleep(0.05)
+    await exchange.close()
+
+
+def _numeric(version: str) -> tuple[int, int, str]:
+    return (0, int(version), "") if version.isdigit() else (1, 0, version)

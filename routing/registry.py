@@ -1,0 +1,106 @@
+"""Leases of backend instances: who may be sent work, decided from beats and the clock alone.
+
+Eureka's self-preservation is kept (losing many beats at once says more about the network than about
+the instances), with epochs as fencing tokens so that a restarted instance replaces its former self
+and never the other way round.
+"""
+
+from dataclasses import dataclass
+
+from protos import discovery_pb2 as pb
+
+SELF_PRESERVATION_SHARE = 0.15
+# Nothing is kept for ever: after this many seconds a silent instance goes, whatever else is silent.
+PRESERVED_AT_MOST = 600.0
+
+
+@dataclass(slots=True)
+class _Held:
+    beat: pb.Beat
+    last_beat: float
+    connected: bool
+
+
+class Registry:
+    """The instances that hold a lease; `now` is monotonic seconds, as is everything derived."""
+
+    def __init__(self, lease: float = 5.0, beat_interval: float = 1.0) -> None:
+        self.lease = lease
+        self._suspect_after = 2.5 * beat_interval
+        self._held: dict[str, _Held] = {}
+        self.revision = 0
+        self.evictions = 0
+        self.self_preservation = False
+
+    def beat(self, beat: pb.Beat, now: float) -> str | None:
+        """Takes a beat; returns why it is refused, or None when the lease was extended."""
+        held = self._held.get(beat.instance)
+        if held is not None:
+            known = held.beat
+            if beat.epoch < known.epoch:
+                return f"epoch {beat.epoch} of {beat.instance} is stale: {known.epoch} is known"
+            if beat.epoch == known.epoch and beat.access_key != known.access_key:
+                return f"instance {beat.instance} is held by another process with the same epoch"
+            if not beat.HasField("models"):
+                if beat.epoch != known.epoch or beat.models_revision != known.models_revision:
+                    return "this beat refers to a model table that was never sent"
+                beat.models.CopyFrom(known.models)
+        elif not beat.HasField("models"):
+            return "the first beat must carry the model table"
+        self._held[beat.instance] = _Held(beat, now, True)
+        self.revision += 1
+        return None
+
+    def disconnected(self, instance: str, epoch: int) -> None:
+        """The stream of beats broke: the instance is suspect until it beats again."""
+        held = self._held.get(instance)
+        if held is not None and held.beat.epoch == epoch and held.connected:
+            held.connected = False
+            self.revision += 1
+
+    def leave(self, instance: str, epoch: int) -> None:
+        """The instance said goodbye after draining; its lease ends at once."""
+        held = self._held.get(instance)
+        if held is not None and held.beat.epoch == epoch:
+            del self._held[instance]
+            self.revision += 1
+
+    def is_draining(self, instance: str, epoch: int) -> bool:
+        held = self._held.get(instance)
+        return held is not None and held.beat.epoch == epoch and held.beat.draining
+
+    def expire(self, now: float) -> list[str]:
+        """Evicts instances whose lease is over, unless so many are that the fault is elsewhere."""
+        overdue = [i for i, held in self._held.items() if now - held.last_beat > self.lease]
+        missing = sum(self._is_suspect(held, now) for held in self._held.values())
+        # One instance alone is never "many at once", however small the mesh.
+        preserve = missing > max(1, SELF_PRESERVATION_SHARE * len(self._held))
+        if preserve != self.self_preservation:
+            self.self_preservation = preserve
+            self.revision += 1
+        if preserve:
+            silent = now - PRESERVED_AT_MOST
+            overdue = [i for i in overdue if self._held[i].last_beat < silent]
+        for instance in overdue:
+            del self._held[instance]
+        if overdue:
+            self.evictions += len(overdue)
+            self.revision += 1
+        return overdue
+
+    def snapshot(self, now: float) -> pb.Snapshot:
+        """The table as it stands, for the processes that route."""
+        snapshot = pb.Snapshot(revision=self.revision, self_preservation=self.self_preservation)
+        for held in self._held.values():
+            state = pb.SUSPECT if self._is_suspect(held, now) else pb.HELD
+            snapshot.leases.add(beat=held.beat, state=state)
+        return snapshot
+
+    def _is_suspect(self, held: _Held, now: float) -> bool:
+        return not held.connected or now - held.last_beat > self._suspect_after
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __repr__(self) -> str:
+        return f"<Registry {sorted(self._held)} revision {self.revision}>"

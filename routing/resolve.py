@@ -1,0 +1,71 @@
+"""Finds out which exact model version a request means.
+
+A version in the request is a pin; without one the highest version that is READY anywhere serves,
+whichever framework runs it.
+"""
+
+from protos.errors import Kind, PenstockError, unknown_model
+from protos.service import Reply, Service
+from protos.values import Context, InferRequest, Signature, Target
+from routing.endpoints import EndpointTable
+
+DEFAULT_ARM = "default"
+
+
+def resolve(table: EndpointTable, model: str, version: str) -> str:
+    """The version that serves; raises NOT_FOUND, or UNAVAILABLE for one that is not READY."""
+    versions = table.versions(model)
+    if not versions:
+        raise unknown_model(model)
+    if version:
+        if version not in versions:
+            raise PenstockError(Kind.NOT_FOUND, f'model "{model}" has no version "{version}"')
+        if not table.serving(model, version):
+            raise not_ready(model, version)
+        return version
+    for candidate in reversed(versions):
+        if table.serving(model, candidate):
+            return candidate
+    raise not_ready(model, versions[-1])
+
+
+def not_ready(model: str, version: str) -> PenstockError:
+    return PenstockError(
+        Kind.UNAVAILABLE, f'model "{model}" version "{version}" is not ready', retry_after=1.0
+    )
+
+
+def signature_of(table: EndpointTable, model: str, version: str) -> Signature:
+    """The interface of a version that `resolve` returned."""
+    return table.serving(model, version)[0].signatures[model, version]
+
+
+class Resolve:
+    """The filter that fixes a request's target."""
+
+    def __init__(self, table: EndpointTable) -> None:
+        self._table = table
+
+    async def __call__(self, request: InferRequest, service: Service) -> Reply:
+        version = resolve(self._table, request.model, request.version)
+        target = Target(DEFAULT_ARM, request.model, version)
+        return await service(aimed(request, target))
+
+
+def aimed(request: InferRequest, target: Target) -> InferRequest:
+    """The request on its way to `target`; written out because `replace` costs twice as much."""
+    c = request.context
+    context = Context(
+        c.principal,
+        c.deadline,
+        c.timeline,
+        target,
+        c.traceparent,
+        c.priority,
+        c.shadow,
+        c.streaming,
+        c.suspect,
+    )
+    return InferRequest(
+        request.id, target.model, target.version, request.payload, request.parameters, context
+    )
