@@ -1,0 +1,160 @@
+"""The backend's end of the exchange: reads frames without pause, answers in any order, in parts.
+
+The stream's reader never waits for the device: work over the bound is refused by reply. Replies
+that are ready together travel in one frame.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import partial
+
+import grpc
+from grpc import aio
+
+from backends.intake import Intake
+from backends.job import Job, Outcome
+from backends.reply import output_tensors
+from protos import exchange_codec as codec
+from protos.errors import Kind, PenstockError
+from protos.values import Signature
+
+FRAME_PARTS = 128
+FRAME_BYTES = 512 * 1024
+REPLY_BYTES = 256 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+Context = aio.ServicerContext[bytes, bytes]
+
+
+class ExchangeService:
+    """Serves `penstock.v1.Backend/Exchange` to callers that show the access key."""
+
+    def __init__(self, intake: Intake, access_key: str) -> None:
+        self._intake = intake
+        self._key = access_key.encode()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        method = grpc.stream_stream_rpc_method_handler(self._exchange)
+        return grpc.method_handlers_generic_handler("penstock.v1.Backend", {"Exchange": method})
+
+    async def _exchange(self, frames: AsyncIterator[bytes], context: Context) -> None:
+        if not admitted(context, self._key):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the access key is wrong")
+        # Sent at once: the gateway counts the stream as connected when it sees the headers.
+        await context.send_initial_metadata(())
+        stream = _Stream(self._intake)
+        writer = asyncio.create_task(stream.write(context), name="exchange writer")
+        try:
+            async for frame in frames:
+                stream.take(codec.decode_requests(frame))
+        except PenstockError as error:
+            log.warning("ended a gateway's stream: %s", error.message)
+        finally:
+            stream.close()
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, aio.BaseError):
+                await writer
+
+
+class _Stream:
+    """One gateway's stream: its calls in flight and the parts that wait to be written."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._jobs: dict[int, Job] = {}
+        self._outbox: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+
+    def take(self, requests: codec.Requests) -> None:
+        for call in requests.calls:
+            if isinstance(call, codec.Call):
+                self._submit(call)
+            else:
+                call_id, error = call
+                self._put(codec.encode_failure(call_id, error, executed=False))
+        for call_id in requests.cancels:
+            job = self._jobs.pop(call_id, None)
+            if job is not None:
+                self._intake.cancel(job)
+        for call_id, room in requests.credits:
+            job = self._jobs.get(call_id)
+            if job is not None:
+                self._intake.device.add_credit(job.id, room)
+
+    def close(self) -> None:
+        """The gateway is gone, and so is everybody who waited behind it."""
+        for job in self._jobs.values():
+            self._intake.cancel(job)
+        self._jobs.clear()
+
+    async def write(self, context: Context) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                await context.write(self._next_frame())
+
+    def _submit(self, call: codec.Call) -> None:
+        sink = partial(self._answer, call.id)
+        try:
+            self._jobs[call.id] = self._intake.submit(call, sink, codec.INITIAL_CREDIT)
+        except PenstockError as error:
+            self._put(codec.encode_failure(call.id, error, executed=False))
+
+    def _answer(self, call_id: int, outcome: Outcome, signature: Signature) -> None:
+        if outcome.final:
+            self._jobs.pop(call_id, None)
+        self._put(_encode(call_id, outcome, signature))
+
+    def _put(self, part: bytes) -> None:
+        self._outbox.append(part)
+        self._wake.set()
+
+    def _next_frame(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while self._outbox and len(parts) < FRAME_PARTS and size < FRAME_BYTES:
+            part = self._outbox.popleft()
+            parts.append(part)
+            size += len(part)
+        return codec.reply_frame(parts)
+
+
+def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
+    if outcome.error is not None:
+        return codec.encode_failure(call_id, outcome.error, executed=outcome.executed)
+    try:
+        tensors = output_tensors(outcome, signature)
+        part = codec.encode_part(
+            call_id,
+            tensors,
+            outcome.job.model[1],
+            final=outcome.final,
+            queue_us=int(outcome.queue * 1e6),
+            compute_us=int(outcome.compute * 1e6),
+            batch_rows=outcome.batch_rows,
+            padded_rows=outcome.padded_rows,
+        )
+    except PenstockError as error:
+        return codec.encode_failure(call_id, error, executed=True)
+    if len(part) > REPLY_BYTES:
+        error = PenstockError(
+            Kind.BAD_REPLY, f"the reply has {len(part)} bytes, at most {REPLY_BYTES} can be sent"
+        )
+        return codec.encode_failure(call_id, error, executed=True)
+    return part
+
+
+def admitted(context: "aio.ServicerContext[object, object]", key: bytes) -> bool:
+    """Whether the caller shows the key that this backend told the gateways it joined."""
+    shown = [
+        value
+        for name, value in (context.invocation_metadata() or ())
+        if name == codec.ACCESS_KEY and isinstance(value, str)
+    ]
+    return len(shown) == 1 and hmac.compare_digest(shown[0].encode(), key)

@@ -1,0 +1,159 @@
+"""Makes a backend known: joins every gateway that its list of names resolves to, and beats.
+
+There is no registry behind this: a gateway that restarts hears everything again from the backends,
+within a beat of being reachable.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import grpc
+from grpc import aio
+
+from protos import discovery_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+METHOD = "/penstock.v1.Discovery/Join"
+BEAT_INTERVAL = 1.0  # seconds
+RESOLVE_INTERVAL = 5.0
+CHANNEL_OPTIONS = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    # A gateway that restarts must hear from us within two beats.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
+
+# Makes the next beat; told whether the model table must be in it.
+MakeBeat = Callable[[bool], pb.Beat]
+
+
+class Heartbeat:
+    """Joins all gateways behind `names` (host:port each) until it is cancelled."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        make_beat: MakeBeat,
+        *,
+        token_file: Path | None,
+        credentials: grpc.ChannelCredentials | None = None,
+        on_drain: Callable[[], None],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._names = names
+        self._make_beat = make_beat
+        self._token_file = token_file
+        self._credentials = credentials
+        self._on_drain = on_drain
+        self._rng = rng or random.Random()  # noqa: S311 (jitter, not a secret)
+        self._joins: dict[str, asyncio.Task[None]] = {}
+        self._hosts: dict[str, str] = {}  # address to the name that a certificate must bear
+        self._now = asyncio.Event()
+        self.joined: set[str] = set()
+
+    async def run(self) -> None:
+        """Keeps one join for each address that the names resolve to at the moment."""
+        try:
+            while True:
+                addresses = await self._resolve()
+                if addresses:  # a name that can't be resolved for now takes nobody away
+                    for address in self._joins.keys() - addresses:
+                        self._joins.pop(address).cancel()
+                for address in addresses - self._joins.keys():
+                    self._joins[address] = asyncio.create_task(self._join(address))
+                await asyncio.sleep(RESOLVE_INTERVAL if self.joined else BEAT_INTERVAL)
+        finally:
+            for task in self._joins.values():
+                task.cancel()
+            await asyncio.gather(*self._joins.values(), return_exceptions=True)
+
+    def beat_now(self) -> None:
+        """Tells every gateway at once; for changes that should not wait for the next second."""
+        self._now.set()
+        self._now = asyncio.Event()
+
+    async def _resolve(self) -> set[str]:
+        loop = asyncio.get_running_loop()
+        found: set[str] = set()
+        for name in self._names:
+            host, _, port = name.rpartition(":")
+            try:
+                infos = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                log.warning("can't resolve the gateway's name %s: %s", host, error)
+                continue
+            for info in infos:
+                address = _host_port(str(info[4][0]), port)
+                self._hosts[address] = host
+                found.add(address)
+        return found
+
+    async def _join(self, address: str) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._stream(address)
+                failures = 0
+            except aio.AioRpcError as error:
+                if failures == 0 or error.code() != grpc.StatusCode.UNAVAILABLE:
+                    log.warning("lost gateway %s: %s", address, error.code().name)
+                failures += 1
+            finally:
+                self.joined.discard(address)
+            await asyncio.sleep(min(BEAT_INTERVAL, 0.1 * 2**failures) * self._rng.uniform(0.5, 1))
+
+    async def _stream(self, address: str) -> None:
+        metadata = []
+        if self._token_file is not None:
+            # Read at every join, so that a rotated token needs no restart.
+            metadata.append(("authorization", f"Bearer {self._token_file.read_text().strip()}"))
+        async with self._channel(address) as channel:
+            join = channel.stream_stream(
+                METHOD,
+                request_serializer=pb.Beat.SerializeToString,
+                response_deserializer=pb.Directive.FromString,
+            )
+            call = join(self._beats(), metadata=metadata)
+            async for directive in call:
+                if directive.refused:
+                    log.error("gateway %s refused this backend: %s", address, directive.refused)
+                    return
+                if address not in self.joined:
+                    self.joined.add(address)
+                    log.info("joined gateway %s", address)
+                if directive.drain:
+                    self._on_drain()
+
+    async def _beats(self) -> AsyncIterator[pb.Beat]:
+        sent = -1
+        while True:
+            beat = self._make_beat(False)
+            if beat.models_revision != sent:
+                beat = self._make_beat(True)
+                sent = beat.models_revision
+            yield beat
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_INTERVAL):
+                    await self._now.wait()
+
+    def _channel(self, address: str) -> aio.Channel:
+        if self._credentials is not None:
+            name = ("grpc.ssl_target_name_override", self._hosts[address])
+            options = [*CHANNEL_OPTIONS, name]
+            return aio.secure_channel(address, self._credentials, options=options)
+        return aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+
+
+def _host_port(host: str, port: str) -> str:
+    return f"[{host}]:{port}" if ipaddress.ip_address(host).version == 6 else f"{host}:{port}"

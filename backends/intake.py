@@ -1,0 +1,114 @@
+"""Where a call enters the backend, whatever carried it: checked, made a job, answered by a sink."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import count
+from math import inf
+from typing import Protocol
+
+from backends.device_loop import DeviceLoop
+from backends.job import BatchPolicy, Job, ModelKey, Outcome
+from backends.scheduler import bucket_of
+from backends.validate import check_inputs, check_wanted
+from protos import schedule
+from protos.errors import Kind, PenstockError
+from protos.exchange_codec import Call
+from protos.values import Signature
+
+# Gets each outcome of a job with the signature that was in force when the job was taken.
+Sink = Callable[[Outcome, Signature], None]
+
+
+class Entry(Protocol):
+    """What the model table says of a READY version."""
+
+    @property
+    def key(self) -> ModelKey: ...
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def policy(self) -> BatchPolicy: ...
+
+
+class Models(Protocol):
+    def get(self, model: str, version: str) -> Entry:
+        """The READY version, the highest for ""; raises NOT_FOUND or UNAVAILABLE."""
+        ...
+
+
+class _NoModels:
+    """Until the life cycle is there; it needs the device loop first."""
+
+    def get(self, model: str, version: str) -> Entry:
+        raise PenstockError(Kind.UNAVAILABLE, "this backend is starting", retry_after=1.0)
+
+
+class Intake:
+    """Between the event loop, which carries calls, and the device loop, which executes them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._sinks: dict[int, tuple[Sink, Signature]] = {}
+        self._ids = count(1)
+        self.device = DeviceLoop(self._deliver)
+        self.models: Models = _NoModels()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._sinks)
+
+    def submit(self, call: Call, sink: Sink, credit: int = 0) -> Job:
+        """Queues the call; the sink gets its outcomes on the event loop. Raises the refusal.
+
+        `credit` is how many bytes of streamed parts the caller has room for.
+        """
+        entry = self.models.get(call.model, call.version)
+        check_inputs(entry.signature, call.inputs, call.datatypes)
+        check_wanted(entry.signature, call.wanted)
+        bucket, rows = bucket_of(call.inputs, entry.policy)
+        now = time.monotonic()
+        remaining = call.remaining_us / 1e6 if call.remaining_us else inf
+        remaining = min(remaining, schedule.timeout(call.parameters))
+        job = Job(
+            next(self._ids),
+            entry.key,
+            call.inputs,
+            rows,
+            now,
+            now + remaining,
+            call.priority or schedule.priority(call.parameters) or entry.policy.default_priority,
+            call.tenant,
+            bucket,
+            call.wanted,
+            call.parameters,
+            call.traceparent,
+            call.shadow,
+            call.suspect,
+            call.streaming,
+            credit,
+        )
+        self._sinks[job.id] = (sink, entry.signature)
+        try:
+            self.device.submit(job)
+        except BaseException:
+            del self._sinks[job.id]
+            raise
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """The caller is gone; there will be no further outcome."""
+        if self._sinks.pop(job.id, None) is not None:
+            self.device.cancel(job.id)
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        """Called on the device's thread: one wake-up of the event loop for a whole batch."""
+        self._loop.call_soon_threadsafe(self._route, outcomes)
+
+    def _route(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            job_id = outcome.job.id
+            found = self._sinks.pop(job_id, None) if outcome.final else self._sinks.get(job_id)
+            if found is not None:
+                sink, signature = found
+                sink(outcome, signature)
