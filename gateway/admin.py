@@ -1,0 +1,126 @@
+"""The administrative face on 8002: metrics and the live endpoint table; nothing without a token."""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.hub import Hub
+from gateway.metrics import CONTENT_TYPE
+from policies.authenticate import Authenticator, authorization
+from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.values import Principal
+
+
+def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
+    """The ASGI application; every route but `/health` takes the scope `admin`.
+
+    `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
+    """
+
+    def require(request: Request, *scopes: str) -> Principal:
+        principal = authenticator(authorization(request.scope["headers"]))
+        if not any(principal.has(scope) for scope in scopes):
+            raise PenstockError(Kind.FORBIDDEN, f"this takes the scope {' or '.join(scopes)}")
+        return principal
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def metrics(request: Request) -> Response:
+        require(request, "admin", "metrics")
+        return Response(hub.metrics_page(), media_type=CONTENT_TYPE)
+
+    async def endpoints(request: Request) -> Response:
+        require(request, "admin")
+        rows = [_endpoint(lease) for lease in hub.snapshot.leases]
+        rows.sort(key=lambda row: row["instance"])
+        return JSONResponse(
+            {
+                "revision": hub.snapshot.revision,
+                "self_preservation": hub.snapshot.self_preservation,
+                "endpoints": rows,
+            }
+        )
+
+    async def drain(request: Request) -> Response:
+        require(request, "admin")
+        instance = request.path_params["instance"]
+        if not any(lease.beat.instance == instance for lease in hub.snapshot.leases):
+            raise PenstockError(Kind.NOT_FOUND, f'no endpoint is called "{instance}"')
+        hub.discovery.drain(instance)
+        return JSONResponse({"instance": instance, "state": "draining"}, status_code=202)
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/metrics", metrics),
+            Route("/admin/endpoints", endpoints),
+            Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
+        ],
+        exception_handlers={PenstockError: penstock_error, HTTPException: http_error},
+    )
+
+
+def penstock_error(request: Request, error: Exception) -> Response:
+    """Starlette's rescue site for our own errors."""
+    if not isinstance(error, PenstockError):
+        raise error
+    headers = {}
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers["www-authenticate"] = 'Bearer realm="penstock"'
+    if error.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after)))
+    return JSONResponse({"error": error.message}, status_code=error.row.http, headers=headers)
+
+
+def http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (unknown path, wrong method) in the protocol's form."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return JSONResponse(
+        {"error": error.detail}, status_code=error.status_code, headers=error.headers
+    )
+
+
+def _endpoint(lease: pb.Lease) -> dict[str, Any]:
+    beat = lease.beat
+    if beat.draining:
+        state = "draining"
+    elif lease.state == pb.SUSPECT:
+        state = "suspect"
+    else:
+        state = "ready" if beat.healthy else "unhealthy"
+    return {
+        "instance": beat.instance,
+        "epoch": beat.epoch,
+        "address": beat.address,
+        "device": beat.device,
+        "runtime": beat.runtime,
+        "state": state,
+        "reason": beat.unhealthy_reason,
+        "load": {
+            "queued_work_seconds": beat.load.queued_work_us / 1e6,
+            "in_flight": beat.load.in_flight,
+            "service_p50_seconds": beat.load.service_p50_us / 1e6,
+            "service_p99_seconds": beat.load.service_p99_us / 1e6,
+            "memory_used_bytes": beat.load.memory_used_bytes,
+            "memory_budget_bytes": beat.load.memory_budget_bytes,
+            "memory_high_water_bytes": beat.load.memory_high_water_bytes,
+        },
+        "models": [
+            {
+                "name": model.name,
+                "version": model.version,
+                "state": pb.ModelState.Name(model.state),
+                "reason": model.reason,
+                "revision": model.revision,
+                "platform": model.platform,
+            }
+            for model in beat.models.models
+        ],
+    }

@@ -1,0 +1,246 @@
+"""Questions and orders about models, answered from the endpoint table or asked of the backends.
+
+Metadata, readiness and the index come from the table that discovery keeps; configuration,
+statistics, loading and unloading are asked of the backends themselves by their unary protocol,
+which returns the backend's own error where a directive in a beat could not.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+
+from protos import discovery_pb2 as discovery
+from protos import exchange_codec as codec
+from protos import open_inference_pb2 as oip
+from protos.errors import TABLE, Kind, PenstockError, unknown_model
+from protos.values import Principal, Signature
+from routing.endpoints import Endpoint, EndpointTable
+from routing.resolve import resolve, signature_of
+
+A = TypeVar("A", bound=Message)
+
+SERVICE = "/inference.GRPCInferenceService/"
+QUESTION_SECONDS = 5.0
+LOAD_SECONDS = 600.0
+
+_KINDS = {
+    grpc.StatusCode.NOT_FOUND: Kind.NOT_FOUND,
+    grpc.StatusCode.INVALID_ARGUMENT: Kind.INVALID,
+    grpc.StatusCode.FAILED_PRECONDITION: Kind.UNAVAILABLE,
+    grpc.StatusCode.UNAVAILABLE: Kind.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Kind.DEADLINE,
+    grpc.StatusCode.UNIMPLEMENTED: Kind.UNIMPLEMENTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Kind.OVERLOADED,
+}
+
+# Which state an index shows when instances disagree: the one nearest to serving.
+_BEST_STATE = (
+    discovery.READY,
+    discovery.LOADING,
+    discovery.UNLOADING,
+    discovery.UNAVAILABLE,
+    discovery.MODEL_STATE_UNSPECIFIED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A model as clients see it; `versions` are those that are READY, ascending."""
+
+    name: str
+    version: str
+    versions: tuple[str, ...]
+    signature: Signature
+
+
+class Control:
+    """The control side of the public faces; every answer is cut to what the caller may see."""
+
+    def __init__(self, table: EndpointTable) -> None:
+        self._table = table
+
+    def ready(self) -> bool:
+        """Whether any model can be served."""
+        return any(
+            endpoint.usable and any(endpoint.ready(key) for key in endpoint.models)
+            for endpoint in self._table.endpoints()
+        )
+
+    def model_ready(self, principal: Principal, model: str, version: str) -> bool:
+        """Whether a request could be served now; raises NOT_FOUND for unknown models."""
+        self._authorise(principal, model)
+        try:
+            exact = resolve(self._table, model, version)
+        except PenstockError as error:
+            if error.kind is Kind.UNAVAILABLE:
+                return False
+            raise
+        return any(endpoint.usable for endpoint in self._table.serving(model, exact))
+
+    def metadata(self, principal: Principal, model: str, version: str) -> Metadata:
+        self._authorise(principal, model)
+        exact = resolve(self._table, model, version)
+        ready = tuple(v for v in self._table.versions(model) if self._table.serving(model, v))
+        return Metadata(model, exact, ready, signature_of(self._table, model, exact))
+
+    def signature(self, principal: Principal, model: str, version: str) -> Signature:
+        """The interface that a request to this model and version will meet."""
+        return self.metadata(principal, model, version).signature
+
+    def index(self, principal: Principal, *, only_ready: bool) -> list[IndexEntry]:
+        """All models that the caller may use or, as an administrator, manage."""
+        best: dict[tuple[str, str], discovery.Model] = {}
+        for endpoint in self._table.endpoints():
+            for key, model in endpoint.models.items():
+                if not (principal.may_infer(model.name) or principal.has("admin")):
+                    continue
+                known = best.get(key)
+                if known is None or _rank(model) < _rank(known):
+                    best[key] = model
+        entries = [
+            IndexEntry(m.name, m.version, discovery.ModelState.Name(m.state), m.reason)
+            for m in best.values()
+            if not only_ready or m.state == discovery.READY
+        ]
+        return sorted(entries, key=lambda entry: (entry.name, len(entry.version), entry.version))
+
+    async def config(self, principal: Principal, model: str, version: str) -> oip.ModelConfig:
+        self._authorise(principal, model)
+        exact = resolve(self._table, model, version)
+        request = oip.ModelConfigRequest(name=model, version=exact)
+        endpoint = self._table.serving(model, exact)[0]
+        return (await _ask(endpoint, "ModelConfig", request, oip.ModelConfigResponse)).config
+
+    async def statistics(
+        self, principal: Principal, model: str, version: str
+    ) -> list[oip.ModelStatistics]:
+        """Statistics by model and version, added up over the instances that serve it."""
+        if model:
+            self._authorise(principal, model)
+            if not self._table.versions(model):
+                raise unknown_model(model)
+        wanted = [
+            (endpoint, key)
+            for endpoint in self._table.endpoints()
+            for key in endpoint.models
+            if endpoint.ready(key)
+            and model in ("", key[0])
+            and version in ("", key[1])
+            and (principal.may_infer(key[0]) or principal.has("admin"))
+        ]
+        answers = await asyncio.gather(
+            *(
+                _ask(
+                    endpoint,
+                    "ModelStatistics",
+                    oip.ModelStatisticsRequest(name=name, version=exact),
+                    oip.ModelStatisticsResponse,
+                )
+                for endpoint, (name, exact) in wanted
+            )
+        )
+        merged: dict[tuple[str, str], oip.ModelStatistics] = {}
+        for answer in answers:
+            for statistics in answer.model_stats:
+                key = (statistics.name, statistics.version)
+                if key in merged:
+                    _add(merged[key], statistics)
+                else:
+                    merged[key] = statistics
+        return [merged[key] for key in sorted(merged)]
+
+    async def load(self, model: str) -> None:
+        """Loads (or reloads) the model wherever a backend's repository holds it."""
+        request = oip.RepositoryModelLoadRequest(model_name=model)
+        await self._everywhere(
+            "RepositoryModelLoad", request, oip.RepositoryModelLoadResponse, model
+        )
+
+    async def unload(self, model: str) -> None:
+        request = oip.RepositoryModelUnloadRequest(model_name=model)
+        await self._everywhere(
+            "RepositoryModelUnload", request, oip.RepositoryModelUnloadResponse, model
+        )
+
+    async def _everywhere(
+        self, method: str, request: Message, answer: type[Message], model: str
+    ) -> None:
+        answers = await asyncio.gather(
+            *(
+                _ask(endpoint, method, request, answer, LOAD_SECONDS)
+                for endpoint in self._table.endpoints()
+                if endpoint.exchange.connected
+            ),
+            return_exceptions=True,
+        )
+        errors = [a for a in answers if isinstance(a, BaseException)]
+        known = [
+            e for e in errors if not isinstance(e, PenstockError) or e.kind is not Kind.NOT_FOUND
+        ]
+        if known:
+            raise known[0]
+        if len(errors) == len(answers):
+            raise unknown_model(model)
+
+    def _authorise(self, principal: Principal, model: str) -> None:
+        if not (principal.may_infer(model) or principal.has("admin")):
+            raise unknown_model(model)
+
+
+async def _ask(
+    endpoint: Endpoint,
+    method: str,
+    request: Message,
+    answer: type[A],
+    timeout: float = QUESTION_SECONDS,  # noqa: ASYNC109 (handed to gRPC, which enforces it)
+) -> A:
+    async with endpoint.exchange.open_channel() as channel:
+        call = channel.unary_unary(
+            SERVICE + method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+        try:
+            metadata = ((codec.ACCESS_KEY, endpoint.access_key),)
+            return await call(request, metadata=metadata, timeout=timeout)
+        except aio.AioRpcError as error:
+            kind = _KINDS.get(error.code(), Kind.BAD_REPLY)
+            raise PenstockError(kind, error.details() or TABLE[kind].grpc.name) from error
+
+
+def _rank(model: discovery.Model) -> int:
+    return _BEST_STATE.index(model.state)
+
+
+def _add(total: oip.ModelStatistics, more: oip.ModelStatistics) -> None:
+    total.last_inference = max(total.last_inference, more.last_inference)
+    total.inference_count += more.inference_count
+    total.execution_count += more.execution_count
+    for field, _ in oip.InferStatistics.DESCRIPTOR.fields_by_name.items():
+        _add_duration(getattr(total.inference_stats, field), getattr(more.inference_stats, field))
+    sizes = {batch.batch_size: batch for batch in total.batch_stats}
+    for batch in more.batch_stats:
+        known = sizes.get(batch.batch_size)
+        if known is None:
+            total.batch_stats.append(batch)
+            continue
+        for field in ("compute_input", "compute_infer", "compute_output"):
+            _add_duration(getattr(known, field), getattr(batch, field))
+    total.memory_usage.extend(more.memory_usage)
+
+
+def _add_duration(total: oip.StatisticDuration, more: oip.StatisticDuration) -> None:
+    total.count += more.count
+    total.ns += more.ns

@@ -1,0 +1,70 @@
+"""What the inference paths need of a request's head, read in one pass over the headers."""
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from protos.errors import invalid
+from protos.values import Timeline
+
+_TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`json_length` is the binary extension's header; None: the whole body is JSON."""
+
+    scope: Scope
+    timeline: Timeline
+    request_id: str
+    authorization: bytes
+    json_length: bytes | None
+    traceparent: str
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Head":
+        timeline = Timeline(time.monotonic())
+        request_id = traceparent = ""
+        authorization = b""
+        json_length = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                # Of two, a front proxy might have checked the other one: neither counts.
+                authorization = b"" if authorization else value
+            elif name == b"inference-header-content-length":
+                json_length = value
+            elif name == b"x-request-id":
+                request_id = _usable_id(value)
+            elif name == b"traceparent":
+                traceparent = _usable_trace(value)
+        request_id = request_id or secrets.token_hex(8)
+        return cls(scope, timeline, request_id, authorization, json_length, traceparent)
+
+    def json_bytes(self, body_bytes: int) -> int | None:
+        """The length of the JSON before the tensors; raises INVALID for a header that is wrong."""
+        if self.json_length is None:
+            return None
+        text = self.json_length
+        if not text.isdigit() or len(text) > 18:
+            raise invalid("Inference-Header-Content-Length: must be a number of bytes")
+        if int(text) > body_bytes:
+            raise invalid(
+                f"Inference-Header-Content-Length: is {int(text)}, the body has {body_bytes} bytes"
+            )
+        return int(text)
+
+
+def _usable_id(value: bytes) -> str:
+    """The client's id if a log line can bear it, else none."""
+    if len(value) > 128 or not value.replace(b"-", b"").replace(b"_", b"").isalnum():
+        return ""
+    return value.decode("ascii")
+
+
+def _usable_trace(value: bytes) -> str:
+    """A malformed traceparent is dropped, as W3C asks: the trace starts anew."""
+    if len(value) != _TRACEPARENT_LENGTH or not value.isascii() or value.count(b"-") != 3:
+        return ""
+    return value.decode("ascii")

@@ -1,0 +1,119 @@
+"""What a worker counts, and how several workers' counts become one page.
+
+Each worker has a registry of its own and reports it to the supervisor, which adds the reports up;
+prometheus-client's multiprocess files are not used, since nobody reaps those of dead processes.
+Labels are bounded: models come from the endpoint table, everything else is "other".
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from protos import discovery_pb2 as pb
+
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The request metrics of one worker."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "penstock_requests",
+            "Requests answered, by model, face and HTTP code.",
+            ("model", "face", "code"),
+            registry=self.registry,
+        )
+        self._duration = Histogram(
+            "penstock_request_duration_seconds",
+            "From the request's head to the last byte of the reply.",
+            ("model", "face"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._overhead = Histogram(
+            "penstock_overhead_seconds",
+            "Duration less the queue and compute time that the backend reports.",
+            ("model", "face"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.retries = Gauge(
+            "penstock_retries", "Attempts after the first since start.", registry=self.registry
+        )
+        self.panics = Gauge(
+            "penstock_panic_picks",
+            "Picks made among endpoints that were all in doubt.",
+            registry=self.registry,
+        )
+        # `labels` costs more than the increment; the children are kept. Models are bounded by the
+        # endpoint table, so this is too.
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._histograms: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
+
+    def observe(self, model: str, face: str, code: int, seconds: float, backend: float) -> None:
+        """Counts one answered request; `model` must be bounded ("other" for unknown ones)."""
+        counter = self._counters.get((model, face, code))
+        if counter is None:
+            counter = self._requests.labels(model, face, str(code))
+            self._counters[model, face, code] = counter
+        counter.inc()
+        histograms = self._histograms.get((model, face))
+        if histograms is None:
+            histograms = (self._duration.labels(model, face), self._overhead.labels(model, face))
+            self._histograms[model, face] = histograms
+        histograms[0].observe(seconds)
+        if backend:
+            histograms[1].observe(max(0.0, seconds - backend))
+
+    def families(self) -> list[pb.MetricFamily]:
+        """Everything as messages for the supervisor."""
+        return [_family(metric) for metric in self.registry.collect()]
+
+
+def _family(metric: Metric) -> pb.MetricFamily:
+    family = pb.MetricFamily(name=metric.name, help=metric.documentation, type=metric.type)
+    for sample in metric.samples:
+        # "created" times can't be added up and say nothing that `up` doesn't.
+        if not sample.name.endswith("_created"):
+            family.samples.add(name=sample.name, labels=sample.labels, value=sample.value)
+    return family
+
+
+class Merged:
+    """A collector of several workers' families: samples of the same name and labels add up."""
+
+    def __init__(self) -> None:
+        self._reports: dict[int, list[pb.MetricFamily]] = {}
+        self._gone: list[pb.MetricFamily] = []
+
+    def report(self, worker: int, families: Iterable[pb.MetricFamily]) -> None:
+        self._reports[worker] = list(families)
+
+    def retire(self, worker: int) -> None:
+        """A worker died: its counters stay in the sum, or rates would go negative."""
+        self._gone += [f for f in self._reports.pop(worker, []) if f.type != "gauge"]
+
+    def collect(self) -> Iterable[Metric]:
+        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+        described: dict[str, pb.MetricFamily] = {}
+        for family in [*self._gone, *(f for r in self._reports.values() for f in r)]:
+            described.setdefault(family.name, family)
+            into = sums.setdefault(family.name, defaultdict(float))
+            for sample in family.samples:
+                into[sample.name, tuple(sorted(sample.labels.items()))] += sample.value
+        for name, samples in sums.items():
+            metric = Metric(name, described[name].help, described[name].type)
+            for (sample_name, labels), value in samples.items():
+                metric.add_sample(sample_name, dict(labels), value)
+            yield metric
+
+
+def page(registry: CollectorRegistry) -> bytes:
+    """The OpenMetrics text of a registry."""
+    return generate_latest(registry)
