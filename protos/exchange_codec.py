@@ -21,6 +21,8 @@ from protos.wording import quote
 
 # Bytes of parts that a backend may send for a streamed call before it is given more.
 INITIAL_CREDIT = 1 << 20
+# Metadata under which a gateway shows the key that the backend told it when it joined.
+ACCESS_KEY = "x-penstock-access-key"
 
 # Tags: field number << 3 | wire type (0 a varint, 2 a length and so many bytes).
 _FRAME_CALL = b"\x0a"
