@@ -1,0 +1,124 @@
+"""Retries: where a failure allows one, within the budget, never more than three attempts."""
+
+import pytest
+
+from protos.errors import Kind, PenstockError
+from protos.service import Reply
+from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
+from routing.retry import MAX_ATTEMPTS, POISON_TTL, Budget, Poison, Retry
+
+
+def request(tenant="t", data=b"\0\0\0\0", deadline=100.0):
+    context = Context(Principal("s", tenant, frozenset()), deadline, Timeline(0.0))
+    payload = Tensors((Tensor("x", "FP32", (1,), data),))
+    return InferRequest("", "m", "1", payload, {}, context)
+
+
+OK = Reply(Part(Tensors(()), "1", {}, True))
+
+
+class Scripted:
+    """A service that fails with each kind in turn, then answers; keeps what it was asked."""
+
+    def __init__(self, *kinds):
+        self.kinds = list(kinds)
+        self.asked = []
+
+    async def __call__(self, request):
+        self.asked.append(request)
+        if self.kinds:
+            raise PenstockError(self.kinds.pop(0), "scripted")
+        return OK
+
+
+def retry(budget=None, idempotent=True, now=0.0):
+    return Retry(budget or Budget(0.0), Poison(), lambda _: idempotent, lambda: now)
+
+
+@pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.OVERLOADED, Kind.LOST, Kind.BAD_REPLY])
+async def test_what_another_backend_may_answer_is_tried_again(kind):
+    service = Scripted(kind)
+    assert await retry()(request(), service) is OK
+    assert len(service.asked) == 2
+
+
+@pytest.mark.parametrize("kind", [Kind.INVALID, Kind.DEADLINE, Kind.MODEL_FAILED, Kind.NOT_FOUND])
+async def test_what_would_fail_anywhere_is_not(kind):
+    service = Scripted(kind)
+    with pytest.raises(PenstockError):
+        await retry()(request(), service)
+    assert len(service.asked) == 1
+
+
+async def test_three_attempts_are_the_most():
+    service = Scripted(*[Kind.UNAVAILABLE] * 10)
+    with pytest.raises(PenstockError):
+        await retry()(request(), service)
+    assert len(service.asked) == MAX_ATTEMPTS
+
+
+async def test_a_lost_call_is_repeated_only_if_that_does_no_harm():
+    service = Scripted(Kind.LOST)
+    with pytest.raises(PenstockError):
+        await retry(idempotent=False)(request(), service)
+    assert len(service.asked) == 1
+
+
+async def test_a_call_that_no_batch_held_may_go_elsewhere_once_without_budget():
+    broke = Budget(0.0, share=0.0, reserve=0.0)
+    service = Scripted(Kind.UNAVAILABLE, Kind.UNAVAILABLE)
+    with pytest.raises(PenstockError):
+        await retry(broke)(request(), service)
+    assert len(service.asked) == 2
+
+
+async def test_no_attempt_begins_after_the_deadline():
+    service = Scripted(Kind.UNAVAILABLE)
+    with pytest.raises(PenstockError):
+        await retry(now=5.0)(request(deadline=4.0), service)
+    assert len(service.asked) == 1
+
+
+async def test_a_lost_call_is_suspect_afterwards():
+    service = Scripted(Kind.LOST)
+    await retry()(request(), service)
+    assert [r.context.suspect for r in service.asked] == [False, True]
+
+
+async def test_a_suspect_at_a_second_crash_is_refused_by_fingerprint_within_its_tenant():
+    filter_ = retry()
+    service = Scripted(Kind.LOST, Kind.LOST)
+    with pytest.raises(PenstockError, match="crash"):
+        await filter_(request(), service)
+    assert len(service.asked) == 2  # it took two backends with it, not three
+    with pytest.raises(PenstockError, match="crash"):
+        await filter_(request(), service)
+    assert len(service.asked) == 2
+    assert await filter_(request(tenant="other"), service) is OK
+    assert await filter_(request(data=b"\1\0\0\0"), service) is OK
+
+
+def test_poison_is_forgotten_in_the_end():
+    poison = Poison()
+    poison.add(request(), 0.0)
+    assert poison.holds(request(), POISON_TTL - 1)
+    assert not poison.holds(request(), POISON_TTL + 1)
+
+
+def test_the_budget_is_a_share_of_the_requests():
+    budget = Budget(0.0, share=0.1, reserve=0.0)
+    for _ in range(1000):
+        budget.deposit()
+    assert sum(budget.withdraw(0.0) for _ in range(1000)) in (99, 100)
+
+
+def test_the_reserve_refills_with_time():
+    budget = Budget(0.0, share=0.0, reserve=10.0, refill=2.0)
+    assert sum(budget.withdraw(0.0) for _ in range(100)) == 10
+    assert sum(budget.withdraw(1.0) for _ in range(100)) == 2
+
+
+def test_a_dead_streams_calls_all_fit():
+    budget = Budget(0.0, share=0.0, reserve=1.0)
+    budget.reserve_for(500)
+    assert sum(budget.withdraw(0.0) for _ in range(600)) == 500
