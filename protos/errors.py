@@ -91,8 +91,16 @@ class PenstockError(Exception):
     def row(self) -> Row:
         return TABLE[self.kind]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Decoding happens in other processes too; Exception's own way loses keyword arguments.
+        return _rebuild, (self.kind, self.message, self.retry_after)
+
     def __repr__(self) -> str:
         return f"<PenstockError {self.kind.name}: {self.message}>"
+
+
+def _rebuild(kind: Kind, message: str, retry_after: float | None) -> PenstockError:
+    return PenstockError(kind, message, retry_after=retry_after)
 
 
 def invalid(message: str) -> PenstockError:
