@@ -116,9 +116,10 @@ def starlette_app(work: Handler) -> Starlette:
     """Sixteen routes, the wanted one last, as an inference gateway has them."""
 
     async def endpoint(request: HTTPRequest) -> Response:
-        return Response(await work(request.url.path, await request.body()), media_type="application/json")
+        answer = await work(request.url.path, await request.body())
+        return Response(answer, media_type="application/json")
 
-    others = [Route(f"/v2/models/{{model}}/versions/{{version}}/other{n}", endpoint, methods=["POST"]) for n in range(15)]
+    others = [Route(f"/v2/models/{{model}}/other{n}", endpoint, methods=["POST"]) for n in range(15)]
     return Starlette(routes=[*others, Route("/{rest:path}", endpoint, methods=["POST"])])
 
 

@@ -174,6 +174,7 @@ class Caller:
     ) -> AsyncIterator[tuple[Part, Parts, GrpcLink, int]]:
         """The call with its first part, wherever that took; cancels it when left early."""
         tried, suspect, last = 0, False, None
+        why: list[str] = []
         while tried < ATTEMPTS:
             last = await self._pick(last)
             child, record = last.child, last.record
@@ -194,6 +195,7 @@ class Caller:
                 if owned or not retry:
                     raise
                 tried += died.written
+                why.append(repr(died))
                 culprits = await last.executing_at_death(child, record) if died.crashed else set()
                 if suspect and culprits == {ident}:
                     raise Poison from None
@@ -203,4 +205,4 @@ class Caller:
                 link.cancel(ident)
                 if owned:
                     await link.close()
-        raise TooManyAttempts
+        raise TooManyAttempts(why)

@@ -195,7 +195,8 @@ class GrpcLink(Link):
             while (frame := await self._stream.read()) is not grpc.aio.EOF:
                 self._accept(frame)
         except grpc.aio.AioRpcError as error:
-            crashed = error.code() is grpc.StatusCode.UNAVAILABLE
+            # a lost connection shows as UNAVAILABLE or, where a write met it first, as INTERNAL
+            crashed = error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED
         finally:
             self._writer.cancel()
             self._die(crashed)

@@ -58,8 +58,10 @@ VARIANTS |= {
 }
 DEVICE_TIME = {  # 1 ms a batch and 0.2 ms a row: does keeping calls together cost latency?
     f"{name}, 4, busy device": Variant(picker=picker, endpoints=4, bound=bound, batch_us=1000, row_us=200)
-    for name, picker, bound in [("spread", "two_choices", 0), ("same turn", "same_turn", 32), ("same turn to 8", "same_turn", 8),
-                                ("packed to 8", "packed", 8), ("packed to 32", "packed", 32), ("sticky to 32", "sticky", 32)]
+    for name, picker, bound in [
+        ("spread", "two_choices", 0), ("same turn", "same_turn", 32), ("same turn to 8", "same_turn", 8),
+        ("packed to 8", "packed", 8), ("packed to 32", "packed", 32), ("sticky to 32", "sticky", 32),
+    ]
 }
 QUIET = ["no forwarding", "unary, spread, 4", "stream, 1", "stream, spread, 4", "stream, aperture 3, same turn, 4",
          "stream, packed to 32, 4", "framed TCP, spread, 4"]
@@ -106,14 +108,16 @@ def main() -> None:
             for connections, names in ((64, [*VARIANTS, *DEVICE_TIME]), (16, QUIET), (1, QUIET)):
                 for name in names:
                     gateway = gateways["asyncio" if name.startswith("asyncio") else "uvloop"]
-                    measured = measure((VARIANTS | DEVICE_TIME)[name], gateway, backends, connections, given.seconds)
+                    variant = (VARIANTS | DEVICE_TIME)[name]
+                    measured = measure(variant, gateway, backends, connections, given.seconds)
                     results[connections, name].append(measured)
     print("| callers | variant | gateway µs | backends µs | sum µs | calls/frame | requests/s | p50 ms | p99 ms |")
     print("|---|---|---|---|---|---|---|---|---|")
     for (connections, name), rounds in results.items():
         m = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
         assert not m["errors"], name
-        print(f"| {connections} | {name} | {m['gateway']:.0f} | {m['backends']:.0f} | {m['gateway'] + m['backends']:.0f}"
+        both = m["gateway"] + m["backends"]
+        print(f"| {connections} | {name} | {m['gateway']:.0f} | {m['backends']:.0f} | {both:.0f}"
               f" | {m['frame']:.1f} | {m['rate']:.0f} | {m['p50']:.2f} | {m['p99']:.2f} |", flush=True)
 
 
