@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +26,7 @@ def _folder() -> str:
 
         here = Path(__file__).parent
         folder = tempfile.mkdtemp(prefix="experiment-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         if protoc.main(["protoc", f"-I{here}", f"--python_out={folder}", "wire.proto"]):
             raise RuntimeError("protoc failed")
         os.environ[FOLDER] = folder
