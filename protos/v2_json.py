@@ -17,6 +17,7 @@ from protos.arrays import count, mismatch, unknown_datatype
 from protos.datatypes import DATATYPES
 from protos.errors import Kind, PenstockError, invalid
 from protos.json_reader import Array, Object, fields, parse_object
+from protos.tensor_parameters import HINTS, refusal
 from protos.v2_data import check_layout, count_arrays, data_for_json, read_data
 from protos.values import (
     NO_PARAMETERS,
@@ -28,12 +29,11 @@ from protos.values import (
     Tensors,
     TensorSpec,
 )
-from protos.wording import did_you_mean, quote
+from protos.wording import quote
 
 _REQUEST = frozenset(("id", "parameters", "inputs", "outputs"))
 _INPUT = frozenset(("name", "shape", "datatype", "parameters", "data"))
 _OUTPUT = frozenset(("name", "parameters"))
-_SHARED_MEMORY = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 
 # From here on a view of the body costs less than a copy of the part.
 _VIEW_BYTES = 16 * 1024
@@ -243,12 +243,8 @@ def _input_parameters(given: dict[str, Any], where: str) -> int | None:
             if type(value) is not int:
                 raise invalid(f"{where}: binary_data_size must be an integer")
             size = value
-        elif key in _SHARED_MEMORY:
-            raise PenstockError(Kind.UNIMPLEMENTED, f"{where}: shared memory is not offered")
-        elif key != "content_type":
-            # MLServer's clients name their own codec there; datatype and shape say the same.
-            near = did_you_mean(key, ["binary_data_size"])
-            raise invalid(f"{where}: there is no parameter {quote(key)}{near}")
+        elif key not in HINTS:
+            raise refusal(key, where, ("binary_data_size",))
     return size
 
 
@@ -263,13 +259,8 @@ def _output(found: Any, where: str, forms: dict[str, bool]) -> str:
         for key, value in _parameters(given["parameters"], f"{where}: parameters").items():
             if key == "binary_data":
                 forms[name] = _flag(value, f"{where}: binary_data")
-            elif key == "classification":
-                raise PenstockError(Kind.UNIMPLEMENTED, f"{where}: classification is not offered")
-            elif key in _SHARED_MEMORY:
-                raise PenstockError(Kind.UNIMPLEMENTED, f"{where}: shared memory is not offered")
             else:
-                near = did_you_mean(key, ["binary_data"])
-                raise invalid(f"{where}: there is no parameter {quote(key)}{near}")
+                raise refusal(key, where, ("binary_data",))
     return name
 
 
