@@ -15,7 +15,7 @@ from simdjson import Array, Object
 from protos.errors import Kind, PenstockError, invalid
 from protos.wording import did_you_mean, quote
 
-__all__ = ["MAX_BODY", "Array", "Object", "fields", "parse", "parse_object", "plain"]
+__all__ = ["MAX_BODY", "Array", "Object", "fields", "parse", "parse_object", "plain", "read_object"]
 
 # simdjson counts elements in 24 bits, and pysimdjson writes behind its lists where an array has
 # more. An element takes two bytes at least, so no body of this size can reach that.
@@ -82,6 +82,12 @@ def parse_object(body: bytes) -> Object:
     if not isinstance(document, Object):
         raise invalid("the body must be a JSON object")
     return document
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The document as dicts and lists; it must be an object."""
+    found: dict[str, Any] = plain(parse_object(body))
+    return found
 
 
 def fields(found: Object, where: str, known: frozenset[str] | None = None) -> dict[str, Any]:

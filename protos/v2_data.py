@@ -1,4 +1,4 @@
-"""A tensor's `data` in REST V2's JSON, flat or nested, to canonical bytes and back.
+"""A tensor's `data` in REST V2's JSON, flat or nested, to canonical bytes.
 
 Nothing is coerced: integers are JSON integers in the datatype's range, floats any JSON numbers that
 stay finite, BOOL takes true and false, BYTES takes strings. FP16 and BF16 have no JSON form.
@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from protos.arrays import join_bytes, split_bytes
-from protos.datatypes import DATATYPES, Datatype
+from protos.arrays import MAX_DIMENSIONS, join_bytes
 from protos.datatypes import Array as NumpyArray
-from protos.errors import Kind, PenstockError, invalid
+from protos.datatypes import Datatype
+from protos.errors import PenstockError, invalid
 from protos.json_reader import Array
-from protos.values import Tensor
-from protos.wording import quote
+from protos.json_writer import RAW_ONLY
 
 # How simdjson flattens numbers: the code of its buffer, and that buffer's dtype.
 _BUFFERS: dict[str, tuple[Literal["d", "i", "u"], str]] = {
@@ -24,7 +23,6 @@ _BUFFERS: dict[str, tuple[Literal["d", "i", "u"], str]] = {
     "signed": ("i", "<i8"),
     "unsigned": ("u", "<u8"),
 }
-_RAW_ONLY = ("FP16", "BF16")
 
 
 def read_data(
@@ -35,13 +33,9 @@ def read_data(
     `where` names the tensor in sentences. Raises PenstockError INVALID. That numbers lie in arrays
     as `shape` says is the business of `count_arrays` or `check_layout`.
     """
-    if row.name in _RAW_ONLY:
-        raise invalid(f"{where}: {row.name} has no JSON form; send it as binary data")
-    if row.kind == "bytes":
-        strings = _flat(data, shape, elements, where, partial(_not_a, str, "a string"))
-        return join_bytes([text.encode() for text in strings])
-    if row.kind == "bool":
-        return bytes(_flat(data, shape, elements, where, partial(_not_a, bool, "true or false")))
+    fault = _fault_of(row, where)
+    if row.kind in ("bytes", "bool"):
+        return _pack(_flat(data, shape, elements, where, fault), row)
     numbers = _numbers(data, row, where)
     if numbers.size != elements:
         raise _wrong_count(numbers.size, shape, elements, where)
@@ -179,35 +173,52 @@ def _not_number(row: Datatype, element: Any) -> str | None:
     limits = np.iinfo(row.dtype)
     if limits.min <= element <= limits.max:
         return None
-    return f"is outside of {row.name}'s range, {limits.min} to {limits.max}"
+    return f"is outside {row.name}'s range, {limits.min} to {limits.max}"
 
 
-def data_for_json(tensor: Tensor) -> NumpyArray | list[str]:
-    """The tensor's elements, flat, as orjson writes them without loss.
+def from_list(data: list[Any], row: Datatype, where: str) -> tuple[bytes, tuple[int, ...]]:
+    """The canonical bytes of a short list, which may be nested, and its own shape.
 
-    Raises PenstockError: INVALID for datatypes that JSON has no form for, BAD_REPLY for values that
-    it has none for; the sentence tells the way out.
+    Raises PenstockError INVALID, also for lists of different lengths side by side.
     """
-    row = DATATYPES[tensor.datatype]
-    if row.name in _RAW_ONLY:
-        raise invalid(
-            f"output {quote(tensor.name)}: {row.name} has no JSON form; "
-            'ask for it with the output parameter "binary_data": true'
-        )
+    fault = _fault_of(row, where)
+    shape: list[int] = []
+    first: Any = data
+    while isinstance(first, list) and len(shape) < MAX_DIMENSIONS:
+        shape.append(len(first))
+        first = first[0] if first else None
+    elements = _flatten(data, tuple(shape), where)
+    for element in elements:
+        if isinstance(element, list):
+            raise _ragged(tuple(shape), len(shape), 0, where)
+        if fault(element):
+            raise _first_fault(data, where, fault)
+    return _pack(elements, row), tuple(shape)
+
+
+def from_scalar(value: Any, row: Datatype, where: str) -> bytes:
+    """The canonical bytes of one element; raises PenstockError INVALID."""
+    why = _fault_of(row, where)(value)
+    if why:
+        raise invalid(f"{where}: {why}")
+    return _pack([value], row)
+
+
+def _pack(elements: list[Any], row: Datatype) -> bytes:
+    """Elements without fault as canonical bytes."""
     if row.kind == "bytes":
-        try:
-            return [element.decode() for element in split_bytes(tensor.data)]
-        except UnicodeDecodeError:
-            raise _no_form(tensor, "elements that are not UTF-8") from None
-    array = np.frombuffer(tensor.data, row.dtype)
-    if row.kind == "float" and not np.isfinite(array).all():
-        raise _no_form(tensor, "values that are infinite or not a number")
-    return array if array.flags.aligned else array.copy()
+        return join_bytes([text.encode() for text in elements])
+    if row.kind == "bool":
+        return bytes(elements)
+    return np.array(elements, row.dtype).tobytes()
 
 
-def _no_form(tensor: Tensor, what: str) -> PenstockError:
-    return PenstockError(
-        Kind.BAD_REPLY,
-        f"output {quote(tensor.name)} has {what}, which JSON has no form for; "
-        'ask for it with the output parameter "binary_data": true',
-    )
+def _fault_of(row: Datatype, where: str) -> Callable[[Any], str | None]:
+    """What is wrong with an element, by datatype; INVALID for datatypes that JSON can't carry."""
+    if row.name in RAW_ONLY:
+        raise invalid(f"{where}: {row.name} has no JSON form; use infer with binary data")
+    if row.kind == "bytes":
+        return partial(_not_a, str, "a string")
+    if row.kind == "bool":
+        return partial(_not_a, bool, "true or false")
+    return partial(_not_number, row)

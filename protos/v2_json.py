@@ -7,7 +7,6 @@ and nothing else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,12 @@ import orjson
 
 from protos.arrays import count, mismatch, unknown_datatype
 from protos.datatypes import DATATYPES
-from protos.errors import Kind, PenstockError, invalid
+from protos.errors import invalid
 from protos.json_reader import Array, Object, fields, parse_object
+from protos.json_writer import data_for_json, finite
 from protos.tensor_parameters import HINTS, refusal
-from protos.v2_data import check_layout, count_arrays, data_for_json, read_data
+from protos.v2_data import check_layout, count_arrays, read_data
+from protos.v2_raw import read_raw
 from protos.values import (
     NO_PARAMETERS,
     Bytes,
@@ -27,7 +28,6 @@ from protos.values import (
     Signature,
     Tensor,
     Tensors,
-    TensorSpec,
 )
 from protos.wording import quote
 
@@ -73,7 +73,7 @@ def decode_request(
     field's path, or UNIMPLEMENTED for shared memory and classification.
     """
     if header_length == 0:
-        return Decoded("", Tensors((_raw_input(body, signature),)), NO_PARAMETERS, BINARY_FORMS)
+        return Decoded("", Tensors((read_raw(body, signature),)), NO_PARAMETERS, BINARY_FORMS)
     binary = memoryview(b"")
     if header_length is not None:
         if not 0 < header_length <= len(body):
@@ -264,40 +264,6 @@ def _output(found: Any, where: str, forms: dict[str, bool]) -> str:
     return name
 
 
-def _raw_input(body: bytes, signature: Signature | None) -> Tensor:
-    """The body as the model's only input; one variable dimension follows from its size."""
-    if signature is None or len(signature.inputs) != 1:
-        raise invalid("a body that is one raw tensor needs a model with exactly one input")
-    spec = signature.inputs[0]
-    where = f"input {quote(spec.name)}"
-    shape = list(spec.shape)
-    itemsize = DATATYPES[spec.datatype].itemsize
-    if not itemsize:
-        return _raw_text(body, spec, where)
-    if signature.max_batch_size and shape.count(-1) > 1:
-        shape[0] = 1
-    if shape.count(-1) > 1:
-        raise invalid(f"{where}: the shape {list(spec.shape)} doesn't follow from the body's size")
-    if -1 in shape:
-        rest = itemsize
-        for size in shape:
-            rest *= size if size != -1 else 1
-        shape[shape.index(-1)] = len(body) // rest if rest else 0
-    tensor = Tensor(spec.name, spec.datatype, tuple(shape), body)
-    why = mismatch(tensor)
-    if why is not None:
-        raise invalid(f"{where}: {why}")
-    return tensor
-
-
-def _raw_text(body: bytes, spec: TensorSpec, where: str) -> Tensor:
-    """A raw body for a BYTES input is its one element, without a length before it."""
-    shape = tuple([1 if size == -1 else size for size in spec.shape])
-    if count(shape) != 1:
-        raise invalid(f"{where}: a raw body is one element, the model takes {list(spec.shape)}")
-    return Tensor(spec.name, spec.datatype, shape, len(body).to_bytes(4, "little") + body)
-
-
 def encode_reply(
     model: str, request_id: str, part: Part, forms: OutputForms = JSON_FORMS
 ) -> tuple[list[Bytes], int | None]:
@@ -323,18 +289,8 @@ def encode_reply(
     if request_id:
         reply["id"] = request_id
     if part.parameters:
-        reply["parameters"] = _finite(part.parameters)
+        reply["parameters"] = finite(part.parameters)
     reply["outputs"] = outputs
     head = orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
     chunks[0] = head
     return chunks, len(head) if len(chunks) > 1 else None
-
-
-def _finite(parameters: Parameters) -> dict[str, bool | int | float | str]:
-    """The parameters, among which orjson would write infinities and NaN as null."""
-    for name, value in parameters.items():
-        if type(value) is float and not isfinite(value):
-            raise PenstockError(
-                Kind.BAD_REPLY, f"parameters: {quote(name)} is not finite, JSON has no form for it"
-            )
-    return dict(parameters)
