@@ -188,11 +188,25 @@ def _line(event: yaml.Event) -> int:
 
 
 def _explain(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
-    found: dict[tuple[int, str], None] = {}
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        path = document.known(detail["loc"])
-        found[document.lines[path], _sentence(model, path, detail)] = None
-    (line, message), *others = sorted(found)
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    paths = [document.known(detail["loc"]) for detail in details]
+    found: dict[tuple[int, Path], list[str]] = {}
+    for path, detail in zip(paths, details, strict=True):
+        # A union complains once for each member; those that the value resembles know best.
+        if detail["type"] != "missing" and any(_below(other, path) for other in paths):
+            continue
+        sentences = found.setdefault((document.lines[path], path), [])
+        sentence = _sentence(model, path, detail)
+        if sentences and sentences[-1].startswith("should be ") and sentence.startswith("should "):
+            sentences[-1] += f" or {sentence.removeprefix('should be ')}"
+        else:
+            sentences.append(sentence)
+    told = [
+        (line, f"{_written(path)}: {sentence}" if path else sentence)
+        for (line, path), sentences in sorted(found.items(), key=lambda item: item[0][0])
+        for sentence in sentences
+    ]
+    (line, message), *others = told
     for number, other in others[: SHOWN_ERRORS - 1]:
         message += f"\n{document.source}:{number}: {other}"
     if len(others) >= SHOWN_ERRORS:
@@ -200,16 +214,18 @@ def _explain(document: Document, model: type[BaseModel], error: ValidationError)
     return ConfigError(document.source, line, message)
 
 
+def _below(path: Path, other: Path) -> bool:
+    return len(path) > len(other) and path[: len(other)] == other
+
+
 def _sentence(model: type[BaseModel], path: Path, detail: Any) -> str:
-    where = _written(path)
     if detail["type"] == "missing":
-        return f'{where + ": " if where else ""}"{detail["loc"][-1]}" is missing'
+        return f'"{detail["loc"][-1]}" is missing'
     if detail["type"] == "extra_forbidden":
-        parent = _written(path[:-1])
         hint = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
-        return f"{parent + ': ' if parent else ''}unknown key {quote(str(path[-1]))}{hint}"
-    what = detail["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
-    return f"{where}: {what}" if where else what
+        return f"unknown key{hint}"
+    what: str = detail["msg"]
+    return what.removeprefix("Value error, ").replace("Input should", "should", 1)
 
 
 def _written(path: Path) -> str:

@@ -31,6 +31,7 @@ class Sample(Settings):
     endpoints: tuple[Endpoint, ...] = ()
     named: dict[str, Endpoint] = Field(default_factory=dict)
     open: bool = False
+    pick: Literal["all"] | Retry | tuple[int, ...] = "all"
 
     @model_validator(mode="after")
     def _weights(self) -> "Sample":
@@ -90,14 +91,14 @@ def test_scalars_mean_what_they_look_like(text: str, value: object) -> None:
 def test_an_unknown_key_is_named_with_its_line_and_what_was_probably_meant() -> None:
     text = "kind: Sample\nendpoints:\n  - name: a\n    wieght: 3\n"
     assert refusal(text) == (
-        'sample.yaml:4: endpoints[0]: unknown key "wieght"; did you mean "weight"?'
+        'sample.yaml:4: endpoints[0].wieght: unknown key; did you mean "weight"?'
     )
 
 
 def test_hints_reach_through_optional_values_and_dictionaries() -> None:
     text = "named:\n  first:\n    name: a\n    retry:\n      hedgeafter: 5s\n"
     assert refusal(text) == (
-        'sample.yaml:5: named.first.retry: unknown key "hedgeafter"; did you mean "hedgeAfter"?'
+        'sample.yaml:5: named.first.retry.hedgeafter: unknown key; did you mean "hedgeAfter"?'
     )
 
 
@@ -133,8 +134,21 @@ def test_every_refusal_has_a_line(text: str, message: str) -> None:
 def test_all_errors_are_told_at_once() -> None:
     assert refusal("kind: Other\nopem: true\n").splitlines() == [
         "sample.yaml:1: kind: should be 'Sample'",
-        'sample.yaml:2: unknown key "opem"; did you mean "open"?',
+        'sample.yaml:2: opem: unknown key; did you mean "open"?',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pick: al", "1: pick: should be 'all' or an object or a valid array"),
+        ("pick: {maxAttempts: x}", "1: pick.maxAttempts: should be a valid integer"),
+        ("pick: [1, b]", "1: pick[1]: should be a valid integer"),
+    ],
+)
+def test_a_union_is_answered_by_the_member_that_was_probably_meant(text: str, message: str) -> None:
+    assert refusal(text).startswith(f"sample.yaml:{message}")
+    assert len(refusal(text).splitlines()) == 1
 
 
 # What JSON escapes of the rest, YAML doesn't read as JSON does (pairs of surrogates).
