@@ -1,0 +1,155 @@
+"""The gateway as an operator's tools see it: its admin face, and the control side of its REST."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from gateway.config import FACES, Config, Listener
+from gateway.sample import Input, inputs_of
+from protos.errors import TABLE, Kind, PenstockError
+from protos.quantities import Address
+
+_QUESTION_SECONDS = 5.0
+_LOAD_SECONDS = 600.0
+_KINDS = {row.http: kind for kind, row in reversed(TABLE.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model version on one instance, as its newest beat tells it."""
+
+    instance: str
+    name: str
+    version: str
+    state: str
+    reason: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A backend process that has joined; `raw` is all that the gateway tells of it."""
+
+    name: str
+    state: str
+    models: tuple[ServedModel, ...]
+    raw: dict[str, Any]
+
+
+class GatewayClient:
+    """Speaks to a gateway on this machine; `token` gives an administrator's bearer token.
+
+    Raises the gateway's own refusals as PenstockError, and UNAVAILABLE when it doesn't answer.
+    """
+
+    def __init__(self, config: Config, token: Callable[[], str]) -> None:
+        self.public = url(config.listener("http"))
+        self._admin = url(config.listener("admin"))
+        self._token = token
+        self._http = httpx.AsyncClient(verify=_trust(config), trust_env=False)
+
+    async def __aenter__(self) -> "GatewayClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def ready(self) -> bool:
+        """Whether the gateway can serve any model; False as well when it doesn't answer."""
+        try:
+            answer = await self._http.get(f"{self.public}/v2/health/ready", timeout=2.0)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK
+
+    async def instances(self) -> list[Instance]:
+        answer = await self._call("GET", f"{self._admin}/admin/endpoints")
+        return [_instance(row) for row in answer["endpoints"]]
+
+    async def inputs(self, model: str, version: str) -> tuple[Input, ...]:
+        where = f"{self.public}/v2/models/{quote(model)}/versions/{quote(version)}"
+        return inputs_of(await self._call("GET", where))
+
+    async def index(self) -> list[dict[str, str]]:
+        """Every model version with its state and, where it isn't READY, the reason."""
+        rows: list[dict[str, str]] = await self._call(
+            "POST", f"{self.public}/v2/repository/index", json={}
+        )
+        return rows
+
+    async def load(self, model: str) -> None:
+        await self._order(model, "load")
+
+    async def unload(self, model: str) -> None:
+        await self._order(model, "unload")
+
+    async def _order(self, model: str, verb: str) -> None:
+        where = f"{self.public}/v2/repository/models/{quote(model)}/{verb}"
+        await self._call("POST", where, json={}, patience=_LOAD_SECONDS)
+
+    async def _call(
+        self, method: str, where: str, *, json: Any = None, patience: float = _QUESTION_SECONDS
+    ) -> Any:
+        headers = {"authorization": f"Bearer {self._token()}"}
+        try:
+            answer = await self._http.request(
+                method, where, json=json, headers=headers, timeout=patience
+            )
+        except httpx.HTTPError as error:
+            sentence = f"the gateway doesn't answer at {where}: {type(error).__name__}"
+            raise PenstockError(Kind.UNAVAILABLE, sentence) from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        raise _refusal(answer)
+
+
+def url(listener: Listener) -> str:
+    """Where a client on this machine reaches an HTTP listener."""
+    return f"{'https' if listener.tls else 'http'}://{reachable(listener.address)}"
+
+
+def reachable(address: Address) -> Address:
+    """An address to connect to, for one to listen on: "all interfaces" is no destination."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    return Address(host, address.port)
+
+
+def _trust(config: Config) -> ssl.SSLContext | bool:
+    """Trusts the very certificates that the listeners show, whatever names they are for."""
+    shown = {tls.certificate for face in FACES if (tls := config.listener(face).tls) is not None}
+    if not shown:
+        return False  # no TLS at all
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for certificate in shown:
+        context.load_verify_locations(certificate)
+    return context
+
+
+def _refusal(answer: httpx.Response) -> PenstockError:
+    try:
+        sentence = str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        sentence = f"{answer.request.url} answered {answer.status_code}"
+    return PenstockError(_KINDS.get(answer.status_code, Kind.INTERNAL), sentence)
+
+
+def _instance(row: dict[str, Any]) -> Instance:
+    models = tuple(
+        ServedModel(
+            row["instance"], m["name"], m["version"], m["state"], m["reason"], m["revision"]
+        )
+        for m in row["models"]
+    )
+    return Instance(row["instance"], row["state"], models, row)

@@ -1,0 +1,104 @@
+"""Which processes a configuration asks for on this machine: their command lines and cores."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.children import Command
+from gateway.client import reachable
+from gateway.config import Backend, Config
+from gateway.cores import share
+from protos.errors import invalid
+
+# Threads that wait for work sleep instead of burning the cores of others.
+_NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+_LOGS_AT_ONCE = {"PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    gateway: Command
+    backends: tuple[Command, ...]
+
+
+def plan(config: Config, file: Path, join_token_file: Path, cores: Sequence[int]) -> Plan:
+    """The gateway's process and one for each backend of the configuration read from `file`.
+
+    Backends that compute on the CPU divide `cores`, less those that the gateway's workers need
+    where there are enough. Raises INVALID for what `penstock up` doesn't do.
+    """
+    _check_supported(config)
+    serve = ("-m", "gateway", "serve", "--config", str(file))
+    gateway = Command(
+        "gateway",
+        (sys.executable, *serve, "--port-offset", str(config.port_offset)),
+        environment=_LOGS_AT_ONCE,
+    )
+    on_cpu = [backend.threads for backend in config.backends if backend.device == "cpu"]
+    spare = max(0, min(config.workers, len(cores) - len(on_cpu)))
+    shares = iter(share(cores[spare:], on_cpu))
+    discovery = str(reachable(config.listener("discovery").address))
+    backends = []
+    for backend, name in zip(config.backends, names(config.backends), strict=True):
+        taken = next(shares) if backend.device == "cpu" else ()
+        backends.append(_backend(backend, name, discovery, join_token_file, taken))
+    return Plan(gateway, tuple(backends))
+
+
+def names(backends: Sequence[Backend]) -> list[str]:
+    """The backends' own names; without one, the runtime's, numbered where several share it."""
+    given = {backend.name for backend in backends if backend.name}
+    nameless = Counter(backend.runtime for backend in backends if not backend.name)
+    used: Counter[str] = Counter()
+    chosen = []
+    for backend in backends:
+        name = backend.name or backend.runtime
+        if not backend.name and (nameless[backend.runtime] > 1 or name in given):
+            used[backend.runtime] += 1
+            name = f"{backend.runtime}-{used[backend.runtime]}"
+        chosen.append(name)
+    twice = [name for name, times in Counter(chosen).items() if times > 1]
+    if twice:
+        raise invalid(f'backends: two are called "{twice[0]}"; give each a name')
+    return chosen
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may use, ascending."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def _backend(
+    backend: Backend, name: str, discovery: str, join_token_file: Path, cores: tuple[int, ...]
+) -> Command:
+    threads = backend.threads or len(cores) or 1
+    arguments = [sys.executable, "-m", "backends", backend.runtime, "--name", name]
+    arguments += ["--model-repository", str(backend.repository), "--device", backend.device]
+    arguments += ["--join", discovery, "--join-token-file", str(join_token_file)]
+    arguments += ["--threads", str(threads)]
+    if backend.address is not None:
+        arguments += ["--listen", str(backend.address)]
+    if backend.allow_code:
+        arguments.append("--allow-code")
+    if backend.memory_budget is not None:
+        arguments += ["--memory-budget", f"{backend.memory_budget}B"]
+    environment = {**_LOGS_AT_ONCE, **_NO_SPINNING, "OMP_NUM_THREADS": str(threads)}
+    return Command(name, tuple(arguments), cores, environment)
+
+
+def _check_supported(config: Config) -> None:
+    http = config.listener("http").tls
+    admin = config.listener("admin").tls
+    if any(tls is not None and tls.client_ca is not None for tls in (http, admin)):
+        raise invalid(
+            "listeners: `penstock up` has no certificate to show to a clientCa; start the parts "
+            "with `penstock gateway` and `penstock backend`"
+        )
+    if config.exchange.tls is not None or config.listener("discovery").tls is not None:
+        raise invalid(
+            "exchange.tls, listeners.discovery.tls: `penstock up` starts backends on this machine "
+            "in plain text; start them with `penstock backend`"
+        )
