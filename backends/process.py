@@ -122,7 +122,7 @@ async def serve(settings: Settings) -> None:
         async with asyncio.timeout(settings.drain_timeout):
             # The gateways need one beat to hear of it, and what they sent meanwhile is served.
             await asyncio.sleep(0.2)
-            while intake.in_flight:
+            while intake.in_flight:  # noqa: ASYNC110 (once in a process's life)
                 await asyncio.sleep(0.02)
     for task in tasks:
         task.cancel()

@@ -3,11 +3,11 @@
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.http.rescue import rescue_handlers
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
 from policies.authenticate import Authenticator, authorization
@@ -62,28 +62,7 @@ def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
         ],
-        exception_handlers={PenstockError: penstock_error, HTTPException: http_error},
-    )
-
-
-def penstock_error(request: Request, error: Exception) -> Response:
-    """Starlette's rescue site for our own errors."""
-    if not isinstance(error, PenstockError):
-        raise error
-    headers = {}
-    if error.kind is Kind.UNAUTHENTICATED:
-        headers["www-authenticate"] = 'Bearer realm="penstock"'
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after)))
-    return JSONResponse({"error": error.message}, status_code=error.row.http, headers=headers)
-
-
-def http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (unknown path, wrong method) in the protocol's form."""
-    if not isinstance(error, HTTPException):
-        raise error
-    return JSONResponse(
-        {"error": error.detail}, status_code=error.status_code, headers=error.headers
+        exception_handlers=rescue_handlers(),
     )
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 Tell = Callable[[str], None]
 
@@ -40,12 +41,14 @@ class Command:
     """A program to run; `cores` restricts it to these, `environment` adds to our own.
 
     With `attached` it writes to our terminal itself, otherwise its output is told line by line.
+    `descriptors` are open files that it inherits.
     """
 
     name: str
     arguments: tuple[str, ...]
     cores: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
     attached: bool = False
 
 
@@ -165,15 +168,17 @@ async def _spawn(command: Command, tell: Tell) -> "tuple[asyncio.SubprocessTrans
         stdout=None if command.attached else asyncio.subprocess.PIPE,
         stderr=None if command.attached else asyncio.subprocess.STDOUT,
         env={**os.environ, **command.environment},
-        # A group of its own: Ctrl-C in the terminal reaches us alone, and we stop them in order.
-        process_group=0,
+        pass_fds=command.descriptors,
         preexec_fn=partial(_prepare, os.getpid(), command.cores),
     )
     return transport, protocol
 
 
 def _prepare(parent: int, cores: tuple[int, ...]) -> None:
+    """In the new process. Of subprocess's own options for this, uvloop knows none."""
     die_with(parent)
+    # A group of its own: Ctrl-C in the terminal reaches us alone, and we stop them in order.
+    os.setpgid(0, 0)
     if cores:
         os.sched_setaffinity(0, cores)
 
@@ -193,17 +198,15 @@ class _Protocol(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.SubprocessTransport):
-            raise TypeError(f"{transport!r} is not a process")
-        self._transport = transport
+        self._transport = cast(asyncio.SubprocessTransport, transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         *lines, self._begun = (self._begun + data).split(b"\n")
         for line in lines:
             self._tell_line(line)
-        if len(self._begun) > _LONGEST_LINE:
-            self._tell_line(self._begun)
-            self._begun = b""
+        while len(self._begun) > _LONGEST_LINE:
+            self._tell_line(self._begun[:_LONGEST_LINE])
+            self._begun = self._begun[_LONGEST_LINE:]
 
     def process_exited(self) -> None:
         # What it started must not outlive it; that also closes the last ends of its output, unless

@@ -75,7 +75,7 @@ def gateway(file: File = DEFAULT_FILE, port_offset: Offset = None) -> None:
     """Runs a gateway."""
     from gateway import serve  # with all it brings, which the other commands don't wait for
 
-    serve.main(_load(file, port_offset))
+    serve.main(_load(file, port_offset), file)
 
 
 @app.command(

@@ -228,7 +228,7 @@ def _add(total: oip.ModelStatistics, more: oip.ModelStatistics) -> None:
     total.last_inference = max(total.last_inference, more.last_inference)
     total.inference_count += more.inference_count
     total.execution_count += more.execution_count
-    for field, _ in oip.InferStatistics.DESCRIPTOR.fields_by_name.items():
+    for field in oip.InferStatistics.DESCRIPTOR.fields_by_name:
         _add_duration(getattr(total.inference_stats, field), getattr(more.inference_stats, field))
     sizes = {batch.batch_size: batch for batch in total.batch_stats}
     for batch in more.batch_stats:

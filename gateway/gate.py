@@ -1,12 +1,11 @@
 """What every face does before and around the pipeline: who asks, until when, what is counted."""
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.metrics import Metrics
 from protos import schedule
-from protos.errors import Kind, PenstockError
+from protos.errors import PenstockError
 from protos.service import Service
 from protos.values import Context, InferRequest, Parameters, Payload, Principal, Timeline
 from routing.endpoints import EndpointTable
@@ -22,7 +21,7 @@ class Gate:
 
     service: Service
     table: EndpointTable
-    authenticate: Callable[[str], Principal]
+    authenticate: Callable[[str | bytes], Principal]
     metrics: Metrics
     clock: Callable[[], float]
     total: float
@@ -61,19 +60,12 @@ class Gate:
         )
         return InferRequest(request_id, model, version, payload, parameters, context)
 
-
-def request_id(offered: str) -> str:
-    """The client's `x-request-id` if it is one that a log line can bear, else a new one."""
-    if 0 < len(offered) <= 128 and offered.isascii() and offered.replace("-", "").isalnum():
-        return offered
-    return secrets.token_hex(8)
-
-
-def opaque(error: PenstockError) -> Mapping[str, str]:
-    """Headers that go with an error, whatever the face."""
-    headers: dict[str, str] = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(error.retry_after)))
-    if error.kind is Kind.UNAUTHENTICATED:
-        headers["www-authenticate"] = 'Bearer realm="penstock"'
-    return headers
+    def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None) -> None:
+        """Counts an answered request; unknown models share one label, or strangers could fill it."""
+        if not self.table.versions(model):
+            model = "other"
+        code = 200
+        if error is not None:
+            code = error.row.http if isinstance(error, PenstockError) else 500
+        backend = (timeline.queue_us + timeline.compute_us) / 1e6
+        self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)

@@ -1,9 +1,9 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
-    head  → observe → authenticate → read body → decode                    (the face, gateway/http, gateway/grpc)
-          → authorise → resolve → deadline → retry → pick → exchange       (here)
-          ⇒ backend: queue → batch → execute ⇒ parts                       (backends)
-          → encode → bytes                                                 (the face)
+    head  → observe → authenticate → read body → decode → deadline     (the face)
+          → authorise → resolve → retry → pick → exchange              (here)
+          ⇒ backend: queue → batch → execute ⇒ parts                   (backends)
+          → encode → bytes                                             (the face)
 
 What stands above the decode works on the head alone, so that strangers' bodies are never parsed.
 The order of what follows is bound by these reasons:

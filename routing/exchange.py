@@ -46,6 +46,9 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 ]
 
 
+Stream = aio.StreamStreamCall[bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one endpoint may have in flight from this process, and a slow consumer's patience."""
@@ -182,7 +185,7 @@ class _Lane:
         """Connects, serves until the stream ends, and says why it ended."""
         channel = self.exchange.open_channel()
         tasks: list[asyncio.Task[None]] = []
-        call = None
+        call: Stream | None = None
         try:
             await channel.channel_ready()
             metadata = ((codec.ACCESS_KEY, self.exchange.access_key),)
@@ -211,7 +214,7 @@ class _Lane:
             await asyncio.gather(*tasks, return_exceptions=True)
             await channel.close()
 
-    async def _write(self, stream: "aio.StreamStreamCall[bytes, bytes]") -> None:
+    async def _write(self, stream: Stream) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -238,10 +241,10 @@ class _Lane:
         credits, self._credits = self._credits, []
         return codec.frame(calls, cancels, credits)
 
-    async def _read(self, stream: "aio.StreamStreamCall[bytes, bytes]") -> None:
+    async def _read(self, stream: Stream) -> None:
         while True:
             frame = await stream.read()
-            if frame is aio.EOF:
+            if not isinstance(frame, bytes):  # aio.EOF
                 return
             for call_id, part, executed in codec.decode_parts(frame):
                 call = self.calls.get(call_id)

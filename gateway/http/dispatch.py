@@ -6,13 +6,14 @@ path costs one; so the paths that carry load are found here and the rest is hand
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.head import Head
 from gateway.http.respond import send_error
 from protos.errors import Kind, PenstockError
+from protos.values import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ PREFIX = "/v2/models/"
 
 # (head, receive, send, model, version)
 Action = Callable[[Head, Receive, Send, str, str], Awaitable[None]]
+# (model, face, timeline, error)
+Observe = Callable[[str, str, Timeline, Exception | None], None]
 
 
 class Dispatch:
@@ -28,8 +31,9 @@ class Dispatch:
     This is the one place in which an error becomes an HTTP answer on the inference paths.
     """
 
-    def __init__(self, actions: dict[str, Action], control: ASGIApp) -> None:
+    def __init__(self, actions: Mapping[str, Action], control: ASGIApp, observe: Observe) -> None:
         self._actions = actions
+        self._observe = observe
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,17 +45,22 @@ class Dispatch:
             return
         action, model, version = found
         head = Head.of(scope)
+        failure: Exception | None = None
         try:
             if scope["method"] != "POST":
                 raise PenstockError(Kind.METHOD_NOT_ALLOWED, "this path takes POST")
             await action(head, receive, send, model, version)
         except PenstockError as error:
+            failure = error
             await send_error(send, head, error)
-        except Exception:
+        except Exception as error:
+            failure = error
             incident = secrets.token_hex(8)
             log.exception("incident %s, request %s", incident, head.request_id)
-            error = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
-            await send_error(send, head, error)
+            opaque = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
+            await send_error(send, head, opaque)
+        finally:
+            self._observe(model, "http", head.timeline, failure)
 
     def _find(self, path: str) -> tuple[Action, str, str] | None:
         if not path.startswith(PREFIX):

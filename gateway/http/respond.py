@@ -50,6 +50,26 @@ async def send_error(send: Send, head: Head, error: PenstockError) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+async def begin_events(send: Send, head: Head) -> None:
+    """The head of a Server-Sent Events reply; proxies are asked not to buffer it."""
+    headers = [
+        (b"content-type", EVENTS),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+        *common_headers(head),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def send_event(send: Send, event: bytes) -> None:
+    """One framed event; returns when the client has room for more."""
+    await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+async def end_events(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b""})
+
+
 def error_headers(error: PenstockError) -> Headers:
     headers: Headers = []
     if error.retry_after is not None:
@@ -71,12 +91,10 @@ def server_timing(timeline: Timeline) -> bytes:
     pieces = []
     before = timeline.start
     for stage, at in timeline.marks:
-        pieces.append("%s;dur=%.3f" % (stage, (at - before) * 1e3))
+        pieces.append(f"{stage};dur={(at - before) * 1e3:.3f}")
         before = at
     if timeline.batch_rows:
-        pieces.append(
-            "queue;dur=%.3f, compute;dur=%.3f"
-            % (timeline.queue_us / 1e3, timeline.compute_us / 1e3)
-        )
-    pieces.append("total;dur=%.3f" % ((time.monotonic() - timeline.start) * 1e3))
+        pieces.append(f"queue;dur={timeline.queue_us / 1e3:.3f}")
+        pieces.append(f"compute;dur={timeline.compute_us / 1e3:.3f}")
+    pieces.append(f"total;dur={(time.monotonic() - timeline.start) * 1e3:.3f}")
     return ", ".join(pieces).encode()

@@ -1,0 +1,224 @@
+"""The gRPC face: the Open Inference Protocol with Triton's streaming and repository calls."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+from grpc import aio
+
+from gateway.control import Control
+from gateway.gate import Gate
+from gateway.grpc_stream import InferStream
+from gateway.identity import EXTENSIONS, NAME, VERSION
+from policies.authorize import ADMIN, require_scope
+from protos import oip_grpc
+from protos import open_inference_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.oip_metadata import metadata_message
+from protos.values import InferRequest, Principal, Timeline
+
+log = logging.getLogger(__name__)
+
+Context = aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+
+class GrpcFace:
+    """`inference.GRPCInferenceService`. `_rescued` is where errors become gRPC statuses."""
+
+    def __init__(self, gate: Gate, control: Control) -> None:
+        self._gate = gate
+        self._control = control
+
+    async def ModelInfer(  # noqa: N802 (the service's name)
+        self, message: pb.ModelInferRequest, context: Context
+    ) -> pb.ModelInferResponse:
+        timeline = Timeline(time.monotonic())
+        model = message.model_name
+        try:
+            request, typed = self.request(message, timeline, context, streaming=False)
+            reply = await self._gate.service(request)
+            try:
+                if reply.rest is not None:
+                    raise PenstockError(
+                        Kind.INVALID, "this model answers in several parts: use ModelStreamInfer"
+                    )
+                answer = oip_grpc.encode_reply(model, request.id, reply.first, typed=typed)
+            finally:
+                reply.on_close()
+        except Exception as error:
+            self._gate.observe(model, "grpc", timeline, error)
+            await _abort(context, error)
+        self._gate.observe(model, "grpc", timeline, None)
+        return answer
+
+    async def ModelStreamInfer(  # noqa: N802
+        self, messages: AsyncIterator[pb.ModelInferRequest], context: Context
+    ) -> None:
+        try:
+            principal = self._who(context)
+        except PenstockError as error:
+            await _abort(context, error)
+        await InferStream(self._gate, principal, _metadata(context, "traceparent")).serve(
+            messages, context
+        )
+
+    async def ServerLive(  # noqa: N802
+        self, message: pb.ServerLiveRequest, context: Context
+    ) -> pb.ServerLiveResponse:
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(  # noqa: N802
+        self, message: pb.ServerReadyRequest, context: Context
+    ) -> pb.ServerReadyResponse:
+        return pb.ServerReadyResponse(ready=self._control.ready())
+
+    async def ServerMetadata(  # noqa: N802
+        self, message: pb.ServerMetadataRequest, context: Context
+    ) -> pb.ServerMetadataResponse:
+        async def answer() -> pb.ServerMetadataResponse:
+            self._who(context)
+            return pb.ServerMetadataResponse(name=NAME, version=VERSION, extensions=EXTENSIONS)
+
+        return await _rescued(context, answer)
+
+    async def ModelReady(  # noqa: N802
+        self, message: pb.ModelReadyRequest, context: Context
+    ) -> pb.ModelReadyResponse:
+        async def answer() -> pb.ModelReadyResponse:
+            ready = self._control.model_ready(self._who(context), message.name, message.version)
+            return pb.ModelReadyResponse(ready=ready)
+
+        return await _rescued(context, answer)
+
+    async def ModelMetadata(  # noqa: N802
+        self, message: pb.ModelMetadataRequest, context: Context
+    ) -> pb.ModelMetadataResponse:
+        async def answer() -> pb.ModelMetadataResponse:
+            found = self._control.metadata(self._who(context), message.name, message.version)
+            return metadata_message(found.name, found.versions, found.signature)
+
+        return await _rescued(context, answer)
+
+    async def ModelConfig(  # noqa: N802
+        self, message: pb.ModelConfigRequest, context: Context
+    ) -> pb.ModelConfigResponse:
+        async def answer() -> pb.ModelConfigResponse:
+            config = await self._control.config(self._who(context), message.name, message.version)
+            return pb.ModelConfigResponse(config=config)
+
+        return await _rescued(context, answer)
+
+    async def ModelStatistics(  # noqa: N802
+        self, message: pb.ModelStatisticsRequest, context: Context
+    ) -> pb.ModelStatisticsResponse:
+        async def answer() -> pb.ModelStatisticsResponse:
+            found = await self._control.statistics(
+                self._who(context), message.name, message.version
+            )
+            return pb.ModelStatisticsResponse(model_stats=found)
+
+        return await _rescued(context, answer)
+
+    async def RepositoryIndex(  # noqa: N802
+        self, message: pb.RepositoryIndexRequest, context: Context
+    ) -> pb.RepositoryIndexResponse:
+        async def answer() -> pb.RepositoryIndexResponse:
+            entries = self._control.index(self._who(context), only_ready=message.ready)
+            response = pb.RepositoryIndexResponse()
+            for entry in entries:
+                response.models.add(
+                    name=entry.name,
+                    version=entry.version,
+                    state=entry.state,
+                    reason=entry.reason,
+                )
+            return response
+
+        return await _rescued(context, answer)
+
+    async def RepositoryModelLoad(  # noqa: N802
+        self, message: pb.RepositoryModelLoadRequest, context: Context
+    ) -> pb.RepositoryModelLoadResponse:
+        async def answer() -> pb.RepositoryModelLoadResponse:
+            require_scope(self._who(context), ADMIN)
+            if message.parameters:
+                raise PenstockError(
+                    Kind.UNIMPLEMENTED,
+                    "parameters: models are loaded from the repository as they are",
+                )
+            await self._control.load(message.model_name)
+            return pb.RepositoryModelLoadResponse()
+
+        return await _rescued(context, answer)
+
+    async def RepositoryModelUnload(  # noqa: N802
+        self, message: pb.RepositoryModelUnloadRequest, context: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        async def answer() -> pb.RepositoryModelUnloadResponse:
+            require_scope(self._who(context), ADMIN)
+            await self._control.unload(message.model_name)
+            return pb.RepositoryModelUnloadResponse()
+
+        return await _rescued(context, answer)
+
+    def request(
+        self,
+        message: pb.ModelInferRequest,
+        timeline: Timeline,
+        context: Context,
+        *,
+        streaming: bool,
+    ) -> tuple[InferRequest, bool]:
+        """The decoded request, and whether its tensors were typed rather than raw."""
+        principal = self._who(context)
+        decoded = oip_grpc.decode_request(message)
+        request = self._gate.request(
+            principal,
+            timeline,
+            model=decoded.model,
+            version=decoded.version,
+            request_id=decoded.id,
+            payload=decoded.payload,
+            parameters=decoded.parameters,
+            traceparent=_metadata(context, "traceparent"),
+            streaming=streaming,
+            time_left=context.time_remaining(),
+        )
+        return request, decoded.typed
+
+    def _who(self, context: Context) -> Principal:
+        return self._gate.authenticate(_metadata(context, "authorization"))
+
+
+def _metadata(context: Context, key: str) -> str:
+    """The one value of a metadata key; "" for none and for several, of which none is trusted."""
+    found = [
+        value
+        for name, value in (context.invocation_metadata() or ())
+        if name == key and isinstance(value, str)
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+async def _rescued(context: Context, answer: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await answer()
+    except Exception as error:
+        await _abort(context, error)
+
+
+async def _abort(context: Context, error: Exception) -> NoReturn:
+    """Ends the call with the table's status; whatever isn't ours becomes an opaque incident."""
+    if not isinstance(error, PenstockError):
+        incident = secrets.token_hex(8)
+        log.error("incident %s", incident, exc_info=error)
+        error = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
+    trailers: tuple[tuple[str, str], ...] = ()
+    if error.retry_after is not None:
+        # gRPC's own name for it (A6, client retries): milliseconds.
+        trailers = (("grpc-retry-pushback-ms", str(round(error.retry_after * 1000))),)
+    await context.abort(error.row.grpc, error.message, trailers)
+    raise AssertionError("abort raises")

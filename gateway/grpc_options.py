@@ -1,0 +1,39 @@
+"""How the gateway's gRPC servers are set up and bound."""
+
+from grpc import aio
+
+from gateway.config import Listener
+from protos.errors import invalid
+from protos.tls import server_credentials
+
+METADATA_BYTES = 16 * 1024
+
+
+def server_options(message_bytes: int, *, share_port: bool = False) -> list[tuple[str, int]]:
+    """Options of a server that takes messages of `message_bytes`.
+
+    gRPC shares ports in silence by default; `share_port` is for workers of one gateway only.
+    """
+    return [
+        ("grpc.so_reuseport", int(share_port)),
+        ("grpc.max_receive_message_length", message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
+        # Set together with the backends' and clients' side, or the stricter one cuts the other off.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]
+
+
+def bind(server: aio.Server, listener: Listener) -> int:
+    """Binds the listener's address, with TLS if it has any; returns the port. Raises INVALID."""
+    address = str(listener.address)
+    try:
+        if listener.tls is not None:
+            return server.add_secure_port(address, server_credentials(listener.tls))
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise invalid(f"can't listen on {address}: the port is taken or not ours") from error

@@ -1,0 +1,138 @@
+"""ModelStreamInfer: many requests on one stream, answers in parts.
+
+Requests run side by side, so that they can share batches. Answers of requests that have only one
+part come in the order of the requests, as Triton's do; parts of streamed ones as they appear.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc import aio
+
+from gateway.gate import Gate
+from protos import oip_grpc
+from protos import open_inference_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.values import Part, Principal, Timeline
+
+log = logging.getLogger(__name__)
+
+Context = aio.ServicerContext[Any, Any]
+
+# Requests of one stream that are worked on at a time; reading waits beyond that.
+MAX_CONCURRENT = 256
+# Asks for an empty last answer where a stream's end has no data of its own (Triton's clients).
+EMPTY_FINAL = "triton_enable_empty_final_response"
+FINAL = "triton_final_response"
+
+
+class InferStream:
+    """One client's stream."""
+
+    def __init__(self, gate: Gate, principal: Principal, traceparent: str) -> None:
+        self._gate = gate
+        self._principal = principal
+        self._traceparent = traceparent
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._writing = asyncio.Lock()
+
+    async def serve(self, messages: AsyncIterator[pb.ModelInferRequest], context: Context) -> None:
+        """Until the client has closed its side and everything is answered, or it is gone."""
+        async with asyncio.TaskGroup() as tasks:
+            before: asyncio.Event | None = None
+            async for message in messages:
+                await self._slots.acquire()
+                done = asyncio.Event()
+                tasks.create_task(self._answer(message, context, before, done))
+                before = done
+
+    async def _answer(
+        self,
+        message: pb.ModelInferRequest,
+        context: Context,
+        before: asyncio.Event | None,
+        done: asyncio.Event,
+    ) -> None:
+        timeline = Timeline(time.monotonic())
+        error: Exception | None = None
+        try:
+            await self._infer(message, context, timeline, before)
+        except Exception as failure:
+            error = failure
+            if before is not None:
+                await before.wait()
+            await self._write(context, _failure(message, failure))
+        finally:
+            self._gate.observe(message.model_name, "grpc", timeline, error)
+            done.set()
+            self._slots.release()
+
+    async def _infer(
+        self,
+        message: pb.ModelInferRequest,
+        context: Context,
+        timeline: Timeline,
+        before: asyncio.Event | None,
+    ) -> None:
+        decoded = oip_grpc.decode_request(message)
+        parameters = dict(decoded.parameters)
+        empty_final = parameters.pop(EMPTY_FINAL, False) is True
+        request = self._gate.request(
+            self._principal,
+            timeline,
+            model=decoded.model,
+            version=decoded.version,
+            request_id=decoded.id,
+            payload=decoded.payload,
+            parameters=parameters,
+            traceparent=self._traceparent,
+            streaming=True,
+        )
+        reply = await self._gate.service(request)
+        try:
+            if reply.rest is None and before is not None:
+                await before.wait()
+            await self._part(context, message, reply.first, decoded.typed, empty_final)
+            if reply.rest is not None:
+                async for part in reply.rest:
+                    await self._part(context, message, part, decoded.typed, empty_final)
+        finally:
+            reply.on_close()
+
+    async def _part(
+        self,
+        context: Context,
+        message: pb.ModelInferRequest,
+        part: Part,
+        typed: bool,
+        empty_final: bool,
+    ) -> None:
+        if part.final and not part.payload.tensors and not empty_final:
+            return
+        response = oip_grpc.encode_reply(message.model_name, message.id, part, typed=typed)
+        if empty_final:
+            response.parameters[FINAL].bool_param = part.final
+        await self._write(context, pb.ModelStreamInferResponse(infer_response=response))
+
+    async def _write(self, context: Context, answer: pb.ModelStreamInferResponse) -> None:
+        # grpc.aio takes one write at a time.
+        async with self._writing:
+            await context.write(answer)
+
+
+def _failure(message: pb.ModelInferRequest, error: Exception) -> pb.ModelStreamInferResponse:
+    if isinstance(error, PenstockError):
+        text = error.message
+    else:
+        incident = secrets.token_hex(8)
+        log.error("incident %s", incident, exc_info=error)
+        text = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}").message
+    answer = pb.ModelStreamInferResponse(error_message=text)
+    # Which of the stream's requests failed can only be told here.
+    answer.infer_response.id = message.id
+    answer.infer_response.model_name = message.model_name
+    return answer

@@ -1,0 +1,133 @@
+"""The REST face's control side in Starlette: health, metadata, statistics, repository, OpenAPI."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.control import Control
+from gateway.gate import Gate
+from gateway.http.body import read_body
+from gateway.http.openapi import document
+from gateway.http.rescue import rescue_handlers
+from gateway.identity import EXTENSIONS, NAME, VERSION
+from policies.authenticate import authorization
+from policies.authorize import ADMIN, require_scope
+from protos import v2_metadata
+from protos.errors import Kind, PenstockError, invalid
+from protos.json_reader import parse_object
+from protos.values import Principal
+
+CONTROL_BODY_BYTES = 1024 * 1024
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def control_face(gate: Gate, control: Control) -> Starlette:
+    """Every route of the REST face that doesn't carry inference."""
+
+    def who(request: Request) -> Principal:
+        return gate.authenticate(authorization(request.scope["headers"]))
+
+    def administrator(request: Request) -> Principal:
+        principal = who(request)
+        require_scope(principal, ADMIN)
+        return principal
+
+    async def live(request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Request) -> Response:
+        # The specification's example says `live` here, all servers say `ready`: both are given.
+        ready = control.ready()
+        return JSONResponse({"ready": ready, "live": ready}, 200 if ready else 503)
+
+    async def server(request: Request) -> Response:
+        who(request)
+        return _json(v2_metadata.server(NAME, VERSION, EXTENSIONS))
+
+    async def model(request: Request) -> Response:
+        name, version = _model(request)
+        found = control.metadata(who(request), name, version)
+        return _json(v2_metadata.model(found.name, found.versions, found.signature))
+
+    async def model_ready(request: Request) -> Response:
+        name, version = _model(request)
+        ready = control.model_ready(who(request), name, version)
+        return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
+
+    async def config(request: Request) -> Response:
+        name, version = _model(request)
+        return _json(v2_metadata.message(await control.config(who(request), name, version)))
+
+    async def stats(request: Request) -> Response:
+        name, version = _model(request)
+        found = await control.statistics(who(request), name, version)
+        return _json(v2_metadata.statistics(found))
+
+    async def index(request: Request) -> Response:
+        principal = who(request)
+        only_ready = (await _body(request)).get("ready", False)
+        if not isinstance(only_ready, bool):
+            raise invalid("ready: must be true or false")
+        return _json(v2_metadata.index(control.index(principal, only_ready=only_ready)))
+
+    async def load(request: Request) -> Response:
+        administrator(request)
+        if (await _body(request)).get("parameters"):
+            raise PenstockError(
+                Kind.UNIMPLEMENTED, "parameters: models are loaded from the repository as they are"
+            )
+        await control.load(request.path_params["model"])
+        return _json(b"{}")
+
+    async def unload(request: Request) -> Response:
+        administrator(request)
+        await control.unload(request.path_params["model"])
+        return _json(b"{}")
+
+    async def openapi(request: Request) -> Response:
+        return _json(document())
+
+    return Starlette(
+        routes=[
+            Route("/v2", server),
+            Route("/v2/health/live", live),
+            Route("/v2/health/ready", ready),
+            Route("/v2/models/stats", stats),
+            *_of_model("", model),
+            *_of_model("/ready", model_ready),
+            *_of_model("/config", config),
+            *_of_model("/stats", stats),
+            Route("/v2/repository/index", index, methods=["POST"]),
+            Route("/v2/repository/models/{model}/load", load, methods=["POST"]),
+            Route("/v2/repository/models/{model}/unload", unload, methods=["POST"]),
+            Route("/openapi.json", openapi),
+        ],
+        exception_handlers=rescue_handlers(),
+    )
+
+
+def _of_model(tail: str, handler: Handler) -> list[Route]:
+    """The same route with and without a version."""
+    return [
+        Route("/v2/models/{model}" + tail, handler),
+        Route("/v2/models/{model}/versions/{version}" + tail, handler),
+    ]
+
+
+def _model(request: Request) -> tuple[str, str]:
+    return request.path_params.get("model", ""), request.path_params.get("version", "")
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """An optional small JSON object."""
+    body = await read_body(request.scope, request.receive, CONTROL_BODY_BYTES)
+    return dict(parse_object(body).items()) if body else {}
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")

@@ -1,0 +1,150 @@
+"""The inference paths of the REST face: infer, generate, generate_stream."""
+
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive, Send
+
+from gateway.decode import Decoder
+from gateway.gate import Gate
+from gateway.http.body import read_body, watch_disconnect
+from gateway.http.head import Head
+from gateway.http.respond import BINARY, JSON, begin_events, end_events, send_body, send_event
+from protos import v2_generate, v2_json
+from protos.errors import Kind, PenstockError, unknown_model
+from protos.service import Reply
+from protos.values import InferRequest, Part, Principal, Signature
+from routing.resolve import resolve, signature_of
+
+
+class InferFace:
+    """One worker's inference handlers; each takes (head, receive, send, model, version)."""
+
+    def __init__(self, gate: Gate, decoder: Decoder, body_limit: int) -> None:
+        self._gate = gate
+        self._decoder = decoder
+        self._body_limit = body_limit
+
+    async def infer(
+        self, head: Head, receive: Receive, send: Send, model: str, version: str
+    ) -> None:
+        """`POST …/infer`, JSON or the binary tensor extension in either direction."""
+        gate = self._gate
+        principal, body = await self._enter(head, receive)
+        decoded = await self._decoder.infer(
+            body, head.json_bytes(len(body)), lambda: self._signature(principal, model, version)
+        )
+        head.timeline.mark("decode", gate.clock())
+        request = gate.request(
+            principal,
+            head.timeline,
+            model=model,
+            version=version,
+            request_id=decoded.id,
+            payload=decoded.payload,
+            parameters=decoded.parameters,
+            traceparent=head.traceparent,
+        )
+        reply = await self._serve(head, request)
+        try:
+            if reply.rest is not None:
+                raise several_parts()
+            pieces, json_length = v2_json.encode_reply(
+                model, decoded.id, reply.first, decoded.forms
+            )
+            head.timeline.mark("encode", gate.clock())
+            if json_length is None:
+                await send_body(send, head, pieces, JSON)
+            else:
+                length = (b"inference-header-content-length", b"%d" % json_length)
+                await send_body(send, head, pieces, BINARY, [length])
+        finally:
+            reply.on_close()
+
+    async def generate(
+        self, head: Head, receive: Receive, send: Send, model: str, version: str
+    ) -> None:
+        """`POST …/generate`: one JSON object in, one out."""
+        request = await self._generation(head, receive, model, version, streaming=False)
+        reply = await self._serve(head, request)
+        try:
+            if reply.rest is not None:
+                raise several_parts()
+            content = v2_generate.encode_reply(model, reply.first, request.id)
+            await send_body(send, head, [content], JSON)
+        finally:
+            reply.on_close()
+
+    async def generate_stream(
+        self, head: Head, receive: Receive, send: Send, model: str, version: str
+    ) -> None:
+        """`POST …/generate_stream`: Server-Sent Events, one for each part of the reply.
+
+        An error after the first event is the last event; the status has been sent by then.
+        """
+        request = await self._generation(head, receive, model, version, streaming=True)
+        reply = await self._serve(head, request)
+        try:
+            await begin_events(send, head)
+            await send_event(send, v2_generate.encode_event(model, reply.first, request.id))
+            if reply.rest is not None:
+                await self._rest(send, request, reply.rest)
+            await end_events(send)
+        finally:
+            reply.on_close()
+
+    async def _rest(self, send: Send, request: InferRequest, rest: AsyncIterator[Part]) -> None:
+        try:
+            async for part in rest:
+                if part.payload.tensors:  # the last part of a stream is often empty
+                    event = v2_generate.encode_event(request.model, part, request.id)
+                    await send_event(send, event)
+        except PenstockError as error:
+            await send_event(send, v2_generate.encode_error(error))
+
+    async def _generation(
+        self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
+    ) -> InferRequest:
+        principal, body = await self._enter(head, receive)
+        signature = self._signature(principal, model, version)
+        decoded = v2_generate.decode_request(body, signature)
+        head.timeline.mark("decode", self._gate.clock())
+        return self._gate.request(
+            principal,
+            head.timeline,
+            model=model,
+            version=version,
+            request_id=decoded.id,
+            payload=decoded.payload,
+            parameters=decoded.parameters,
+            traceparent=head.traceparent,
+            streaming=streaming,
+        )
+
+    async def _enter(self, head: Head, receive: Receive) -> tuple[Principal, bytes]:
+        """Authenticates by the head alone, then reads the body."""
+        gate = self._gate
+        principal = gate.authenticate(head.authorization)
+        head.timeline.mark("auth", gate.clock())
+        body = await read_body(head.scope, receive, self._body_limit)
+        head.timeline.mark("read", gate.clock())
+        return principal, body
+
+    async def _serve(self, head: Head, request: InferRequest) -> Reply:
+        """Awaits the first part; a client that goes away meanwhile cancels the work."""
+        watch_disconnect(head.scope)
+        reply = await self._gate.service(request)
+        head.timeline.mark("serve", self._gate.clock())
+        return reply
+
+    def _signature(self, principal: Principal, model: str, version: str) -> Signature:
+        """What a body without names or datatypes means; hidden from who may not use the model."""
+        if not principal.may_infer(model):
+            raise unknown_model(model)
+        exact = resolve(self._gate.table, model, version)
+        return signature_of(self._gate.table, model, exact)
+
+
+def several_parts() -> PenstockError:
+    return PenstockError(
+        Kind.INVALID, "this model answers in several parts: use a streaming endpoint"
+    )

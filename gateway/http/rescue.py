@@ -1,0 +1,39 @@
+"""Where errors become answers in the Starlette applications; the inference paths have their own."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.http.respond import error_headers
+from protos.errors import Kind, PenstockError
+
+log = logging.getLogger(__name__)
+
+
+def rescue_handlers() -> dict[Any, Callable[[Request, Exception], Response]]:
+    """For Starlette's `exception_handlers`: the protocol's error form for everything."""
+    return {PenstockError: _ours, HTTPException: _starlettes, Exception: _unforeseen}
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    if not isinstance(error, PenstockError):
+        raise error
+    headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+    return JSONResponse({"error": error.message}, error.row.http, headers)
+
+
+def _starlettes(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _unforeseen(request: Request, error: Exception) -> Response:
+    incident = secrets.token_hex(8)
+    log.error("incident %s", incident, exc_info=error)
+    return _ours(request, PenstockError(Kind.INTERNAL, f"internal error, incident {incident}"))

@@ -1,0 +1,113 @@
+"""A gateway's life: starts what the configuration says, serves until a signal, drains.
+
+With one worker everything runs in this process. With more, this one supervises: it owns discovery,
+the admin face and the listening socket, and workers attach to it over a Unix socket.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+from grpc import aio
+
+from gateway.admin import admin_app
+from gateway.config import Config
+from gateway.discovery import MAX_BEAT_BYTES, Discovery
+from gateway.grpc_options import bind, server_options
+from gateway.http.server import BACKLOG, serve
+from gateway.http.server import bind as bind_http
+from gateway.hub import REPORT_INTERVAL, Hub
+from gateway.supervisor import Workers
+from gateway.worker import Worker
+from policies.authenticate import Authenticator
+from routing.registry import Registry
+
+log = logging.getLogger(__name__)
+
+
+def main(config: Config, file: Path) -> None:
+    """Runs a gateway of the configuration that was read from `file`, until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # A supervisor carries no requests, and uvloop can't start the workers' process groups.
+    run = uvloop.run if config.workers == 1 else asyncio.run
+    run(_main(config, file))
+
+
+async def _main(config: Config, file: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    authenticator = Authenticator(config.issuers, time.time)
+    registry = Registry(config.discovery.lease)
+    discovery = Discovery(
+        registry, authenticator, config.discovery.allowed_networks, time.monotonic
+    )
+    hub = Hub(registry, discovery)
+    hub.start()
+    mesh = await _serve_discovery(hub, config)
+    listener = config.listener("admin")
+    admin = serve(admin_app(hub, authenticator), listener.address, config.limits, listener.tls)
+    await admin.start()
+    try:
+        if config.workers == 1:
+            await _serve_here(hub, config, stop)
+        else:
+            await _serve_in_processes(hub, config, file, stop)
+    finally:
+        await mesh.stop(grace=0.5)
+        await hub.stop()
+        await admin.drain(1.0)
+
+
+async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
+    worker = Worker(config, f"{socket.gethostname()}/0")
+
+    async def report() -> None:
+        while True:
+            hub.workers.report(0, worker.families())
+            await asyncio.sleep(REPORT_INTERVAL)
+
+    hub.subscribe(worker.apply)
+    await worker.start(share_grpc_port=False)
+    reporting = asyncio.create_task(report(), name="metrics")
+    log.info("serving on %s", config.listener("http").address)
+    await stop.wait()
+    log.info("draining")
+    await worker.drain()
+    reporting.cancel()
+
+
+async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asyncio.Event) -> None:
+    # A Unix socket's path has to be short, whatever the state folder is called.
+    with (
+        tempfile.TemporaryDirectory(prefix="penstock-") as folder,
+        bind_http(config.listener("http").address) as http,
+    ):
+        # Listening from the start: connections wait while all workers restart.
+        http.listen(BACKLOG)
+        address = f"unix:{folder}/supervisor"
+        server = aio.server()
+        server.add_generic_rpc_handlers((hub.attach_handler(),))
+        server.add_insecure_port(address)
+        await server.start()
+        workers = Workers(config, file, http, address)
+        workers.start()
+        log.info("%d workers serve on %s", config.workers, config.listener("http").address)
+        await stop.wait()
+        log.info("draining")
+        await workers.stop()
+        await server.stop(grace=0.5)
+
+
+async def _serve_discovery(hub: Hub, config: Config) -> aio.Server:
+    server = aio.server(options=server_options(MAX_BEAT_BYTES))
+    server.add_generic_rpc_handlers((hub.discovery.handler(),))
+    bind(server, config.listener("discovery"))
+    await server.start()
+    return server

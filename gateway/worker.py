@@ -1,0 +1,138 @@
+"""One serving worker: both faces, the pipeline and the endpoint table, on one event loop.
+
+It is told about the mesh by snapshots and owns nothing that must survive it, so a worker can be
+replaced at any time. A gateway with one worker runs it beside the hub, others in processes.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from gateway.config import Config
+from gateway.control import Control
+from gateway.decode import Decoder
+from gateway.gate import Gate
+from gateway.grpc_face import GrpcFace
+from gateway.grpc_options import bind, server_options
+from gateway.http.control_face import control_face
+from gateway.http.dispatch import Dispatch
+from gateway.http.infer import InferFace
+from gateway.http.server import HttpServer, serve
+from gateway.metrics import Metrics
+from gateway.pipeline import build
+from policies.authenticate import Authenticator
+from protos import discovery_pb2 as pb
+from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from protos.tls import channel_credentials
+from routing.endpoints import EndpointTable
+from routing.exchange import Bounds, Exchange
+from routing.retry import Budget
+
+log = logging.getLogger(__name__)
+
+HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
+
+
+class Worker:
+    """`name` tells the workers of a mesh apart: it decides which endpoints each one prefers."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self._config = config
+        self._budget = Budget(time.monotonic())
+        tls = config.exchange.tls
+        self._backend_credentials = None if tls is None else channel_credentials(tls)
+        self._bounds = Bounds(idle=config.timeouts.idle)
+        self.metrics = Metrics()
+        self.table = EndpointTable(self._connect)
+        self._pipeline = build(
+            self.table,
+            self._budget,
+            worker=name,
+            clock=time.monotonic,
+            call_soon=asyncio.get_running_loop().call_soon,
+        )
+        self.gate = Gate(
+            self._pipeline.service,
+            self.table,
+            Authenticator(config.issuers, time.time),
+            self.metrics,
+            time.monotonic,
+            config.timeouts.total,
+        )
+        self._control = Control(self.table)
+        self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
+        self._health = health.HealthServicer()
+        self._grpc: aio.Server | None = None
+        self._http: HttpServer | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def apply(self, snapshot: pb.Snapshot) -> None:
+        """Takes what discovery knows."""
+        self.table.apply(snapshot)
+
+    async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
+        """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
+        config = self._config
+        faces = InferFace(self.gate, self._decoder, config.limits.body)
+        actions = {
+            "infer": faces.infer,
+            "generate": faces.generate,
+            "generate_stream": faces.generate_stream,
+        }
+        app = Dispatch(actions, control_face(self.gate, self._control), self.gate.observe)
+        listener = config.listener("http")
+        self._http = serve(app, http or listener.address, config.limits, listener.tls)
+        await self._http.start()
+        await self._start_grpc(share_grpc_port)
+        self._decoder.warm_up()
+        self._watch = asyncio.create_task(self._watch_health(), name="health")
+
+    async def drain(self) -> None:
+        """Takes no new connections, finishes what is running, then closes everything."""
+        timeout = self._config.limits.drain_timeout
+        faces = []
+        if self._http is not None:
+            faces.append(self._http.drain(timeout))
+        if self._grpc is not None:
+            faces.append(self._grpc.stop(timeout))
+        await asyncio.gather(*faces)
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.table.close()
+        self._decoder.close()
+
+    def families(self) -> list[pb.MetricFamily]:
+        """This worker's metrics as of now."""
+        self.metrics.retries.set(self._pipeline.retry.retries)
+        self.metrics.panics.set(self._pipeline.pick.panics)
+        return self.metrics.families()
+
+    async def _start_grpc(self, share_port: bool) -> None:
+        config = self._config
+        self._grpc = aio.server(options=server_options(config.limits.body, share_port=share_port))
+        add_GRPCInferenceServiceServicer_to_server(GrpcFace(self.gate, self._control), self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        bind(self._grpc, config.listener("grpc"))
+        await self._grpc.start()
+
+    async def _watch_health(self) -> None:
+        status = health_pb2.HealthCheckResponse
+        while True:
+            state = status.SERVING if self._control.ready() else status.NOT_SERVING
+            await self._health.set("", state)
+            await self._health.set("inference.GRPCInferenceService", state)
+            await asyncio.sleep(HEALTH_INTERVAL)
+
+    def _connect(self, address: str, access_key: str) -> Exchange:
+        return Exchange(
+            address,
+            access_key,
+            credentials=self._backend_credentials,
+            bounds=self._bounds,
+            on_lost=self._budget.reserve_for,
+        )

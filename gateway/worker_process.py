@@ -1,0 +1,48 @@
+"""A worker in a process of its own: `python -m gateway.worker_process`, started by the supervisor."""
+
+import asyncio
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from gateway.config import Config, load_config
+from gateway.hub import attach
+from gateway.worker import Worker
+
+
+def main(
+    file: Path,
+    port_offset: Annotated[int, typer.Option()],
+    index: Annotated[int, typer.Option()],
+    http: Annotated[int, typer.Option(help="The descriptor of the listening socket.")],
+    supervisor: Annotated[str, typer.Option(help="The supervisor's gRPC address.")],
+) -> None:
+    """Serves until SIGTERM; keeps serving the last snapshot if the supervisor dies."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    config = load_config(file).model_copy(update={"port_offset": port_offset})
+    uvloop.run(_serve(config, index, http, supervisor))
+
+
+async def _serve(config: Config, index: int, http: int, supervisor: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(config, f"{socket.gethostname()}/{index}")
+    attached = asyncio.create_task(
+        attach(supervisor, index, worker.apply, worker.families), name="attach"
+    )
+    await worker.start(socket.socket(fileno=http), share_grpc_port=True)
+    await stop.wait()
+    await worker.drain()
+    attached.cancel()
+    await asyncio.gather(attached, return_exceptions=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
