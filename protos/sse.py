@@ -6,8 +6,6 @@ from protos.errors import Kind, PenstockError
 
 MAX_EVENT_BYTES = 64 << 20
 
-_LINE_BREAKS = (b"\r", b"\n")
-
 
 def encode(data: bytes, event: bytes = b"") -> bytes:
     """One event; every line of `data` becomes a line of the event, so that none is lost."""
@@ -33,7 +31,8 @@ class Parser:
     An event whose blank line never comes is none, as the standard has it.
     """
 
-    _rest: bytes = b""
+    _rest: list[bytes] = field(default_factory=list)  # pieces of an unfinished line
+    _rest_size: int = 0
     _skip_newline: bool = False
     _at_start: bool = True
     _data: list[bytes] = field(default_factory=list)
@@ -50,18 +49,24 @@ class Parser:
             # The piece before ended in the CR of what may be a CR LF.
             self._skip_newline = False
             chunk = chunk.removeprefix(b"\n")
-        buffer = self._rest + chunk
+        if not chunk:
+            return []
+        self._rest.append(chunk)
+        self._rest_size += len(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk and not self._at_start:
+            if self._size + self._rest_size > MAX_EVENT_BYTES:
+                raise _too_long()
+            return []
+        buffer = b"".join(self._rest)
         if self._at_start:
-            if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
-                self._rest = buffer
+            if buffer in (b"\xef", b"\xef\xbb"):
                 return []
             self._at_start = False
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
         lines = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop()
         self._skip_newline = buffer.endswith(b"\r")
-        if self._size + len(self._rest) > MAX_EVENT_BYTES:
-            raise _too_long()
+        self._rest = [lines.pop()]
+        self._rest_size = len(self._rest[0])
         events = []
         for line in lines:
             event = self._line(line)

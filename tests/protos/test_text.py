@@ -1,0 +1,47 @@
+"""The doors of redaction: every text is seen, and what is written back is all that changes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protos.arrays import join_bytes, split_bytes
+from protos.text import Text, texts, with_texts
+from protos.values import Tensor, Tensors
+from tests.protos import any_tensors
+
+
+@settings(deadline=None, max_examples=100)
+@given(any_tensors.payloads())
+def test_texts_put_back_unchanged_change_nothing(payload):
+    assert with_texts(payload, [text.text for text in texts(payload)]) == payload
+
+
+@settings(deadline=None, max_examples=100)
+@given(any_tensors.payloads(datatypes=("BYTES", "FP32")), st.data())
+def test_texts_put_back_are_the_texts_there(payload, data):
+    found = texts(payload)
+    new = [data.draw(any_tensors.texts) if text.text is not None else None for text in found]
+    after = with_texts(payload, new)
+    assert [text.text for text in texts(after)] == new
+    for old, changed in zip(payload.tensors, after.tensors, strict=True):
+        assert (old.name, old.datatype, old.shape) == (
+            changed.name,
+            changed.datatype,
+            changed.shape,
+        )
+
+
+def test_elements_that_are_no_text_are_reported_and_kept():
+    data = join_bytes([b"Alice", b"\xff\xfe", "é".encode()])
+    payload = Tensors((Tensor("n", "FP32", (1,), bytes(4)), Tensor("t", "BYTES", (3,), data)))
+    assert texts(payload) == [Text("t", 0, "Alice"), Text("t", 1, None), Text("t", 2, "é")]
+    after = with_texts(payload, ["[NAME]", None, None])
+    assert split_bytes(after.tensors[1].data) == [b"[NAME]", b"\xff\xfe", "é".encode()]
+    assert after.tensors[0] is payload.tensors[0]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_another_number_of_texts_is_an_error(count):
+    payload = Tensors((Tensor("t", "BYTES", (1,), join_bytes([b"a"])),))
+    with pytest.raises(ValueError, match=f"{count} texts were given"):
+        with_texts(payload, ["b"] * count)
