@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from gateway.children import Backoff, Child, Command, ended, run
 
@@ -88,6 +89,15 @@ async def test_a_child_computes_on_its_cores_only():
     assert lines == [f"{{{core}}}"]
 
 
+async def test_a_child_inherits_the_descriptors_that_are_named():
+    reading, writing = os.pipe()
+    source = f"import os; os.write({writing}, b'through the pipe')"
+    assert await run(python(source, descriptors=(writing,)), print) == 0
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == "through the pipe"
+
+
 async def test_a_crashed_child_is_announced_and_started_again():
     lines: list[str] = []
     child = Child(python("print('here'); raise SystemExit(7)"), lines.append, Backoff(first=0.05))
@@ -109,6 +119,20 @@ async def test_a_command_that_does_not_exist_is_announced_and_tried_again():
     await until(lambda: len(lines) >= 4)
     await child.stop(1.0)
     assert lines[0] == "can't be started: No such file or directory"
+
+
+def test_a_gateway_supervises_its_workers_on_uvloop():
+    lines: list[str] = []
+
+    async def crash_and_stop() -> None:
+        source = "import os; print(os.getpgid(0) == os.getpid()); os.abort()"
+        child = Child(python(source), lines.append, Backoff(first=0.05))
+        child.start()
+        await until(lambda: lines.count("True") == 2)
+        await child.stop(1.0)
+
+    uvloop.run(crash_and_stop())
+    assert lines[:2] == ["True", "was killed by SIGABRT; starting it again in 0.05 s"]
 
 
 async def test_stopping_lets_a_child_finish():
@@ -147,7 +171,7 @@ async def test_what_a_child_started_ends_with_it():
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)\n"
     )
     assert await run(python(source), lines.append) == 0
-    assert not alive(int(lines[0]))
+    await until(lambda: not alive(int(lines[0])))
 
 
 async def test_an_abandoned_run_ends_its_process():
