@@ -5,7 +5,6 @@ that are ready together travel in one frame.
 """
 
 import asyncio
-import contextlib
 import hmac
 import logging
 from collections import deque
@@ -24,6 +23,8 @@ from protos.values import Signature
 
 FRAME_PARTS = 128
 FRAME_BYTES = 512 * 1024
+# A gateway that waits hears from us this often, or it takes us for stopped.
+SPEAK_EVERY = 0.25  # seconds
 REPLY_BYTES = 256 * 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class ExchangeService:
         await context.send_initial_metadata(())
         stream = _Stream(self._intake)
         writer = asyncio.create_task(stream.write(context), name="exchange writer")
+        speaker = asyncio.create_task(stream.speak(), name="exchange speaker")
         try:
             async for frame in frames:
                 stream.take(codec.decode_requests(frame))
@@ -56,9 +58,9 @@ class ExchangeService:
             log.warning("ended a gateway's stream: %s", error.message)
         finally:
             stream.close()
+            speaker.cancel()
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, aio.BaseError):
-                await writer
+            await asyncio.gather(speaker, writer, return_exceptions=True)
 
 
 class _Stream:
@@ -69,6 +71,8 @@ class _Stream:
         self._jobs: dict[int, Job] = {}
         self._outbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
+        self._written = 0
+        self._quiet = False
 
     def take(self, requests: codec.Requests) -> None:
         for call in requests.calls:
@@ -96,8 +100,17 @@ class _Stream:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._outbox:
+            while self._outbox or self._quiet:
                 await context.write(self._next_frame())
+
+    async def speak(self) -> None:
+        """Has an empty frame written where a gateway waits and nothing else was."""
+        while True:
+            before = self._written
+            await asyncio.sleep(SPEAK_EVERY)
+            if self._jobs and self._written == before:
+                self._quiet = True
+                self._wake.set()
 
     def _submit(self, call: codec.Call) -> None:
         sink = partial(self._answer, call.id)
@@ -116,6 +129,8 @@ class _Stream:
         self._wake.set()
 
     def _next_frame(self) -> bytes:
+        self._written += 1
+        self._quiet = False
         parts: list[bytes] = []
         size = 0
         while self._outbox and len(parts) < FRAME_PARTS and size < FRAME_BYTES:

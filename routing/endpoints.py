@@ -47,9 +47,15 @@ class Endpoint:
 
     @property
     def usable(self) -> bool:
-        """Whether new work may go here: connected, healthy, not draining, lease not in doubt."""
+        """Whether new work may go here: nothing said or seen speaks against it."""
         beat = self.beat
-        return self.exchange.connected and beat.healthy and not beat.draining and not self.suspect
+        return (
+            self.exchange.connected
+            and beat.healthy
+            and not beat.draining
+            and not self.suspect
+            and not self.exchange.silent
+        )
 
     @property
     def possible(self) -> bool:
@@ -62,7 +68,7 @@ class Endpoint:
             return "draining"
         if not self.exchange.connected:
             return "unreachable"
-        if self.suspect:
+        if self.suspect or self.exchange.silent:
             return "suspect"
         return "ready" if self.beat.healthy else "unhealthy"
 

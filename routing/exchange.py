@@ -29,6 +29,8 @@ LARGE_BYTES = 256 * 1024
 FRAME_CALLS = 128
 FRAME_BYTES = 512 * 1024
 MESSAGE_BYTES = 512 * 1024 * 1024
+# Backends with work write a frame four times a second; this long without one is no slow model.
+SILENT_AFTER = 1.0  # seconds
 
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -125,6 +127,7 @@ class _Lane:
         self.connected = False
         self.calls: dict[int, _Call] = {}
         self.bytes = 0
+        self._heard = 0.0
         self._frame_calls = frame_calls
         self._outbox: deque[_Call] = deque()
         self._cancels: list[int] = []
@@ -136,11 +139,17 @@ class _Lane:
         call = _Call(self, call_id, wire, request)
         if call.deadline != float("inf"):
             call.timer = self.loop.call_at(call.deadline, self._expire, call)
+        if not self.calls:
+            self._heard = time.monotonic()
         self.calls[call.id] = call
         self.bytes += call.size
         self._outbox.append(call)
         self._wake.set()
         return call
+
+    def silent(self, now: float) -> bool:
+        """Whether the backend has work of ours and says nothing: stopped, or cut off."""
+        return bool(self.calls) and now - self._heard > SILENT_AFTER
 
     def abandon(self, call: _Call) -> None:
         """Nobody waits for this call any more: it leaves the outbox or is cancelled over there."""
@@ -246,6 +255,7 @@ class _Lane:
             frame = await stream.read()
             if not isinstance(frame, bytes):  # aio.EOF
                 return
+            self._heard = time.monotonic()
             for call_id, part, executed in codec.decode_parts(frame):
                 call = self.calls.get(call_id)
                 if call is None:
@@ -332,6 +342,11 @@ class Exchange:
     @property
     def connected(self) -> bool:
         return self._small.connected and self._large.connected
+
+    @property
+    def silent(self) -> bool:
+        now = time.monotonic()
+        return self._small.silent(now) or self._large.silent(now)
 
     @property
     def in_flight(self) -> int:
