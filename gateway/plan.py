@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,30 @@ class Plan:
     backends: tuple[Command, ...]
 
 
-def plan(config: Config, file: Path, join_token_file: Path, cores: Sequence[int]) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to compute with: cores that we may use, and GPUs as CUDA counts them."""
+
+    cores: Sequence[int]
+    gpus: Sequence[int] = ()
+
+
+def this_machine() -> Machine:
+    """Found without loading a framework."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    else:
+        gpus = len([each for each in visible.split(",") if each.strip()])
+    return Machine(sorted(os.sched_getaffinity(0)), range(gpus))
+
+
+def plan(config: Config, file: Path, join_token_file: Path, machine: Machine) -> Plan:
     """The gateway's process and one for each backend of the configuration read from `file`.
 
-    Backends that compute on the CPU divide `cores`, less those that the gateway's workers need
-    where there are enough. Raises INVALID for what `penstock up` doesn't do.
+    Backends that compute on the CPU divide the cores, less those that the gateway's workers need
+    where there are enough. A backend on `device: all` is one for each GPU. Raises INVALID for what
+    `penstock up` doesn't do.
     """
     _check_supported(config)
     serve = ("-m", "gateway", "serve", "--config", str(file))
@@ -37,15 +56,31 @@ def plan(config: Config, file: Path, join_token_file: Path, cores: Sequence[int]
         (sys.executable, *serve, "--port-offset", str(config.port_offset)),
         environment=_LOGS_AT_ONCE,
     )
+    named = list(zip(names(config.backends), config.backends, strict=True))
     on_cpu = [backend.threads for backend in config.backends if backend.device == "cpu"]
-    spare = max(0, min(config.workers, len(cores) - len(on_cpu)))
-    shares = iter(share(cores[spare:], on_cpu))
+    spare = max(0, min(config.workers, len(machine.cores) - len(on_cpu)))
+    shares = iter(share(machine.cores[spare:], on_cpu))
     discovery = str(reachable(config.listener("discovery").address))
     backends = []
-    for backend, name in zip(config.backends, names(config.backends), strict=True):
+    for name, backend in _on_each_gpu(named, machine.gpus):
         taken = next(shares) if backend.device == "cpu" else ()
         backends.append(_backend(backend, name, discovery, join_token_file, taken))
     return Plan(gateway, tuple(backends))
+
+
+def _on_each_gpu(
+    named: Sequence[tuple[str, Backend]], gpus: Sequence[int]
+) -> Iterator[tuple[str, Backend]]:
+    for name, backend in named:
+        if backend.device != "all":
+            yield name, backend
+            continue
+        if not gpus:
+            raise invalid(f'backends: "{name}" is for all GPUs, and none is visible')
+        if backend.address is not None and len(gpus) > 1:
+            raise invalid(f'backends: "{name}" is for all GPUs, which can\'t share one address')
+        for gpu in gpus:
+            yield f"{name}-{gpu}", backend.model_copy(update={"device": f"cuda:{gpu}"})
 
 
 def names(backends: Sequence[Backend]) -> list[str]:
@@ -64,11 +99,6 @@ def names(backends: Sequence[Backend]) -> list[str]:
     if twice:
         raise invalid(f'backends: two are called "{twice[0]}"; give each a name')
     return chosen
-
-
-def usable_cores() -> list[int]:
-    """The cores that this process may use, ascending."""
-    return sorted(os.sched_getaffinity(0))
 
 
 def _backend(

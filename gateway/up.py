@@ -13,7 +13,7 @@ from gateway.client import GatewayClient, Instance, ServedModel, url
 from gateway.config import FACES, Config
 from gateway.credentials import Credentials
 from gateway.news import Arrival, Event, News
-from gateway.plan import Plan, plan, usable_cores
+from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free
 from gateway.sample import Access, curl, python
 from gateway.terminal import Terminal
@@ -36,7 +36,7 @@ def main(config: Config, file: Path, then: str = "") -> int:
     check_free({face: config.listener(face).address for face in FACES})
     credentials = Credentials(config)
     credentials.renew(time.time())
-    processes = plan(config, file, credentials.join_token_file, usable_cores())
+    processes = plan(config, file, credentials.join_token_file, this_machine())
     return asyncio.run(Up(config, processes, credentials, Terminal()).run(then))
 
 

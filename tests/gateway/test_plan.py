@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config
-from gateway.plan import names, plan
+from gateway.plan import Machine, names, plan
 from protos.errors import PenstockError
 from protos.strict_yaml import load
 
@@ -23,7 +23,7 @@ def backends(*entries: str) -> str:
 
 
 def test_the_gateway_is_told_its_file_and_offset():
-    command = plan(config("portOffset: 100\n"), FILE, JOIN_TOKEN, [0]).gateway
+    command = plan(config("portOffset: 100\n"), FILE, JOIN_TOKEN, Machine([0])).gateway
     assert command.arguments[1:] == (
         *("-m", "gateway", "serve", "--config", "penstock.yaml"),
         *("--port-offset", "100"),
@@ -33,7 +33,7 @@ def test_the_gateway_is_told_its_file_and_offset():
 def test_a_backend_is_told_all_that_the_configuration_says():
     entry = "name: safe, runtime: python, threads: 2, allowCode: true, memoryBudget: 1MiB"
     text = "portOffset: 7\n" + backends(f"{entry}, address: 127.0.0.1:9000")
-    [command] = plan(config(text), FILE, JOIN_TOKEN, [0, 1]).backends
+    [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
     assert command.name == "safe"
     assert command.arguments[1:] == (
         *("-m", "backends", "python", "--name", "safe"),
@@ -46,7 +46,7 @@ def test_a_backend_is_told_all_that_the_configuration_says():
 
 def test_backends_on_the_cpu_take_cores_of_their_own_and_do_not_spin():
     text = backends("runtime: torch", "runtime: onnx", "runtime: torch, device: 'cuda:0'")
-    torch, onnx, cuda = plan(config(text), FILE, JOIN_TOKEN, [0, 1, 2, 3, 4]).backends
+    torch, onnx, cuda = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1, 2, 3, 4])).backends
     assert (torch.cores, onnx.cores, cuda.cores) == ((1, 2), (3, 4), ())
     assert torch.environment["OMP_NUM_THREADS"] == "2"
     assert torch.environment["OMP_WAIT_POLICY"] == "PASSIVE"
@@ -54,7 +54,9 @@ def test_backends_on_the_cpu_take_cores_of_their_own_and_do_not_spin():
 
 def test_on_two_cores_two_backends_have_one_each_and_the_gateway_goes_between():
     text = backends("runtime: torch", "runtime: onnx")
-    assert [each.cores for each in plan(config(text), FILE, JOIN_TOKEN, [0, 1]).backends] == [
+    assert [
+        each.cores for each in plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
+    ] == [
         (0,),
         (1,),
     ]
@@ -62,13 +64,26 @@ def test_on_two_cores_two_backends_have_one_each_and_the_gateway_goes_between():
 
 def test_a_gateway_on_all_interfaces_is_joined_on_this_machine():
     text = "listeners: {discovery: {address: 0.0.0.0:8003}}\n" + backends("runtime: onnx")
-    [command] = plan(config(text), FILE, JOIN_TOKEN, [0]).backends
+    [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0])).backends
     assert command.arguments[command.arguments.index("--join") + 1] == "127.0.0.1:8003"
 
 
 def test_backends_are_named_after_their_runtime_and_numbered_where_they_must_be():
     text = backends("runtime: torch", "runtime: onnx", "name: b, runtime: onnx", "runtime: torch")
     assert names(config(text).backends) == ["torch-1", "onnx", "b", "torch-2"]
+
+
+def test_a_backend_on_all_gpus_is_one_for_each():
+    text = backends("name: big, runtime: torch, device: all")
+    planned = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1], [0, 1])).backends
+    assert [each.name for each in planned] == ["big-0", "big-1"]
+    assert ["cuda:0" in each.arguments for each in planned] == [True, False]
+
+
+def test_all_gpus_of_a_machine_without_any_is_refused():
+    text = backends("runtime: torch, device: all")
+    with pytest.raises(PenstockError, match='"torch" is for all GPUs, and none is visible'):
+        plan(config(text), FILE, JOIN_TOKEN, Machine([0]))
 
 
 def test_two_backends_of_one_name_are_refused():
@@ -88,4 +103,4 @@ def test_two_backends_of_one_name_are_refused():
 )
 def test_what_up_cannot_do_is_refused_before_anything_starts(text: str):
     with pytest.raises(PenstockError, match="penstock up"):
-        plan(config(text), FILE, JOIN_TOKEN, [0])
+        plan(config(text), FILE, JOIN_TOKEN, Machine([0]))
