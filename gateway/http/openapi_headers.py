@@ -1,0 +1,52 @@
+"""Headers of the REST face's requests and replies as OpenAPI describes them."""
+
+from typing import Any
+
+from gateway.http.openapi_values import STRING, Schema
+
+LENGTH = "Inference-Header-Content-Length"
+_DIGITS: Schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+
+# What every reply on the inference paths has.
+TRACED = {
+    "x-request-id": {"$ref": "#/components/headers/RequestId"},
+    "server-timing": {"$ref": "#/components/headers/ServerTiming"},
+}
+# Header, component, and the errors that have it.
+ON_ERRORS = (
+    ("retry-after", "RetryAfter", (429, 503)),
+    ("www-authenticate", "Authenticate", (401,)),
+)
+
+
+def headers() -> dict[str, Any]:
+    def header(description: str, schema: Schema = STRING) -> Schema:
+        return {"description": description, "schema": schema}
+
+    return {
+        "RequestId": header("The request's own, or one that was made for it."),
+        "ServerTiming": header("Milliseconds of each stage (W3C Server Timing)."),
+        "JsonLength": header("Bytes of the JSON before the tensors.", _DIGITS),
+        "RetryAfter": header("Seconds after which another try makes sense.", _DIGITS),
+        "Authenticate": header('Always `Bearer realm="penstock"`.'),
+    }
+
+
+def parameters() -> dict[str, Any]:
+    def path(name: str) -> Schema:
+        return {"name": name, "in": "path", "required": True, "schema": STRING}
+
+    def header(name: str, description: str, schema: Schema = STRING) -> Schema:
+        return {"name": name, "in": "header", "description": description, "schema": schema}
+
+    encodings = {"enum": ["identity", "gzip", "x-gzip", "deflate"]}
+    return {
+        "Model": path("model"),
+        "Version": path("version"),
+        "JsonLength": header(LENGTH, "Bytes of the JSON before the tensors.", _DIGITS),
+        "ContentEncoding": header("Content-Encoding", "How the body is compressed.", encodings),
+        "RequestId": header(
+            "x-request-id", "Up to 128 letters, digits, - and _; others are replaced."
+        ),
+        "TraceParent": header("traceparent", "W3C Trace Context."),
+    }
