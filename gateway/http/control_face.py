@@ -90,6 +90,7 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         return _json(b"{}")
 
     async def openapi(request: Request) -> Response:
+        who(request)
         return _json(document())
 
     return Starlette(
