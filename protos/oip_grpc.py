@@ -152,7 +152,7 @@ def _packed(elements: Any, row: Datatype, field: str, where: str) -> bytes:
     if wrong.size:
         limits = np.iinfo(row.dtype)
         raise invalid(
-            f"{where}: {field}[{wrong[0]}] is outside of {row.name}'s range, "
+            f"{where}: {field}[{wrong[0]}] is outside {row.name}'s range, "
             f"{limits.min} to {limits.max}"
         )
     return narrow.tobytes()

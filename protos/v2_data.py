@@ -38,6 +38,7 @@ def read_data(
         return _pack(_flat(data, shape, elements, where, fault), row)
     numbers = _numbers(data, row, where)
     if numbers.size != elements:
+        count_arrays(data, shape, where)  # says where the first gap is, if rows are ragged
         raise _wrong_count(numbers.size, shape, elements, where)
     return numbers.tobytes()
 
