@@ -1,6 +1,6 @@
 """Classifies images that the demo's model has not seen, through the gateway, with every version.
 
-    python deploy/demo/classify.py [URL]      with a bearer token in PENSTOCK_TOKEN
+    PENSTOCK_URL=… PENSTOCK_TOKEN=… python deploy/demo/classify.py [REPOSITORY]
 
 The answers are compared, image by image, with the model's own when it is run here without Penstock.
 Exits with status 1 if any differs.
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -37,8 +38,8 @@ class Run:
 
 
 def main() -> None:
-    url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PENSTOCK_URL")
-    token = os.environ.get("PENSTOCK_TOKEN")
+    repository = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
+    url, token = os.environ.get("PENSTOCK_URL"), os.environ.get("PENSTOCK_TOKEN")
     if not url or not token:
         sys.exit("set PENSTOCK_URL and PENSTOCK_TOKEN; `penstock up` does so for its --then")
     _, pixels, _, labels = images()
@@ -52,7 +53,7 @@ def main() -> None:
     with httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
         for version, format_ in VERSIONS.items():
             run = through_the_gateway(client, version, pixels)
-            own = own_scores(version)(pixels).argmax(1)
+            own = own_scores(repository, version)(pixels).argmax(1)
             differ = int((run.predicted != own).sum())
             differing += differ
             table.add_row(
@@ -82,9 +83,9 @@ def through_the_gateway(client: httpx.Client, version: str, pixels: np.ndarray) 
     return Run(np.array(predicted), np.array(latencies))
 
 
-def own_scores(version: str) -> Scores:
+def own_scores(repository: Path, version: str) -> Scores:
     """The model itself, from the same artifact that is served."""
-    folder = REPOSITORY / MODEL / version
+    folder = repository / MODEL / version
     if version == "1":
         program = torch.export.load(folder / "model.pt2").module()
         return lambda pixels: program(torch.from_numpy(pixels))["scores"].detach().numpy()
