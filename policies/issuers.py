@@ -32,8 +32,8 @@ class Issuer(Settings):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     issuer: str = Field(min_length=1)
     algorithm: Hmac | Rsa | Elliptic
-    secret_file: Path | None = Field(None, strict=False)
-    public_key_file: Path | None = Field(None, strict=False)
+    secret_file: Path | None = None
+    public_key_file: Path | None = None
     development: bool = False
     audience: str = Field("penstock", min_length=1)
     tenant_claim: str = Field("tenant", min_length=1)

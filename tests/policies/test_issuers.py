@@ -18,7 +18,7 @@ from tests.policies.issuer_keys import (
     ("changes", "sentence"),
     [
         ({"secretFile": None}, "algorithm HS256 takes secretFile and no publicKeyFile"),
-        ({"publicKeyFile": "k"}, "algorithm HS256 takes secretFile and no publicKeyFile"),
+        ({"publicKeyFile": Path("k")}, "algorithm HS256 takes secretFile and no publicKeyFile"),
         ({"algorithm": "RS256"}, "algorithm RS256 takes publicKeyFile and no secretFile"),
         ({"algorithm": "none"}, "Input should be"),
         ({"leeway": "61s"}, "leeway is at most 60s"),

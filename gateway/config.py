@@ -1,0 +1,214 @@
+"""`penstock.yaml`: the process's configuration, parsed once into frozen models.
+
+What operations change while it runs (routes) is elsewhere. Durations, sizes and addresses are
+validated where they are read, so nothing behind this file sees a text that may not parse.
+"""
+
+from collections import Counter
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from policies.issuers import Issuer
+from protos.quantities import Address, Duration, HostPort, Size, seconds, size
+from protos.settings import Settings
+from protos.strict_yaml import ConfigError, load
+from protos.tls import ClientTls, ServerTls
+
+Face = Literal["http", "grpc", "admin", "discovery"]
+FACES: tuple[Face, ...] = ("http", "grpc", "admin", "discovery")
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than zero")
+    return value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    # Not pydantic's own: of a union it tells what is wrong with either member.
+    return ip_network(value if isinstance(value, str) else "")
+
+
+def _unique(key: str, values: list[str]) -> None:
+    twice = [value for value, times in Counter(values).items() if times > 1]
+    if twice:
+        raise ValueError(f"two have the {key} {twice[0]}")
+
+
+Time = Annotated[Duration, AfterValidator(_positive)]
+Bytes = Annotated[Size, AfterValidator(_positive)]
+Count = Annotated[int, Field(gt=0)]
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(_network),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]}),
+]
+
+
+class Listener(Settings):
+    address: HostPort
+    tls: ServerTls | None = None
+
+
+class Listeners(Settings):
+    """The ports are Triton's, so that clients and dashboards fit."""
+
+    http: Listener = Listener(address=Address("127.0.0.1", 8000))
+    grpc: Listener = Listener(address=Address("127.0.0.1", 8001))
+    admin: Listener = Listener(address=Address("127.0.0.1", 8002))
+    discovery: Listener = Listener(address=Address("127.0.0.1", 8003))
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        addresses = [getattr(self, face).address for face in FACES]
+        _unique("address", [str(address) for address in addresses if address.port])
+        return self
+
+
+class ExchangeSettings(Settings):
+    """How gateways reach backends; without `tls` in plain text."""
+
+    tls: ClientTls | None = None
+
+
+class Limits(Settings):
+    """What one client may cost before anything is known about it.
+
+    `jsonBody` bounds bodies that must be parsed, `jsonInline` those parsed on the event loop.
+    `bodyTimeout` is the time for a body of any size, and grows with what has arrived.
+    """
+
+    body: Bytes = size("64MiB")
+    json_body: Bytes = size("16MiB")
+    json_inline: Bytes = size("2MiB")
+    header_bytes: Bytes = size("16KiB")
+    header_count: Count = 100
+    header_timeout: Time = seconds("10s")
+    body_timeout: Time = seconds("30s")
+    idle_timeout: Time = seconds("75s")
+    connections: Count = 10_000
+    drain_timeout: Time = seconds("30s")
+
+
+class Timeouts(Settings):
+    """`total` spans queueing and all attempts; `idle` is between the parts of a stream."""
+
+    total: Time = seconds("30s")
+    idle: Time = seconds("5s")
+
+
+class DiscoverySettings(Settings):
+    """How long a silent backend is believed in, and from where one may join."""
+
+    lease: Time = seconds("5s")
+    allowed_networks: tuple[Network, ...] = (
+        ip_network("127.0.0.0/8"),
+        ip_network("::1/128"),
+    )
+
+
+class Backend(Settings):
+    """A backend process that `penstock up` starts; without `address` it takes a free port."""
+
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)
+    runtime: str = Field(min_length=1)
+    repository: Path
+    device: str = Field("cpu", min_length=1)
+    threads: Count | None = None
+    allow_code: bool = False
+    memory_budget: Bytes | None = None
+    address: HostPort | None = None
+
+
+class Config(Settings):
+    """One gateway. `portOffset` moves every fixed port, to run several on one machine."""
+
+    api_version: Literal["penstock/v1"]
+    kind: Literal["Penstock"]
+    listeners: Listeners = Listeners()
+    workers: Count = 1
+    port_offset: int = Field(0, ge=0)
+    state_folder: Path = Path(".penstock")
+    issuers: tuple[Issuer, ...] = ()
+    exchange: ExchangeSettings = ExchangeSettings()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    discovery: DiscoverySettings = DiscoverySettings()
+    backends: tuple[Backend, ...] = ()
+
+    def listener(self, face: Face) -> Listener:
+        """The face's listener as it will be bound: `portOffset` is already in it."""
+        listener: Listener = getattr(self.listeners, face)
+        return listener.model_copy(update={"address": listener.address.plus(self.port_offset)})
+
+    @field_validator("port_offset")
+    @classmethod
+    def _within_ports(cls, offset: int, info: ValidationInfo) -> int:
+        for face in FACES:
+            address = getattr(info.data.get("listeners", Listeners()), face).address
+            if address.plus(offset).port > 65535:
+                raise ValueError(f"moves {address} beyond the last port, 65535")
+        return offset
+
+    @field_validator("issuers")
+    @classmethod
+    def _issuers_apart(cls, issuers: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
+        _unique("name", [each.name for each in issuers])
+        _unique("issuer", [each.issuer for each in issuers])
+        return issuers
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_apart(cls, backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
+        _unique("name", [each.name for each in backends if each.name])
+        return backends
+
+
+def load_config(path: Path) -> Config:
+    """Reads the file; relative paths in it are relative to its folder. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as failure:
+        raise ConfigError(str(path), 1, failure.strerror or "cannot be read") from failure
+    except UnicodeDecodeError as failure:
+        raise ConfigError(str(path), 1, "is not UTF-8") from failure
+    return resolved(load(text, str(path), Config), path.absolute().parent)
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def resolved(settings: Model, folder: Path) -> Model:
+    """The same settings with every relative path taken from `folder`."""
+    return settings.model_copy(update={name: _resolved(value, folder) for name, value in settings})
+
+
+def _resolved(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, Settings):
+        return resolved(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_resolved(each, folder) for each in value)
+    return value
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `penstock.yaml`, for editors; defaults as they are written."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Config.model_json_schema(mode="serialization"),
+    }
