@@ -18,7 +18,7 @@ from policies.authenticate import authorization
 from policies.authorize import ADMIN, require_scope
 from protos import v2_metadata
 from protos.errors import Kind, PenstockError, invalid
-from protos.json_reader import parse_object
+from protos.json_reader import read_object
 from protos.values import Principal
 
 CONTROL_BODY_BYTES = 1024 * 1024
@@ -127,7 +127,7 @@ def _model(request: Request) -> tuple[str, str]:
 async def _body(request: Request) -> dict[str, Any]:
     """An optional small JSON object."""
     body = await read_body(request.scope, request.receive, CONTROL_BODY_BYTES)
-    return dict(parse_object(body).items()) if body else {}
+    return read_object(body) if body else {}
 
 
 def _json(content: bytes) -> Response:
