@@ -9,6 +9,10 @@ from protos.errors import PenstockError
 
 ModelKey = tuple[str, str]  # name, version
 
+# What must agree among the requests of one batch: each input's name, NumPy type character and
+# dimensions (but the rows, where the model batches) after filling up, in the order of the names.
+Bucket = tuple[tuple[str, str, tuple[int, ...]], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class PadRule:
@@ -50,8 +54,7 @@ class BatchPolicy:
 class Job:
     """One call in the backend. Times are seconds of the injected monotonic clock.
 
-    `inputs` have the rows first if the model batches. `bucket` is what must agree among the jobs of
-    one batch: every input's datatype and dimensions but the rows, padded by the model's rules.
+    `inputs` have the rows first if the model batches. `bucket` is what `bucket_of` found.
     `credit` is how many more bytes of streamed parts the caller has room for.
     """
 
@@ -63,7 +66,7 @@ class Job:
     deadline: float
     priority: int = 2
     tenant: str = ""
-    bucket: Hashable = ()
+    bucket: Bucket = ()
     wanted: tuple[str, ...] = ()
     parameters: Mapping[str, bool | int | float | str] | None = None
     traceparent: str = ""
