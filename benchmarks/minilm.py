@@ -84,7 +84,7 @@ def _export(artifact: Path) -> None:
                 program,
                 dynamo=True,
                 input_names=names,
-                output_names=("embedding",),
+                output_names=("sentence_embedding",),
                 external_data=False,
                 verbose=False,
             )
