@@ -1,66 +1,32 @@
 """uvicorn's HTTP/1.1 connection, made safe for strangers: bounded in bytes, time and number.
 
-Three rules hold everywhere. Nothing is refused out of turn: on a pipelined connection the earlier
-replies come first. Whatever is wrong after the head is the application's to answer (see Cycle), so
-that it is authenticated and observed. A connection that won't be used again is closed only after
-the client could read the reply, or the reset that follows unread data would destroy it.
+Nothing is refused out of turn: on a pipelined connection the earlier replies come first. And a
+connection that won't be used again is closed only after the client could read the last reply, or
+the reset that follows unread data would destroy it.
 """
 
 import asyncio
 
-import httptools
-from starlette.types import ASGIApp
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-from gateway.config import Limits
 from gateway.http.cycle import Cycle, refusal
-from gateway.http.framing import CHUNKED, Framing, check_size, framing, headers_too_large
 from gateway.http.patience import DRAIN_IDLE, Phase, patience
-from gateway.http.scope import Scope, http_scope, tls_extension
-from gateway.http.upgrade import parser_after_head
-from protos.errors import Kind, PenstockError, invalid
+from gateway.http.reader import ANSWER, AWAIT, BODY, CLOSED, HEAD, LINGER, Connections, Reader
+from gateway.http.scope import tls_extension
+from protos.errors import Kind, PenstockError
 
 TOO_MANY = "there are too many connections"
-MAX_PIPELINED = 64  # requests; one read of the socket may hold thousands
-# Looking names up in an Enum costs more than the comparison.
-AWAIT, HEAD, BODY, ANSWER, LINGER, CLOSED = Phase
 
 
-class Connections(ServerState):
-    """What the connections of one server share."""
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
-        self.limits = limits
-        self.draining_since: float | None = None
-
-
-class Connection(HttpToolsProtocol):
+class Connection(Reader):
     """One client's connection. The server calls `sweep` a few times a second."""
-
-    server_state: Connections
-    cycle: Cycle
 
     def __init__(
         self, config: Config, shared: Connections, loop: asyncio.AbstractEventLoop
     ) -> None:
-        super().__init__(config, shared, {}, loop)
-        self._limits = shared.limits
-        self._phase = AWAIT
-        self._since = loop.time()  # when the phase began
-        self._head_received = 0  # bytes of the head, and of what came in one read with it
-        self._framing = Framing(0, False, False)
-        self._body_received = 0
-        self._overhead = 0  # bytes of chunk sizes, extensions and trailers
-        self._upgrade_ignored = False
-        self._deaf = False  # what still arrives is dropped
-        self._active: Cycle | None = None
-        self._refusal: PenstockError | None = None
-        self._connection: Scope = {}  # the part of every scope that doesn't change
-        self._head_spans = False  # it began in one read with the request before
+        super().__init__(config, shared, loop)
+        self._active: Cycle | None = None  # the request that is being answered
+        self._refusal: PenstockError | None = None  # what comes after the last reply
         self._stalled_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -95,143 +61,18 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_writing()
         self.parser = None  # type: ignore[assignment]  # it refers back to this object
 
-    # What arrives
+    # What is answered
 
-    def data_received(self, data: bytes) -> None:
-        if self._deaf:
-            return
-        before = self._phase
-        if before is AWAIT or before is HEAD:
-            self._head_received += len(data)
-        else:
-            self._head_received = len(data)
-        delivered = self._body_received
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as malformed:
-            if self._deaf:
-                return
-            cause = malformed.__context__
-            if not isinstance(cause, PenstockError):
-                cause = invalid(f"malformed HTTP request: {malformed}")
-            self._reject(cause)
-            return
-        if self._phase is HEAD:
-            if before is not AWAIT and before is not HEAD:
-                self._head_received, self._head_spans = 0, True
-            elif self._head_received > self._limits.header_bytes:
-                self._reject(headers_too_large(self._limits.header_bytes))
-        elif before is self._phase is BODY and self._framing.length == CHUNKED:
-            self._overhead += len(data) - (self._body_received - delivered)
-            # A chunk of one byte takes six; beyond that it is an endless extension or trailer.
-            if self._overhead > self._limits.header_bytes + 8 * self._body_received:
-                self._reject(invalid("the chunks are mostly overhead"))
-
-    def _feed(self, data: bytes) -> None:
-        while data:
-            try:
-                self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                if self._framing.length:
-                    self.parser = parser_after_head(self, self._framing.length)
-            else:
-                return
-
-    def on_message_begin(self) -> None:
-        if self._deaf:
-            raise invalid("nothing is read after a refusal")  # stops the parser
-        self._phase = HEAD
-        self._since = self.loop.time()
-        self.url = b""
-        self.headers = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # After the head these are trailers: a proxy before us has checked none of them.
-        if self._phase is HEAD:
-            self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        parser, limits = self.parser, self._limits
-        version = parser.get_http_version()
-        method = parser.get_method()
-        if len(self.pipeline) == MAX_PIPELINED:
-            raise PenstockError(Kind.OVERLOADED, f"more than {MAX_PIPELINED} requests pipelined")
-        if len(self.headers) > limits.header_count:
-            raise PenstockError(
-                Kind.HEADERS_TOO_LARGE, f"there are more than {limits.header_count} headers"
-            )
-        if self._head_received > limits.header_bytes or self._head_spans:
-            check_size(self.headers, self.url, limits.header_bytes)
-            self._head_spans = False
-        framed = self._framing = framing(method, version, self.headers)
-        scope = http_scope(
-            version=version,
-            method=method,
-            url=self.url,
-            headers=self.headers,
-            connection=self._connection,
-        )
-        cycle = self.cycle = Cycle(
-            scope=scope,  # type: ignore[arg-type]
-            transport=self,  # type: ignore[arg-type]
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=framed.expects_continue,
-            keep_alive=(
-                version != "1.0"
-                and parser.should_keep_alive()
-                and self.server_state.draining_since is None
-            ),
-            on_response=self.on_response_complete,
-        )
-        scope["extensions"] = {
-            "penstock.disconnect": cycle.on_disconnect,
-            **self._connection.get("extensions", {}),
-        }
-        self._phase = BODY
-        self._since = self.loop.time()
-        self._body_received = self._overhead = 0
-        self._upgrade_ignored = framed.upgrades and framed.length != 0
-        if framed.length > limits.body:
-            self._fail(_too_large(limits.body))
+    def _arrived(self, cycle: Cycle) -> None:
         if self._active is None:
-            self._begin(cycle, self.app)
+            self._begin(cycle)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
-    def on_body(self, body: bytes) -> None:
-        cycle = self.cycle
-        if self._deaf or cycle.response_complete:
-            return
-        self._body_received += len(body)
-        if self._body_received > self._limits.body:
-            self._fail(_too_large(self._limits.body))
-            return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        cycle.message_event.set()
-
-    def on_message_complete(self) -> None:
-        if self._upgrade_ignored:
-            self._upgrade_ignored = False  # the body follows, see upgrade.py
-            return
-        if self._phase is BODY and not self._deaf:
-            self._phase = ANSWER
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
-
-    # What is answered
-
-    def _begin(self, cycle: Cycle, app: ASGIApp) -> None:
+    def _begin(self, cycle: Cycle) -> None:
         self._active = cycle
-        self._start_asgi_task(cycle, app)  # type: ignore[arg-type]
+        self._start_asgi_task(cycle, self.app)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -240,7 +81,8 @@ class Connection(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._begin(*self.pipeline.pop())  # type: ignore[arg-type]
+            cycle, _ = self.pipeline.pop()
+            self._begin(cycle)  # type: ignore[arg-type]  # uvicorn knows its own class only
         elif self._refusal is not None:
             self._refuse(self._refusal)
         elif self._phase is ANSWER:
@@ -248,21 +90,10 @@ class Connection(HttpToolsProtocol):
             self._since = self.loop.time()
             self._head_received = 0
 
-    def _reject(self, error: PenstockError) -> None:
-        """The client broke the protocol: nothing more of it is read, and it is told in turn."""
-        if self._phase is BODY and not self.cycle.response_complete:
-            self._fail(error)
-        elif self._active is None:
-            self._refuse(error)
-        else:
-            self._deaf = True
-            self._refusal = error
-
-    def _fail(self, error: PenstockError) -> None:
-        self._deaf = True
-        self.cycle.fail(error)
-
     def _refuse(self, error: PenstockError) -> None:
+        if self._active is not None:
+            self._refusal = error
+            return
         self.write(refusal(error))
         self._linger()
 
@@ -271,6 +102,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf or self._phase is BODY or self._phase is HEAD:
             self._linger()
         elif self._phase is not LINGER:
+            self._deaf = True
             self._phase = CLOSED
             self._since = self.loop.time()
             self.transport.close()
@@ -282,10 +114,6 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-
-    def abort(self) -> None:
-        """Ends the connection without regard for what is being sent."""
-        self.transport.abort()
 
     # How long it takes
 
@@ -306,7 +134,7 @@ class Connection(HttpToolsProtocol):
         """Ends what takes the client too long; to be called a few times a second."""
         limits = self._limits
         if self._stalled_since is not None and now - self._stalled_since > limits.body_timeout:
-            self.abort()
+            self.transport.abort()
             return
         phase = self._phase
         if self.flow.read_paused and (phase is HEAD or phase is BODY):
@@ -328,8 +156,4 @@ class Connection(HttpToolsProtocol):
                 self._since = now
                 self.transport.close()
             case Phase.CLOSED:
-                self.abort()
-
-
-def _too_large(limit: int) -> PenstockError:
-    return PenstockError(Kind.TOO_LARGE, f"the body has more than {limit} bytes")
+                self.transport.abort()

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 
 from gateway.config import Limits
-from gateway.http.protocol import Connection, Connections
+from gateway.http.protocol import Connection
+from gateway.http.reader import Connections
 from protos.errors import invalid
 from protos.quantities import Address
 from protos.tls import ServerTls, server_context
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 2048
 TLS_HANDSHAKE_TIMEOUT = 10.0  # seconds
 DRAIN_STEP = 0.02  # seconds between two looks at connections that have to end
+CANCEL_TIMEOUT = 1.0  # seconds for cancelled handlers to clean up
 # Seconds after which the kernel asks whether a silent peer is still there, and gives up on one.
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
 
@@ -132,7 +134,8 @@ class HttpServer:
         tasks = tuple(shared.tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
         if self._sweeping is not None:
             self._sweeping.cancel()
 

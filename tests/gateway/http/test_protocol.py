@@ -1,6 +1,7 @@
 """Bytes that strangers may send, against the real server over real sockets."""
 
 import asyncio
+import random
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -165,10 +166,20 @@ async def test_pipelined_requests_are_answered_in_order(echo: HttpServer) -> Non
     assert [answer.json["path"] for answer in found] == [*(f"/{i}" for i in range(20)), "/last"]
 
 
-async def _until_closed(server: HttpServer, raw: bytes) -> list[Answer]:
+async def _until_closed(server: HttpServer, raw: bytes, end: bool = False) -> list[Answer]:
+    """All answers until the server closes; with `end` the client stops sending first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(raw)
-    received = await asyncio.wait_for(reader.read(-1), 5)
+    received = b""
+    try:
+        writer.write(raw)
+        if end:
+            await asyncio.sleep(0.002)
+            writer.write_eof()
+        while piece := await asyncio.wait_for(reader.read(65536), 5):
+            received += piece
+    except ConnectionResetError:
+        if not end:
+            raise
     writer.close()
     return list(answers(received))
 
@@ -191,6 +202,28 @@ async def test_a_refusal_waits_for_the_replies_before_it() -> None:
 async def test_more_pipelined_requests_than_anyone_needs_are_refused(echo: HttpServer) -> None:
     found = await _until_closed(echo, (GET + b"\r\n") * 200)
     assert [answer.status for answer in found] == [200] * 65 + [503]
+
+
+async def test_mutated_requests_never_fail_the_server_or_hang_it(
+    echo: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = random.Random(7)
+    valid = [raw for raw, _ in ACCEPTED.values()]
+    for _ in range(300):
+        raw = bytearray(rng.choice(valid) + rng.choice(valid))
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(raw))
+            match rng.randrange(3):
+                case 0:
+                    raw[place] = rng.choice(b"\0\r\n\t :;,-/aAxX0159\x7f\xff")
+                case 1:
+                    del raw[place : place + rng.randint(1, 8)]
+                case 2:
+                    raw[place:place] = raw[: rng.randint(1, 30)]
+        for answer in await _until_closed(echo, bytes(raw), end=True):
+            assert answer.status in (200, 400, 405, 408, 413, 415, 431, 501), bytes(raw)
+    assert caplog.records == []
+    assert echo.connections == 0
 
 
 async def test_slow_headers_end_with_408() -> None:
