@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from protos.datatypes import Array
-from protos.values import Signature
+from protos.values import Parameters, Signature
 
 # Arrays by tensor name, dtypes as in protos.datatypes (BF16 as uint16 bits, BYTES as objects).
 Arrays = Mapping[str, Array]
@@ -13,9 +13,10 @@ Arrays = Mapping[str, Array]
 class Runtime(Protocol):
     """One loaded model version on one device.
 
-    `load`, `execute`, `stream` and `unload` are called on the device's thread only; `stage` may run
-    on another thread while a batch executes. Errors about the input raise `PenstockError` of kind
-    INVALID; anything else that is raised fails the batch, which is then bisected.
+    `execute`, `stream` and `unload` are called on the device's thread only; `load` runs on another,
+    so that a model that takes long to read doesn't hold up those that serve, and `stage` may run on
+    another while a batch executes. Errors about the input raise `PenstockError` of kind INVALID;
+    anything else that is raised fails the batch, which is then bisected.
     """
 
     def load(self) -> Signature:
@@ -30,8 +31,11 @@ class Runtime(Protocol):
         """Runs the batch and returns every output on the host; blocks until they are there."""
         ...
 
-    def stream(self, inputs: Arrays) -> Iterator[Arrays]:
-        """Yields the parts of one request's reply; only for decoupled signatures."""
+    def stream(self, inputs: Arrays, parameters: Parameters) -> Iterator[Arrays]:
+        """Yields the parts of one request's reply; only for decoupled signatures.
+
+        `parameters` are the request's own, which batched requests have no use for.
+        """
         ...
 
     def memory_bytes(self) -> int:
