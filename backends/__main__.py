@@ -104,7 +104,8 @@ def _server(
         return None
     if certificate is None or key is None:
         raise SystemExit("penstock backend: --tls-certificate and --tls-key go together")
-    return server_credentials(ServerTls(certificate=certificate, key=key, client_ca=client_ca))
+    files = {"certificate": certificate, "key": key, "client_ca": client_ca}
+    return server_credentials(ServerTls.model_validate(files, by_name=True))
 
 
 def _client(

@@ -77,6 +77,7 @@ class Heartbeat:
             for task in self._joins.values():
                 task.cancel()
             await asyncio.gather(*self._joins.values(), return_exceptions=True)
+            self._joins.clear()
 
     def beat_now(self) -> None:
         """Tells every gateway at once; for changes that should not wait for the next second."""

@@ -183,7 +183,6 @@ class _Lane:
             started = self.loop.time()
             reason = await self._connection()
             self.connected = False
-            self.exchange.on_state()
             self._lose(reason)
             # A connection that lived counts as a success: the first retry comes soon after it.
             failures = 0 if self.loop.time() - started > 5.0 else failures + 1
@@ -204,7 +203,6 @@ class _Lane:
             if call.done():
                 return f"the backend refused the stream: {await call.code()}"
             self.connected = True
-            self.exchange.on_state()
             tasks = [
                 self.loop.create_task(self._write(call), name=f"{self.name} writer"),
                 self.loop.create_task(self._read(call), name=f"{self.name} reader"),
@@ -323,14 +321,12 @@ class Exchange:
         credentials: grpc.ChannelCredentials | None = None,
         bounds: Bounds | None = None,
         rng: random.Random | None = None,
-        on_state: Callable[[], None] = lambda: None,
         on_lost: Callable[[int], None] = lambda calls: None,
     ) -> None:
         self.address = address
         self.access_key = access_key
         self.bounds = bounds or Bounds()
         self.rng = rng or random.Random()  # noqa: S311 (jitter, not a secret)
-        self.on_state = on_state
         self.on_lost = on_lost
         self._credentials = credentials
         self._small = _Lane(self, f"{address} small", FRAME_CALLS)

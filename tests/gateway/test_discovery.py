@@ -1,0 +1,198 @@
+"""Backends join gateways over real gRPC: heartbeat at one end, discovery at the other."""
+
+import asyncio
+import ipaddress
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from grpc import aio
+
+from backends import heartbeat as heartbeat_module
+from backends.heartbeat import Heartbeat
+from gateway.discovery import Discovery
+from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.values import Principal
+from routing.registry import Registry
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+TOKENS = {
+    "Bearer may-join": Principal("b", "t", frozenset({"backend:join"})),
+    "Bearer may-infer": Principal("c", "t", frozenset({"infer:*"})),
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "BEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(heartbeat_module, "RESOLVE_INTERVAL", 0.1)
+
+
+def authenticate(authorization):
+    principal = TOKENS.get(authorization)
+    if principal is None:
+        raise PenstockError(Kind.UNAUTHENTICATED, "who?")
+    return principal
+
+
+class Mesh:
+    """A discovery service; `snapshots` are what it published."""
+
+    def __init__(self, lease=5.0, beat=0.05, allowed=LOOPBACK):
+        self.registry = Registry(lease, beat)
+        self.discovery = Discovery(self.registry, authenticate, allowed, time.monotonic)
+        self.snapshot = pb.Snapshot()
+        self.port = 0
+
+    @asynccontextmanager
+    async def serving(self, port=0, host="127.0.0.1"):
+        server = aio.server(options=[("grpc.so_reuseport", 0)])
+        server.add_generic_rpc_handlers((self.discovery.handler(),))
+        self.port = server.add_insecure_port(f"{host}:{port}")
+        await server.start()
+        task = asyncio.create_task(self.discovery.run(self._publish))
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await server.stop(None)
+
+    def _publish(self, snapshot):
+        self.snapshot = snapshot
+
+    def states(self):
+        return {lease.beat.instance: lease.state for lease in self.snapshot.leases}
+
+    async def until(self, condition, seconds=5.0):
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+class Backend:
+    def __init__(self, tmp_path, names, token="may-join", address="127.0.0.1:9"):
+        self.draining = False
+        self.drained = asyncio.Event()
+        self.models_revision = 1
+        self.address = address
+        file = tmp_path / "token"
+        file.write_text(token)
+        self.heartbeat = Heartbeat(names, self.beat, token_file=file, on_drain=self.drained.set)
+
+    def beat(self, with_models):
+        beat = pb.Beat(
+            instance="b",
+            epoch=1,
+            address=self.address,
+            models_revision=self.models_revision,
+            draining=self.draining,
+            healthy=True,
+        )
+        if with_models:
+            beat.models.models.add(name=f"m{self.models_revision}", version="1", state=pb.READY)
+        return beat
+
+    @asynccontextmanager
+    async def beating(self):
+        task = asyncio.create_task(self.heartbeat.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_backend_joins_and_stays(tmp_path):
+    async with Mesh(lease=0.5).serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating():
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+            await asyncio.sleep(0.8)
+            assert mesh.states() == {"b": pb.HELD}
+            assert mesh.registry.evictions == 0
+
+
+async def test_a_backend_that_vanishes_is_suspect_at_once_and_then_gone(tmp_path):
+    async with Mesh(lease=0.4).serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating():
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+        await mesh.until(lambda: mesh.states() == {"b": pb.SUSPECT}, 0.3)
+        await mesh.until(lambda: mesh.states() == {})
+
+
+async def test_one_backend_joins_every_gateway_that_it_knows(tmp_path):
+    async with Mesh().serving() as one, Mesh().serving() as two:
+        names = (f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
+        async with Backend(tmp_path, names).beating():
+            for mesh in (one, two):
+                await mesh.until(lambda mesh=mesh: mesh.states() == {"b": pb.HELD})
+
+
+async def test_names_are_resolved_again(tmp_path, monkeypatch):
+    addresses = ["127.0.0.1"]
+
+    async def getaddrinfo(host, port, **_):
+        assert host == "gateways.internal"
+        return [(0, 0, 0, "", (address, port)) for address in addresses]
+
+    async with Mesh().serving() as one, Mesh().serving(one.port, "127.0.0.2") as two:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        async with Backend(tmp_path, (f"gateways.internal:{one.port}",)).beating():
+            await one.until(lambda: one.states() == {"b": pb.HELD})
+            addresses[:] = ["127.0.0.2"]
+            await two.until(lambda: two.states() == {"b": pb.HELD})
+            await one.until(lambda: one.states() != {"b": pb.HELD})
+
+
+async def test_a_gateway_that_restarts_is_healed_by_the_backends_alone(tmp_path):
+    mesh = Mesh()
+    async with mesh.serving():
+        port = mesh.port
+        backend = Backend(tmp_path, (f"127.0.0.1:{port}",))
+        async with backend.beating():
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+    again = Mesh()
+    async with backend.beating():
+        await asyncio.sleep(0.2)
+        async with again.serving(port):
+            await again.until(lambda: again.states() == {"b": pb.HELD}, 2.0)
+
+
+async def test_a_changed_model_table_is_sent_with_the_next_beat(tmp_path):
+    async with Mesh().serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating() as backend:
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+            backend.models_revision = 2
+            backend.heartbeat.beat_now()
+            await mesh.until(lambda: mesh.snapshot.leases[0].beat.models.models[0].name == "m2")
+
+
+async def test_draining_is_ordered_by_the_gateway_and_ends_with_a_goodbye(tmp_path):
+    async with Mesh().serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating() as backend:
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+            mesh.discovery.drain("b")
+            async with asyncio.timeout(2):
+                await backend.drained.wait()
+            backend.draining = True
+            backend.heartbeat.beat_now()
+            await mesh.until(lambda: mesh.snapshot.leases[0].beat.draining)
+        await mesh.until(lambda: mesh.states() == {}, 1.0)
+
+
+@pytest.mark.parametrize("token", ["may-infer", "nobody"])
+async def test_joining_takes_the_right_to(tmp_path, token):
+    async with Mesh().serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",), token).beating():
+            await asyncio.sleep(0.3)
+            assert mesh.states() == {}
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3:80", "localhost:80", "127.0.0.1", "127.0.0.1:0"])
+async def test_an_address_outside_the_allowed_networks_is_refused(tmp_path, address):
+    async with Mesh().serving() as mesh:
+        names = (f"127.0.0.1:{mesh.port}",)
+        async with Backend(tmp_path, names, address=address).beating():
+            await asyncio.sleep(0.2)
+            assert mesh.states() == {}
