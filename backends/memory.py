@@ -1,4 +1,4 @@
-"""The device memory that models may take: who holds how much, and who goes when there is no room."""
+"""The device memory that models may take: who holds how much, who goes when there is no room."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""From what an artifact says of itself and what its owner configured: signature and batch policy."""
+"""From what an artifact says of itself and what its owner says: signature and batch policy."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -1,7 +1,8 @@
 """The frameworks that can serve: a file here, or an entry point of the group `penstock.runtimes`.
 
 Each is a module with
-`EXTENSIONS`: a literal tuple of file name endings (".onnx") or whole names ("model.py"), and
+`EXTENSIONS`: a literal tuple of file name endings (".onnx") or whole names ("model.py"),
+`RUNS_CODE`: whether its artifacts are code, which needs the operator's consent, and
 `create(artifact: Path, config: ModelConfig, device: str, threads: int) -> Runtime`.
 """
 
@@ -23,6 +24,7 @@ class RuntimeModule(Protocol):
     """What a runtime's module exports."""
 
     EXTENSIONS: tuple[str, ...]
+    RUNS_CODE: bool
     create: Callable[[Path, ModelConfig, str, int], Runtime]
 
 

@@ -1,0 +1,96 @@
+"""Looks into PyTorch's files before PyTorch does: reading some of them runs code that is inside.
+
+`torch.export.load` unpickles whatever an archive marks as pickled, loads compiled libraries, and
+hands symbolic expressions to sympy, which evaluates them as Python.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_EXPORT_AGAIN = "export the model again with torch.export.save of a current PyTorch"
+# Sums, products, comparisons and sympy's classes, such as Symbol('s77', positive=True): no
+# attribute, no subscript, no free text, and none of Python's functions, which have small letters.
+_EXPRESSION = re.compile(r"(?:[-+*/%(),<>=!&|~ \w]|(?<=\d)\.(?=\d)|'\w*')*")
+_PYTHON = re.compile(r"__|\b[a-z_]\w*\s*\(")
+
+
+def check_archive(path: Path) -> None:
+    """Raises ValueError with a sentence unless the .pt2 archive holds nothing but data."""
+    with _opened(path) as archive:
+        names = {name.partition("/")[2]: name for name in archive.namelist()}
+        if "archive_format" not in names or not any(n.startswith("models/") for n in names):
+            raise ValueError(f"not an archive that is known here; {_EXPORT_AGAIN}")
+        for name, full in names.items():
+            folder, _, file = name.rpartition("/")
+            if name.startswith("data/aotinductor/") or file.endswith((".so", ".cubin")):
+                raise ValueError(f"it holds compiled code, {name}; {_EXPORT_AGAIN}")
+            if folder in ("data/weights", "data/constants"):
+                if file.endswith(".pt"):
+                    raise ValueError(f"{name} is a pickle; {_EXPORT_AGAIN}")
+                if file.endswith("_config.json"):
+                    _check_payloads(name, json.loads(archive.read(full)))
+            elif folder == "data/sample_inputs":
+                _check_samples(name, archive.read(full))
+            elif folder == "models" and file.endswith(".json"):
+                _check_expressions(json.loads(archive.read(full)))
+
+
+def check_script(path: Path) -> None:
+    """Raises ValueError with a sentence unless the file is a TorchScript archive."""
+    with _opened(path) as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    if "constants.pkl" not in names or not any(name.startswith("code/") for name in names):
+        raise ValueError(
+            "it is a checkpoint and no program; export the model with torch.export.save (.pt2)"
+        )
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise ValueError(
+            "it is neither a torch.export archive nor TorchScript: empty, cut off, or a pickle, "
+            "which is not read because it can run any code"
+        ) from None
+
+
+def _check_payloads(name: str, config: Any) -> None:
+    for payload in config["config"].values():
+        file = payload["path_name"]
+        if payload.get("use_pickle") or file.startswith(("custom_obj", "opaque_obj")):
+            raise ValueError(f"{name}: {file} is a pickle, which can run any code; {_EXPORT_AGAIN}")
+
+
+def _check_samples(name: str, data: bytes) -> None:
+    if not data:
+        return
+    try:
+        torch.load(io.BytesIO(data), weights_only=True)
+    except Exception:
+        raise ValueError(f"{name} holds more than tensors; export with tensors only") from None
+
+
+def _check_expressions(model: Any) -> None:
+    for expression in _expressions(model):
+        if _PYTHON.search(expression) or not _EXPRESSION.fullmatch(expression):
+            raise ValueError(f"a dimension is {expression[:40]!r}, which is no plain formula")
+
+
+def _expressions(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "expr_str":
+                yield str(inner)
+            else:
+                yield from _expressions(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _expressions(inner)
