@@ -186,7 +186,9 @@ def _ask(
         async with GatewayClient(settings, lambda: credentials.admin(time.time())) as client:
             return await question(client)
 
-    return asyncio.run(ask())
+    # On a terminal only, and not into what programs read.
+    with Console(stderr=True).status("asking the gateway"):
+        return asyncio.run(ask())
 
 
 def _show(value: Any, rows: list[list[str]], columns: tuple[str, ...], as_json: bool) -> None:
