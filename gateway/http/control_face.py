@@ -70,14 +70,14 @@ def control_face(gate: Gate, control: Control) -> Starlette:
 
     async def index(request: Request) -> Response:
         principal = who(request)
-        only_ready = (await _body(request)).get("ready", False)
+        only_ready = (await _body(request, "ready")).get("ready", False)
         if not isinstance(only_ready, bool):
             raise invalid("ready: must be true or false")
         return _json(v2_metadata.index(control.index(principal, only_ready=only_ready)))
 
     async def load(request: Request) -> Response:
         administrator(request)
-        if (await _body(request)).get("parameters"):
+        if (await _body(request, "parameters")).get("parameters"):
             raise PenstockError(
                 Kind.UNIMPLEMENTED, "parameters: models are loaded from the repository as they are"
             )

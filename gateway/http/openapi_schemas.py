@@ -48,9 +48,9 @@ def schemas() -> dict[str, Schema]:
                 ),
             }
         ),
-        "IndexRequest": open_object(
+        "IndexRequest": exact(
             {"ready": {"type": "boolean", "description": "Only the versions that are READY."}},
-            others={},
+            "ready",
         ),
         "Index": array(
             exact(
@@ -62,7 +62,7 @@ def schemas() -> dict[str, Schema]:
                 }
             )
         ),
-        "LoadRequest": open_object(
+        "LoadRequest": exact(
             {
                 "parameters": {
                     "type": "object",
@@ -70,7 +70,7 @@ def schemas() -> dict[str, Schema]:
                     "description": "Models are loaded from the repository as they are.",
                 }
             },
-            others={},
+            "parameters",
         ),
         "Done": exact({}),
         "Statistics": exact({"model_stats": array(ref("ModelStatistics"))}),
