@@ -1,0 +1,95 @@
+"""The REST face's description is valid, always the same, and complete in both directions."""
+
+import inspect
+import json
+from typing import Any, cast
+
+import pytest
+from openapi_spec_validator import validate
+from starlette.routing import Route
+
+from gateway.control import Control
+from gateway.gate import Gate
+from gateway.http.control_face import control_face
+from gateway.http.infer import InferFace
+from gateway.http.openapi import document
+from protos.datatypes import DATATYPES
+from protos.errors import TABLE
+
+DOCUMENT: dict[str, Any] = json.loads(document())
+MODEL = "/v2/models/{model}"
+OPERATIONS = [
+    (method.upper(), path, operation)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method != "parameters"
+]
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    validate(DOCUMENT)
+
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+def test_it_is_built_once() -> None:
+    assert document() is document()
+
+
+def test_it_has_the_routes_of_the_faces_and_no_others() -> None:
+    assert {(method, path) for method, path, _ in OPERATIONS} == _control_routes() | _inference()
+
+
+def _control_routes() -> set[tuple[str, str]]:
+    # The routes are there without anything behind them.
+    app = control_face(cast(Gate, None), cast(Control, None))
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    assert len(routes) == len(app.routes)
+    return {
+        (method, route.path)
+        for route in routes
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+
+
+def _inference() -> set[tuple[str, str]]:
+    actions = [
+        name
+        for name, action in inspect.getmembers(InferFace, inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    ]
+    return {
+        ("POST", f"{place}/{action}")
+        for action in actions
+        for place in (MODEL, f"{MODEL}/versions/{{version}}")
+    }
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_every_operation_says_what_is_refused_and_how(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    health = path.startswith("/v2/health")
+    errors = {int(status) for status in operation["responses"]} - {200}
+
+    assert errors <= {row.http for row in TABLE.values()}
+    assert {400, 408, 431, 500, 503} <= errors
+    assert (401 in errors) is not health
+    assert (operation.get("security") == []) is health
+    assert (404 in errors) == ("{model}" in path or path.endswith("/stats"))
+    assert (403 in errors) == path.endswith("load")
+
+
+def test_every_operation_has_an_id_of_its_own() -> None:
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+
+    assert len(set(names)) == len(names)
+
+
+def test_every_datatype_has_a_form() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    in_json = {each["properties"]["datatype"]["const"] for each in schemas["InputTensor"]["oneOf"]}
+
+    assert in_json == set(DATATYPES) - {"FP16", "BF16"}
+    assert set(schemas["TensorMetadata"]["properties"]["datatype"]["enum"]) == set(DATATYPES)
