@@ -18,7 +18,7 @@ from policies.authenticate import authorization
 from policies.authorize import ADMIN, require_scope
 from protos import v2_metadata
 from protos.errors import Kind, PenstockError, invalid
-from protos.json_reader import read_object
+from protos.json_reader import fields, parse_object, plain
 from protos.values import Principal
 
 CONTROL_BODY_BYTES = 1024 * 1024
@@ -124,10 +124,13 @@ def _model(request: Request) -> tuple[str, str]:
     return request.path_params.get("model", ""), request.path_params.get("version", "")
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    """An optional small JSON object."""
+async def _body(request: Request, *known: str) -> dict[str, Any]:
+    """An optional small JSON object; raises INVALID for keys that are unknown or there twice."""
     body = await read_body(request.scope, request.receive, CONTROL_BODY_BYTES)
-    return read_object(body) if body else {}
+    if not body:
+        return {}
+    found = fields(parse_object(body), "", frozenset(known))
+    return {key: plain(value, key) for key, value in found.items()}
 
 
 def _json(content: bytes) -> Response:
