@@ -110,7 +110,10 @@ class Hub:
     def _publish(self, snapshot: pb.Snapshot) -> None:
         self.snapshot = snapshot
         for subscriber in tuple(self._subscribers):
-            subscriber(snapshot)
+            try:
+                subscriber(snapshot)
+            except Exception:  # one worker's failure must not stop discovery for all
+                log.exception("a worker could not take snapshot %d", snapshot.revision)
 
     def _leases(self) -> int:
         return len(self.snapshot.leases)

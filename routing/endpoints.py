@@ -31,19 +31,16 @@ class Endpoint:
         self.models: dict[ModelKey, pb.Model] = {}
         self.signatures: dict[ModelKey, Signature] = {}
         self._models_revision = -1
-        self.suspect = False
         self.update(beat, suspect=False)
 
-    def update(self, beat: pb.Beat, *, suspect: bool) -> bool:
-        """Takes a newer beat; returns whether its models or its usability changed."""
-        before = (self._models_revision, self.usable)
+    def update(self, beat: pb.Beat, *, suspect: bool) -> None:
+        """Takes a newer beat of the same instance and epoch."""
         self.beat = beat
         self.suspect = suspect
         if beat.models_revision != self._models_revision:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}
             self.signatures = {key: signature(m) for key, m in self.models.items()}
-        return before != (self._models_revision, self.usable)
 
     @property
     def usable(self) -> bool:
@@ -154,11 +151,12 @@ class EndpointTable:
         return sorted(self._endpoints.values(), key=lambda endpoint: endpoint.instance)
 
     async def close(self) -> None:
-        for endpoint in self._endpoints.values():
-            self._retire(endpoint)
+        """Closes every exchange; whatever is still in flight is lost."""
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*(e.exchange.close() for e in self._endpoints.values()))
         self._endpoints.clear()
         self._index()
-        await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _index(self) -> None:
         serving: dict[ModelKey, list[Endpoint]] = {}

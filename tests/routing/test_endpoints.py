@@ -1,0 +1,121 @@
+"""The endpoint table: snapshots in, who serves what out; exchanges opened and closed along."""
+
+import asyncio
+
+import pytest
+
+from protos import discovery_pb2 as pb
+from routing.endpoints import EndpointTable
+
+
+class FakeExchange:
+    def __init__(self, address, access_key):
+        self.address = address
+        self.access_key = access_key
+        self.connected = True
+        self.silent = False
+        self.in_flight = 0
+        self.closed = False
+
+    async def close(self):
+        self.connected = False
+        self.closed = True
+
+
+def lease(instance="a", epoch=1, *, models=(("m", "1", pb.READY),), state=pb.HELD, **beat):
+    beat = {"address": f"127.0.0.1:{epoch}", "healthy": True, "models_revision": 1, **beat}
+    found = pb.Lease(beat=pb.Beat(instance=instance, epoch=epoch, **beat), state=state)
+    for name, version, model_state in models:
+        model = found.beat.models.models.add(name=name, version=version, state=model_state)
+        model.inputs.add(name="x", datatype="FP32", shape=[-1, 4])
+    return found
+
+
+def snapshot(*leases, revision=1):
+    return pb.Snapshot(revision=revision, leases=leases)
+
+
+@pytest.fixture
+async def table():
+    table = EndpointTable(FakeExchange)
+    yield table
+    await table.close()
+
+
+async def test_ready_versions_are_served_by_their_endpoints(table):
+    table.apply(snapshot(lease("a"), lease("b"), lease("c", models=(("m", "2", pb.LOADING),))))
+    assert [e.instance for e in table.serving("m", "1")] == ["a", "b"]
+    assert table.serving("m", "2") == ()
+    assert table.versions("m") == ("1", "2")
+    assert table.versions("unknown") == ()
+
+
+async def test_versions_ascend_by_number(table):
+    table.apply(snapshot(lease(models=[("m", v, pb.READY) for v in ("10", "9", "beta", "2")])))
+    assert table.versions("m") == ("2", "9", "10", "beta")
+
+
+async def test_signatures_come_with_the_models(table):
+    table.apply(snapshot(lease()))
+    (endpoint,) = table.serving("m", "1")
+    assert endpoint.signatures["m", "1"].inputs[0].shape == (-1, 4)
+
+
+async def test_an_instance_keeps_its_exchange_over_beats_and_loses_it_with_its_epoch(table):
+    table.apply(snapshot(lease()))
+    (before,) = table.endpoints()
+    table.apply(snapshot(lease(), revision=2))
+    assert table.endpoints() == [before]
+    table.apply(snapshot(lease(epoch=2), revision=3))
+    (after,) = table.endpoints()
+    assert after is not before
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert before.exchange.closed
+    assert not after.exchange.closed
+
+
+async def test_calls_in_flight_finish_before_an_endpoint_that_left_is_closed(table):
+    table.apply(snapshot(lease()))
+    (endpoint,) = table.endpoints()
+    endpoint.exchange.in_flight = 1
+    table.apply(snapshot(revision=2))
+    await asyncio.sleep(0.1)
+    assert not endpoint.exchange.closed
+    endpoint.exchange.in_flight = 0
+    await asyncio.sleep(0.1)
+    assert endpoint.exchange.closed
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"healthy": False}, "unhealthy"),
+        ({"draining": True}, "draining"),
+        ({"state": pb.SUSPECT}, "suspect"),
+    ],
+)
+async def test_what_speaks_against_an_endpoint_makes_it_unusable(table, change, state):
+    table.apply(snapshot(lease(**change)))
+    (endpoint,) = table.endpoints()
+    assert not endpoint.usable
+    assert endpoint.state == state
+
+
+async def test_what_this_process_has_seen_counts_too(table):
+    table.apply(snapshot(lease()))
+    (endpoint,) = table.endpoints()
+    assert endpoint.usable
+    endpoint.exchange.silent = True
+    assert (endpoint.usable, endpoint.possible, endpoint.state) == (False, True, "suspect")
+    endpoint.exchange.connected = False
+    assert (endpoint.usable, endpoint.possible, endpoint.state) == (False, False, "unreachable")
+
+
+async def test_the_predicted_wait_counts_what_went_there_since_the_beat(table):
+    load = pb.Load(queued_work_us=1000, in_flight=4, service_p50_us=800)
+    table.apply(snapshot(lease(load=load)))
+    (endpoint,) = table.endpoints()
+    assert endpoint.predicted_wait() == pytest.approx(0.001)
+    endpoint.exchange.in_flight = 12
+    assert endpoint.predicted_wait() == pytest.approx(0.001 + 8 * 0.0001)
