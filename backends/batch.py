@@ -7,12 +7,12 @@ alone is not copied at all. What the filling adds is cut off again.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 import numpy as np
 
 from backends.bucket import length_of, next_size
-from backends.job import BatchPolicy, Bucket, Job, ModelKey, PadRule
+from backends.job import BatchPolicy, Bucket, ModelKey, PadRule
+from backends.queued import Queued
 from backends.runtime import Arrays
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
@@ -31,14 +31,6 @@ class Reason(Enum):
     BISECT = "bisect"  # half of a batch that failed
 
 
-class Piece(Protocol):
-    """Rows `start` to `start + rows` of a job; most jobs are one piece."""
-
-    job: Job
-    start: int
-    rows: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """What executes together: `rows` of requests, filled up to `padded_rows`.
@@ -47,22 +39,23 @@ class Batch:
     """
 
     key: ModelKey
+    policy: BatchPolicy
     bucket: Bucket
-    pieces: Sequence[Piece]
+    pieces: Sequence[Queued]
     rows: int
     padded_rows: int
     reason: Reason
     predicted: float
 
 
-def assemble(batch: Batch, policy: BatchPolicy) -> dict[str, Array]:
+def assemble(batch: Batch) -> dict[str, Array]:
     """The arrays to execute, by input name, of `padded_rows` rows and the bucket's dimensions.
 
     Rows are filled up with copies of the first one, which the model surely takes; lengths with the
     rules' values. A lone request that needs neither goes through as it is.
     """
-    if not policy.max_rows:
-        return _assemble_one(batch, policy)
+    if not batch.policy.max_rows:
+        return _assemble_one(batch)
     arrays: dict[str, Array] = {}
     for name, _, dimensions in batch.bucket:
         whole = (batch.padded_rows, *dimensions)
@@ -74,14 +67,14 @@ def assemble(batch: Batch, policy: BatchPolicy) -> dict[str, Array]:
         at = 0
         for piece in batch.pieces:
             part = _rows_of(piece, name)
-            _place(target[at : at + piece.rows], part, name, policy)
+            _place(target[at : at + piece.rows], part, name, batch.policy)
             at += piece.rows
         target[at:] = target[:1]
         arrays[name] = target
     return arrays
 
 
-def _assemble_one(batch: Batch, policy: BatchPolicy) -> dict[str, Array]:
+def _assemble_one(batch: Batch) -> dict[str, Array]:
     """For models without batch dimension: one request, its lengths filled up."""
     inputs = batch.pieces[0].job.inputs
     arrays: dict[str, Array] = {}
@@ -89,13 +82,13 @@ def _assemble_one(batch: Batch, policy: BatchPolicy) -> dict[str, Array]:
         array = inputs[name]
         if array.shape != dimensions:
             target = np.empty(dimensions, array.dtype)
-            _place(target, array, name, policy)
+            _place(target, array, name, batch.policy)
             array = target
         arrays[name] = array
     return arrays
 
 
-def _rows_of(piece: Piece, name: str) -> Array:
+def _rows_of(piece: Queued, name: str) -> Array:
     array = piece.job.inputs[name]
     return array if len(array) == piece.rows else array[piece.start : piece.start + piece.rows]
 
@@ -111,16 +104,14 @@ def _place(target: Array, part: Array, name: str, policy: BatchPolicy) -> None:
     target[tuple([slice(size) for size in part.shape])] = part
 
 
-def split(
-    outputs: Arrays, batch: Batch, signature: Signature, policy: BatchPolicy
-) -> list[dict[str, Array]]:
+def split(outputs: Arrays, batch: Batch, signature: Signature) -> list[dict[str, Array]]:
     """Each piece's own rows of the outputs, its dimensions cut back to its own lengths.
 
     The arrays are views. Raises BAD_REPLY if an output has not as many rows as were executed, or
     not the length that its symbol promises.
     """
-    cuts = _cuts(signature, policy)
-    if not policy.max_rows:
+    cuts = _cuts(signature, batch.policy)
+    if not batch.policy.max_rows:
         return [{n: _cut(n, a, batch.pieces[0], cuts.get(n, ())) for n, a in outputs.items()}]
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != batch.padded_rows:
@@ -168,7 +159,7 @@ def _cuts(signature: Signature, policy: BatchPolicy) -> dict[str, _Axes]:
     return found
 
 
-def _cut(name: str, array: Array, piece: Piece, axes: _Axes) -> Array:
+def _cut(name: str, array: Array, piece: Queued, axes: _Axes) -> Array:
     for axis, rule in axes:
         own = length_of(rule, piece.job.inputs)
         if own is None:

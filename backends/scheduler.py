@@ -1,0 +1,390 @@
+"""Decides what one device executes next: plain, synchronous, the time is an argument.
+
+A job waits in the lane of its model and bucket until a batch takes it. Whose turn it is: tenants
+that have used less of the device, then urgency (deadline, priority and age in one number); suspects
+in batches of their own, one at a time; shadow jobs when nobody else waits. When a batch leaves: at
+once where the device keeps up without batching, otherwise when it is full, when waiting would miss
+a deadline, when nothing more comes, or at the policy's delay.
+"""
+
+from collections import Counter, deque
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import ceil, inf
+
+from backends.backlog import Demand
+from backends.batch import Batch, Reason, join
+from backends.bucket import next_size
+from backends.cost import CostTable
+from backends.job import BatchPolicy, Job, ModelKey, Outcome
+from backends.lanes import CAUTION, Lane, Model
+from backends.queued import Queued, Ticket, urgency
+from backends.tenants import Account
+from backends.trials import Retry, Trial, halves
+from backends.waiting import Waiting
+from protos.datatypes import Array
+from protos.errors import Kind, PenstockError, invalid
+
+# Demand (device seconds a second, without batching) up to which nobody waits for company. Above 1
+# because a single caller who waits for each answer comes close to 1 with any slow model.
+KEEPS_UP = 1.1
+LEAST_RETRY_AFTER = 0.01  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now: execute `batch`; without one, look again at `until` (inf: when woken).
+
+    `dropped` are answers to jobs that were too late to execute.
+    """
+
+    batch: Batch | None
+    until: float
+    dropped: list[Outcome]
+
+
+class Scheduler:
+    """The queue of one device, over all its models. `weights` are tenants' shares, 1 if not named.
+
+    Not thread-safe; the device loop calls it under its lock.
+    """
+
+    def __init__(
+        self, cost: CostTable | None = None, weights: Mapping[str, float] | None = None
+    ) -> None:
+        self.cost = cost if cost is not None else CostTable()
+        self._models: dict[ModelKey, Model] = {}
+        self._tickets: dict[Hashable, Ticket] = {}
+        self._pending: Counter[ModelKey] = Counter()
+        self._waiting = Waiting(weights)
+        self._numbers = count()
+        self._demand = Demand()
+        self._outstanding: dict[Batch, Trial | None] = {}
+        self._suspect: Batch | None = None
+        self._retries: deque[Retry] = deque()
+        self._free_at = 0.0
+
+    @property
+    def queued_work(self) -> float:
+        """Predicted device seconds of what waits."""
+        return self._waiting.backlog.total
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs have not been answered."""
+        return len(self._tickets)
+
+    def pending(self, key: ModelKey) -> int:
+        """How many of the model's jobs have not been answered."""
+        return self._pending[key]
+
+    def next_expiry(self) -> float:
+        """When the next waiting job's deadline is over; `expire` should be called then."""
+        return self._waiting.next_expiry()
+
+    def add_model(self, key: ModelKey, policy: BatchPolicy) -> None:
+        """Takes jobs for the model from now on; a new policy holds for jobs that come later."""
+        model = self._models.get(key)
+        if model is None:
+            self._models[key] = Model(key, policy)
+        else:
+            model.policy = policy
+            self._waiting.close_lanes(key)
+
+    def remove_model(self, key: ModelKey) -> list[Job]:
+        """Takes no more jobs and hands back those that wait; the executing are still answered."""
+        del self._models[key]
+        waiting = [t for t in self._tickets.values() if t.job.model == key and not t.executed]
+        for ticket in waiting:
+            self._close(ticket)
+        self._waiting.close_lanes(key)
+        self.cost.forget(key)
+        return [ticket.job for ticket in waiting]
+
+    def add(self, job: Job, now: float) -> None:
+        """Queues the job.
+
+        Raises OVERLOADED with `retry_after` if the queue is full or the job would not be done by
+        its deadline, DEADLINE if that is over, TOO_LARGE if it can never fit into the queue.
+        """
+        model = self._models.get(job.model)
+        if model is None:
+            raise PenstockError(Kind.UNAVAILABLE, "the model is not served here", retry_after=1.0)
+        if job.id in self._tickets:
+            raise ValueError(f"a job {job.id!r} is here already")
+        if job.priority < 1:
+            raise invalid(f"priority: {job.priority} is less than 1, the highest")
+        if job.deadline <= now:
+            raise PenstockError(Kind.DEADLINE, "the deadline was over on arrival")
+        lane = self._waiting.lane(job, model, self.cost)
+        account = self._waiting.account(job)
+        key = urgency(job, model.policy.priority_levels)
+        try:
+            self._admit(job, lane, account, key, now)
+        except PenstockError:
+            self._waiting.release(account)
+            raise
+
+        ticket = self._tickets[job.id] = Ticket(job)
+        self._pending[job.model] += 1
+        most = lane.policy.max_rows or job.rows
+        if job.rows > most:
+            ticket.parts = {}
+        for start in range(0, job.rows, most):
+            rows = min(most, job.rows - start)
+            work = lane.row_cost * (rows if lane.policy.max_rows else 1)
+            piece = Queued(ticket, start, rows, key, next(self._numbers), lane, account, work)
+            ticket.pieces.append(piece)
+            self._waiting.push(piece, now)
+        self._demand.add(lane.single_cost + lane.row_cost * (job.rows - 1), now)
+
+    def cancel(self, job_id: Hashable) -> Job | None:
+        """Forgets the job: what waits of it is taken out, what executes is dropped on settling.
+
+        None if there is no such job (any more).
+        """
+        ticket = self._tickets.get(job_id)
+        if ticket is None:
+            return None
+        self._close(ticket)
+        return ticket.job
+
+    def expire(self, now: float) -> list[Outcome]:
+        """Takes out the jobs whose deadline is over."""
+        dropped = []
+        while (ticket := self._waiting.expired(now)) is not None:
+            dropped.append(self._late(ticket, now))
+        return dropped
+
+    def next_batch(self, now: float, *, ahead: bool = False) -> Decision:
+        """What to execute now; `ahead`: the device is busy, so only what can't grow any more."""
+        dropped = self.expire(now)
+        if self._retries:
+            batch = None if ahead else self._again(now, dropped)
+            if batch is not None or ahead:
+                return Decision(batch, inf, dropped)
+        while True:
+            lane = self._waiting.leader(suspects=not ahead and self._suspect is None)
+            if lane is None:
+                return Decision(None, inf, dropped)
+            leave = lane.leave(now, self._demand.rate(now) <= KEEPS_UP)
+            if ahead and not lane.full:
+                return Decision(None, inf, dropped)
+            if not isinstance(leave, Reason):
+                other = self._waiting.full_lane()
+                if other is None:
+                    return Decision(None, leave, dropped)
+                lane, leave = other, Reason.FULL
+            pieces = self._take(lane, now, dropped)
+            if pieces:
+                return Decision(self._form(lane, pieces, leave, now), inf, dropped)
+
+    def settle(
+        self,
+        batch: Batch,
+        parts: Sequence[dict[str, Array]],
+        started: float,
+        compute: float,
+        now: float,
+    ) -> list[Outcome]:
+        """The batch executed from `started` for `compute` seconds; `parts` belong to its pieces.
+
+        Returns the outcomes of the jobs that this completes.
+        """
+        trial = self._settled(batch, now)
+        if trial is not None:
+            trial.succeeded += 1
+        if batch.key in self._models:
+            self.cost.observe(batch.key, batch.bucket, batch.padded_rows, now - started)
+            batch.pieces[0].lane.learn(self.cost)
+        self.cost.executed(now - started)
+        outcomes: list[Outcome] = []
+        for piece, part in zip(batch.pieces, parts, strict=True):
+            ticket = piece.ticket
+            if ticket.answered:
+                continue
+            if ticket.parts is not None:
+                ticket.parts[piece.start] = part
+                ticket.queue = min(ticket.queue, started - ticket.job.arrival)
+                ticket.compute += compute
+                if len(ticket.parts) == len(ticket.pieces):
+                    outcomes.append(self._joined(ticket, batch))
+                continue
+            self._close(ticket)
+            queue = started - ticket.job.arrival
+            outcomes.append(
+                Outcome(
+                    ticket.job,
+                    part,
+                    None,
+                    True,
+                    True,
+                    queue,
+                    compute,
+                    batch.rows,
+                    batch.padded_rows,
+                )
+            )
+        return outcomes
+
+    def fail(self, batch: Batch, error: PenstockError, started: float, now: float) -> list[Outcome]:
+        """The batch failed: it is taken apart, unless it was a single job or its reply was wrong.
+
+        Returns the outcomes of the jobs for which nothing more can be done.
+        """
+        trial = self._settled(batch, now) or Trial()
+        failed = [piece for piece in batch.pieces if not piece.ticket.answered]
+        if len(batch.pieces) > 1 and error.kind is not Kind.BAD_REPLY:
+            self._retries.extendleft(reversed(halves(failed, trial)))
+            return []
+        if len(batch.pieces) == 1:
+            trial.failed_alone += 1
+        if trial.gives_up:
+            failed += [p for retry in self._retries if retry.trial is trial for p in retry.pieces]
+            self._retries = deque(retry for retry in self._retries if retry.trial is not trial)
+        outcomes = []
+        for piece in failed:
+            ticket = piece.ticket
+            if not ticket.answered:
+                self._close(ticket)
+                queue = started - ticket.job.arrival
+                outcomes.append(
+                    Outcome(
+                        ticket.job,
+                        None,
+                        error,
+                        True,
+                        True,
+                        queue,
+                        now - started,
+                        batch.rows,
+                        batch.padded_rows,
+                    )
+                )
+        return outcomes
+
+    def _admit(self, job: Job, lane: Lane, account: Account, key: float, now: float) -> None:
+        model = lane.model
+        bound = model.policy.max_queue_rows
+        if job.rows > bound:
+            raise PenstockError(
+                Kind.TOO_LARGE, f"inputs: {job.rows} rows, the model's queue holds at most {bound}"
+            )
+        busy = max(self._free_at - now, 0.0)
+        total = self.queued_work
+        # Shadow jobs must not take the places of those that somebody waits for.
+        queued = model.rows + (model.shadow_rows if job.shadow else 0)
+        if queued + job.rows > bound:
+            raise _overloaded("the model's queue is full", busy + total)
+        work = lane.row_cost * job.rows
+        remaining = job.deadline - now
+        if busy + (total + work + lane.full_cost) * CAUTION <= remaining:
+            return  # however the order turns out
+        if not self._outstanding and not self._waiting.pieces:
+            return  # an idle device takes anything, or a prediction too high would never be mended
+        done = work + self._waiting.ahead(job, account, key)
+        full = lane.full_cost
+        if 0.0 < full < done:
+            done = full * ceil(done / full)  # the last batch fills up, too
+        else:
+            rows = min(lane.rows + job.rows, lane.policy.max_rows or 1)
+            done = max(done, self.cost.predict(model.key, job.bucket, rows))
+        finish = busy + done * CAUTION
+        if finish > remaining:
+            raise _overloaded("the request would not be done by its deadline", finish - remaining)
+
+    def _take(self, lane: Lane, now: float, dropped: list[Outcome]) -> list[Queued]:
+        taken, late = lane.take(now)
+        if not taken and len(late) == self._waiting.pieces:
+            # Nobody else needs the device, and the prediction may be wrong.
+            taken, late = late[:1], late[1:]
+        for piece in taken:
+            self._waiting.remove(piece)
+        dropped += [self._late(each.ticket, now) for each in late if not each.ticket.answered]
+        lane.restart()
+        return taken
+
+    def _again(self, now: float, dropped: list[Outcome]) -> Batch | None:
+        """The next group of a batch that failed."""
+        while self._retries:
+            retry = self._retries.popleft()
+            pieces = []
+            for piece in retry.pieces:
+                if piece.ticket.answered:
+                    continue
+                if piece.job.deadline <= now:
+                    dropped.append(self._late(piece.ticket, now))
+                else:
+                    pieces.append(piece)
+            if pieces:
+                return self._form(pieces[0].lane, pieces, Reason.BISECT, now, retry.trial)
+        return None
+
+    def _form(
+        self,
+        lane: Lane,
+        pieces: list[Queued],
+        reason: Reason,
+        now: float,
+        trial: Trial | None = None,
+    ) -> Batch:
+        key, policy, bucket = lane.model.key, lane.policy, lane.bucket
+        rows = sum([piece.rows for piece in pieces])
+        padded = next_size(policy.sizes, rows) if policy.sizes else rows
+        predicted = self.cost.predict(key, bucket, padded)
+        batch = Batch(key, policy, bucket, pieces, rows, padded, reason, predicted)
+        for piece in pieces:
+            piece.ticket.executed = True
+        if pieces[0].job.suspect:
+            self._suspect = batch
+        self._outstanding[batch] = trial
+        self._free_at = max(self._free_at, now) + predicted
+        return batch
+
+    def _settled(self, batch: Batch, now: float) -> Trial | None:
+        trial = self._outstanding.pop(batch)
+        if batch is self._suspect:
+            self._suspect = None
+        self._free_at = now + sum([other.predicted for other in self._outstanding])
+        return trial
+
+    def _joined(self, ticket: Ticket, batch: Batch) -> Outcome:
+        parts = ticket.parts or {}
+        outputs: dict[str, Array] | None = None
+        error: PenstockError | None = None
+        try:
+            outputs = join([parts[piece.start] for piece in ticket.pieces])
+        except PenstockError as raised:
+            error = raised
+        self._close(ticket)
+        return Outcome(
+            ticket.job,
+            outputs,
+            error,
+            True,
+            True,
+            ticket.queue,
+            ticket.compute,
+            batch.rows,
+            batch.padded_rows,
+        )
+
+    def _late(self, ticket: Ticket, now: float) -> Outcome:
+        self._close(ticket)
+        error = PenstockError(Kind.DEADLINE, "the deadline is over, or too near to be met")
+        return Outcome(ticket.job, None, error, True, ticket.executed, now - ticket.job.arrival)
+
+    def _close(self, ticket: Ticket) -> None:
+        """The job is answered, or nobody waits for it any more."""
+        ticket.answered = True
+        del self._tickets[ticket.job.id]
+        self._pending[ticket.job.model] -= 1
+        for piece in ticket.pieces:
+            if piece.order[2] is not None:
+                self._waiting.remove(piece)
+        ticket.pieces = []  # they know the ticket: a cycle would keep the inputs until collected
+
+
+def _overloaded(why: str, wait: float) -> PenstockError:
+    return PenstockError(Kind.OVERLOADED, why, retry_after=max(wait, LEAST_RETRY_AFTER))
