@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import grpc
 from grpc import aio
@@ -40,6 +41,7 @@ class ExchangeService:
         self._key = access_key.encode()
 
     def handler(self) -> grpc.GenericRpcHandler:
+        method: grpc.RpcMethodHandler[bytes, bytes]
         method = grpc.stream_stream_rpc_method_handler(self._exchange)
         return grpc.method_handlers_generic_handler("penstock.v1.Backend", {"Exchange": method})
 
@@ -158,14 +160,13 @@ def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
     except PenstockError as error:
         return codec.encode_failure(call_id, error, executed=True)
     if len(part) > REPLY_BYTES:
-        error = PenstockError(
-            Kind.BAD_REPLY, f"the reply has {len(part)} bytes, at most {REPLY_BYTES} can be sent"
-        )
-        return codec.encode_failure(call_id, error, executed=True)
+        why = f"the reply has {len(part)} bytes, at most {REPLY_BYTES} can be sent"
+        too_large = PenstockError(Kind.BAD_REPLY, why)
+        return codec.encode_failure(call_id, too_large, executed=True)
     return part
 
 
-def admitted(context: "aio.ServicerContext[object, object]", key: bytes) -> bool:
+def admitted(context: "aio.ServicerContext[Any, Any]", key: bytes) -> bool:
     """Whether the caller shows the key that this backend told the gateways it joined."""
     shown = [
         value

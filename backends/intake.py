@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import count
 from math import inf
 from typing import Protocol
 
+from backends.bucket import bucket_of
 from backends.device_loop import DeviceLoop
 from backends.job import BatchPolicy, Job, ModelKey, Outcome
-from backends.scheduler import bucket_of
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
 from protos.errors import Kind, PenstockError
@@ -49,7 +49,7 @@ class Intake:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._sinks: dict[int, tuple[Sink, Signature]] = {}
+        self._sinks: dict[Hashable, tuple[Sink, Signature]] = {}
         self._ids = count(1)
         self.device = DeviceLoop(self._deliver)
         self.models: Models = _NoModels()

@@ -83,7 +83,7 @@ def _model(entry: ModelEntry) -> pb.Model:
     model = pb.Model(
         name=entry.name,
         version=entry.version,
-        state=pb.ModelState.Value(entry.state.name),
+        state=entry.state.name,
         reason=entry.reason,
         revision=entry.revision,
     )

@@ -51,6 +51,7 @@ class Settings:
     name: str
     allow_code: bool
     memory_budget: int
+    evict: bool
     open: bool
     drain_timeout: float
     server_credentials: grpc.ServerCredentials | None = None
@@ -75,6 +76,7 @@ async def serve(settings: Settings) -> None:
         threads=settings.threads,
         allow_code=settings.allow_code,
         memory_budget=settings.memory_budget,
+        evict=settings.evict,
     )
     intake.models = lifecycle
     exchange = ExchangeService(intake, access_key)
@@ -107,13 +109,14 @@ async def serve(settings: Settings) -> None:
     lifecycle.on_change = heartbeat.beat_now
     log.info("%s serves %s on %s", presence.instance, settings.repository, advertised)
 
-    tasks = [
+    tasks: list[asyncio.Task[None]] = [
         asyncio.create_task(lifecycle.run(), name="lifecycle"),
         asyncio.create_task(heartbeat.run(), name="heartbeat"),
         asyncio.create_task(presence.probe(), name="probe"),
     ]
     stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    failed = [task for task in tasks if task.done()]
 
     log.info("draining: %d in flight", intake.in_flight)
     presence.draining = True
@@ -130,7 +133,7 @@ async def serve(settings: Settings) -> None:
     await server.stop(grace=1.0)
     await lifecycle.close()
     intake.device.stop(drain=False, timeout=5.0)
-    for task in done - {stopped}:
+    for task in failed:
         task.result()  # a background task must never end: let its error end the process
 
 

@@ -61,7 +61,7 @@ class Gate:
         return InferRequest(request_id, model, version, payload, parameters, context)
 
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None) -> None:
-        """Counts an answered request; unknown models share one label, or strangers could fill it."""
+        """Counts an answered request; unknown models share a label, or strangers could fill it."""
         if not self.table.versions(model):
             model = "other"
         code = 200

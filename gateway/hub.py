@@ -14,7 +14,7 @@ from grpc import aio
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
-from gateway.metrics import Merged, page
+from gateway.metrics import Merged, Totals, page
 from protos import discovery_pb2 as pb
 from routing.registry import Registry
 
@@ -38,12 +38,14 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._metrics = CollectorRegistry()
         self._metrics.register(self.workers)
-        self._count("penstock_endpoints", "Backend instances that hold a lease.", self._leases)
-        self._count(
+        self._show("penstock_endpoints", "Backend instances that hold a lease.", self._leases)
+        self._show(
             "penstock_endpoints_suspect", "Leases in doubt: beats overdue or broken.", self._suspect
         )
-        self._count("penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions)
-        self._count(
+        totals = Totals()
+        self._metrics.register(totals)
+        totals.add("penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions)
+        self._show(
             "penstock_self_preservation",
             "1 while leases don't expire because too many beats are missing at once.",
             lambda: registry.self_preservation,
@@ -121,7 +123,7 @@ class Hub:
     def _suspect(self) -> int:
         return sum(lease.state == pb.SUSPECT for lease in self.snapshot.leases)
 
-    def _count(self, name: str, text: str, value: Callable[[], float]) -> None:
+    def _show(self, name: str, text: str, value: Callable[[], float]) -> None:
         Gauge(name, text, registry=self._metrics).set_function(value)
 
 

@@ -6,16 +6,30 @@ Labels are bounded: models come from the endpoint table, everything else is "oth
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from protos import discovery_pb2 as pb
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Totals:
+    """A collector of counters that other objects keep: read when somebody looks."""
+
+    def __init__(self) -> None:
+        self._counts: list[tuple[str, str, Callable[[], float]]] = []
+
+    def add(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._counts.append((name, text, value))
+
+    def collect(self) -> Iterable[Metric]:
+        for name, text, value in self._counts:
+            yield CounterMetricFamily(name, text, value=value())
 
 
 class Metrics:
@@ -43,14 +57,8 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.retries = Gauge(
-            "penstock_retries", "Attempts after the first since start.", registry=self.registry
-        )
-        self.panics = Gauge(
-            "penstock_panic_picks",
-            "Picks made among endpoints that were all in doubt.",
-            registry=self.registry,
-        )
+        self.totals = Totals()
+        self.registry.register(self.totals)
         # `labels` costs more than the increment; the children are kept. Models are bounded by the
         # endpoint table, so this is too.
         self._counters: dict[tuple[str, str, int], Counter] = {}

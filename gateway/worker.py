@@ -56,6 +56,14 @@ class Worker:
             clock=time.monotonic,
             call_soon=asyncio.get_running_loop().call_soon,
         )
+        retry, pick = self._pipeline.retry, self._pipeline.pick
+        totals = self.metrics.totals
+        totals.add("penstock_retries", "Attempts after the first.", lambda: retry.retries)
+        totals.add(
+            "penstock_panic_picks",
+            "Picks made when most endpoints of a model were in doubt.",
+            lambda: pick.panics,
+        )
         self.gate = Gate(
             self._pipeline.service,
             self.table,
@@ -108,8 +116,6 @@ class Worker:
 
     def families(self) -> list[pb.MetricFamily]:
         """This worker's metrics as of now."""
-        self.metrics.retries.set(self._pipeline.retry.retries)
-        self.metrics.panics.set(self._pipeline.pick.panics)
         return self.metrics.families()
 
     async def _start_grpc(self, share_port: bool) -> None:

@@ -1,4 +1,4 @@
-"""A worker in a process of its own: `python -m gateway.worker_process`, started by the supervisor."""
+"""A worker in a process of its own: `python -m gateway.worker_process`, run by the supervisor."""
 
 import asyncio
 import logging
