@@ -78,9 +78,13 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(self._artifact), options, providers=self._providers()
-        )
+        providers = self._providers()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(self._artifact), options, providers=providers
+            )
+        except Exception as error:  # onnxruntime's errors have no class in common
+            raise ValueError(f"onnxruntime can't read it: {_reason(error)}") from error
         inputs = tuple(_spec(value) for value in self._session.get_inputs())
         outputs = tuple(_spec(value) for value in self._session.get_outputs())
         self._inputs = {spec.name: spec.datatype for spec in inputs}
