@@ -13,7 +13,9 @@ from backends.cuda_graphs import CudaGraphs
 from backends.model_config import ModelConfig
 from backends.runtime import Arrays
 from backends.torch_archive import check_archive, check_script
-from backends.torch_program import DTYPES, ExportProgram, Program, ScriptProgram
+from backends.torch_export import ExportProgram
+from backends.torch_program import DTYPES, Program
+from backends.torch_script import ScriptProgram
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
 from protos.values import Parameters, Signature
@@ -133,8 +135,9 @@ def _tensor(array: Array, datatype: str, mutable: bool) -> torch.Tensor:
 
 def _array(tensor: torch.Tensor, dtype: torch.dtype) -> Array:
     """The tensor on the host; autocast's narrow results become what the signature says."""
-    tensor = tensor.detach().to("cpu", dtype)
+    if tensor.dtype is not dtype:
+        tensor = tensor.to(dtype)
     if dtype is torch.bfloat16:
-        tensor = tensor.contiguous().view(torch.uint16)
-    array: Array = tensor.resolve_neg().numpy()
+        tensor = tensor.view(torch.uint16)
+    array: Array = tensor.numpy(force=True)
     return array
