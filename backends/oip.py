@@ -145,7 +145,7 @@ class OipService:
                 wanted = message.name in ("", entry.name)
                 if wanted and message.version in ("", entry.version) and entry.ready:
                     statistics = self._intake.device.statistics(entry.key)
-                    response.model_stats.append(statistics_message(entry, statistics))
+                    response.model_stats.append(statistics_message(entry.key, statistics))
             return response
 
         return await self._admit(context, answer)
