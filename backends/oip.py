@@ -25,6 +25,7 @@ from protos.arrays import to_array
 from protos.errors import Kind, PenstockError
 from protos.exchange_codec import Call
 from protos.oip_metadata import metadata_message
+from protos.open_inference_pb2_grpc import GRPCInferenceServiceServicer
 from protos.values import Part, Signature, Tensors
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,11 @@ QUEUE_US = "x-penstock-queue-us"
 COMPUTE_US = "x-penstock-compute-us"
 
 
-class OipService:
-    """`inference.GRPCInferenceService`; `access_key` None lets everybody in."""
+class OipService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, without types
+    """`inference.GRPCInferenceService`; `access_key` None lets everybody in.
+
+    Calls that are not here, such as ModelStreamInfer, answer UNIMPLEMENTED.
+    """
 
     def __init__(self, intake: Intake, lifecycle: Lifecycle, access_key: str | None) -> None:
         self._intake = intake
