@@ -119,4 +119,7 @@ def _client(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    # Plain tracebacks: typer's own print local variables, and with them secrets.
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(main)
+    app()

@@ -45,4 +45,7 @@ async def _serve(config: Config, index: int, http: int, supervisor: str) -> None
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    # Plain tracebacks: typer's own print local variables, and with them secrets.
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(main)
+    app()
