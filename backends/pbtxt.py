@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from backends.model_config import ModelConfig
 from protos import open_inference_pb2 as pb
-from protos.strict_yaml import ConfigError, Document, validate
+from protos.strict_yaml import ConfigError, validate, without_lines
 from protos.wording import quote
 
 FILE = "config.pbtxt"
@@ -52,8 +52,7 @@ def parse(text: str, source: str) -> tuple[ModelConfig, tuple[str, ...]]:
         detail = str(error).removeprefix(f"{line}:{error.GetColumn()} : ")
         raise ConfigError(source, line, f"not a valid ModelConfig: {detail}") from None
     warnings = tuple(_warnings(used, source))
-    document = Document(source, _plain(message, source), {(): 1})
-    return validate(document, ModelConfig), warnings
+    return validate(without_lines(_plain(message, source), source), ModelConfig), warnings
 
 
 def _plain(message: pb.ModelConfig, source: str) -> dict[str, Any]:

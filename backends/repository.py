@@ -82,7 +82,8 @@ class Repository:
         name = entry.name
         bare = not entry.is_dir()
         if bare:
-            if not (self._artifacts.readers(name) or name.endswith(PICKLES) or entry.is_symlink()):
+            artifact = self._artifacts.readers(name.lstrip("."))
+            if not (artifact or name.endswith(PICKLES) or entry.is_symlink()):
                 return
             name = entry.stem
         fault = name_fault(name)

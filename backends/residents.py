@@ -68,6 +68,7 @@ class Residents:
         self.touch(key)
         log.info("%s is ready after %.1f s, revision %.8s", key, time.monotonic() - began, revision)
         if old is not None:
+            await asyncio.to_thread(self._device.release, old.runtime)
             await self._unload(old)
             self.memory.release((*key, old.revision))
         return model

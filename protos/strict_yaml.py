@@ -101,6 +101,20 @@ def read(text: str, source: str) -> Document:
     return Document(source, value, lines)
 
 
+def without_lines(value: Any, source: str) -> Document:
+    """A document of values that were not written in YAML; everything is said to be in line 1."""
+    lines: dict[Path, int] = {}
+
+    def mark(inner: Any, path: Path) -> None:
+        lines[path] = 1
+        items = inner.items() if isinstance(inner, dict) else ()
+        for key, item in enumerate(inner) if isinstance(inner, list | tuple) else items:
+            mark(item, (*path, key))
+
+    mark(value, ())
+    return Document(source, value, lines)
+
+
 class _Builder:
     """Builds values straight from the parser's events, before anything could be resolved away."""
 
@@ -225,7 +239,7 @@ def _sentence(model: type[BaseModel], path: Path, detail: Any) -> str:
         hint = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
         return f"unknown key{hint}"
     what: str = detail["msg"]
-    return what.removeprefix("Value error, ").replace("Input should", "should", 1)
+    return re.sub(r"^(?:Value error, |\w+ (?=should))", "", what)
 
 
 def _written(path: Path) -> str:

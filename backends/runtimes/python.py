@@ -25,7 +25,7 @@ from backends.model_config import ModelConfig, TensorConfig
 from backends.runtime import Arrays
 from protos.errors import Kind, PenstockError
 from protos.settings import Settings
-from protos.strict_yaml import ConfigError, Document, validate
+from protos.strict_yaml import ConfigError, validate, without_lines
 from protos.values import Parameters, Signature
 from protos.wording import quote
 
@@ -123,7 +123,7 @@ def _signature(module: ModuleType, config: ModelConfig) -> Signature:
     said: ModelConfig | _Declared = config
     if (declared := getattr(module, "signature", None)) is not None:
         try:
-            said = validate(Document("signature", declared, {(): 1}), _Declared)
+            said = validate(without_lines(declared, "signature"), _Declared)
         except ConfigError as error:
             raise ValueError(f"signature: {error.message}") from None
     if not said.inputs or not said.outputs:
