@@ -1,4 +1,4 @@
-"""From one look at the folder to the next: each change leads to one attempt, when it has settled."""
+"""Between two looks at the folder: each change leads to one attempt, when it has settled."""
 
 from pathlib import Path
 
@@ -85,7 +85,7 @@ LOOK = st.lists(
 
 @given(st.lists(LOOK, max_size=12))
 @settings(deadline=None, max_examples=100)
-def test_only_settled_files_load_and_standing_still_ends_in_silence(
+def test_only_settled_files_load_and_stillness_ends_in_silence(
     looks: list[list[Found]],
 ) -> None:
     watch = Watch()
