@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import envoy
-from google.api import annotations_pb2
+import envoy  # type: ignore[import-untyped]
+from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from benchmarks.credentials import AUDIENCE, ISSUER, SECRET

@@ -8,14 +8,25 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 # wrk's own report rounds; this prints the figures as JSON after it.
 _SCRIPT = """
-local file = io.open(%(body)s, "rb")
-wrk.method, wrk.body = "POST", file:read("*a")
-file:close()
+wrk.method = "POST"
 %(headers)s
+local requests, at = {}, 0
+init = function(arguments)
+  for number = 1, %(count)d do
+    local file = io.open(%(folder)s .. "/" .. number, "rb")
+    requests[number] = wrk.format(nil, nil, nil, file:read("*a"))
+    file:close()
+  end
+end
+request = function()
+  at = at %% #requests + 1
+  return requests[at]
+end
 done = function(summary, latency, requests)
   local lost = summary.errors
   io.write(string.format(
@@ -29,19 +40,19 @@ _TIMEOUT = 60.0  # seconds; also for one image in JSON through a slow server
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that is posted again and again."""
+    """Requests that are posted in turn, again and again; they differ by their bodies."""
 
     port: int
     path: str
     headers: Mapping[str, str]
-    body: bytes
+    bodies: tuple[bytes, ...]
 
-    def encoded(self) -> bytes:
-        """The request as it is on the wire."""
+    def encoded(self) -> list[bytes]:
+        """The requests as they are on the wire."""
         fields = {"host": f"127.0.0.1:{self.port}", **self.headers}
-        fields["content-length"] = str(len(self.body))
         lines = [f"POST {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items())]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
+        head = "\r\n".join(lines).encode()
+        return [b"%b\r\ncontent-length: %d\r\n\r\n%b" % (head, len(b), b) for b in self.bodies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +77,14 @@ def wrk(call: Call, connections: int, seconds: float) -> Load:
     as speed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        body, script = Path(folder, "body"), Path(folder, "post.lua")
-        body.write_bytes(call.body)
+        for number, body in enumerate(call.bodies, 1):
+            Path(folder, str(number)).write_bytes(body)
+        script = Path(folder, "post.lua")
         headers = "\n".join(
             f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}" for k, v in call.headers.items()
         )
-        script.write_text(_SCRIPT % {"body": json.dumps(str(body)), "headers": headers})
+        values = {"headers": headers, "count": len(call.bodies), "folder": json.dumps(folder)}
+        script.write_text(_SCRIPT % values)
         done = subprocess.run(
             [
                 *(_wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"),
@@ -113,16 +126,16 @@ class Reply:
 def ask(call: Call) -> Reply:
     """One request on a connection of its own."""
     with _connection(call) as connection:
-        return _ask(connection, call.encoded())
+        return _ask(connection, call.encoded()[0])
 
 
 def one_by_one(call: Call, seconds: float) -> list[Reply]:
     """One connection of a blocking socket, which asks again as soon as it has its answer."""
-    request, replies = call.encoded(), []
+    requests, replies = cycle(call.encoded()), []
     with _connection(call) as connection:
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            replies.append(_ask(connection, request))
+            replies.append(_ask(connection, next(requests)))
     return replies
 
 

@@ -24,22 +24,23 @@ class Gateway:
     grpc: int
     discovery: int
 
-    def wait_for(self, model: str, instances: int, seconds: float = 120.0) -> None:
-        """Returns once so many backends serve the model; raises TimeoutError or RuntimeError."""
-        asyncio.run(self._wait_for(model, instances, seconds))
+    def wait_for(self, model: str, backends: Sequence[Child], seconds: float = 120.0) -> None:
+        """Returns once all the backends serve the model; raises TimeoutError or RuntimeError."""
+        asyncio.run(self._wait_for(model, backends, seconds))
 
-    async def _wait_for(self, model: str, instances: int, seconds: float) -> None:
+    async def _wait_for(self, model: str, backends: Sequence[Child], seconds: float) -> None:
         until = time.monotonic() + seconds
         config = load_config(self.config)
         async with GatewayClient(config, lambda: credentials.token("admin")) as client:
             while True:
-                self.child.check()
+                for child in (self.child, *backends):
+                    child.check()
                 try:
                     found = await client.instances()
                 except PenstockError:
                     found = []
                 states = [m for i in found for m in i.models if m.name == model]
-                if sum(state.state == "READY" for state in states) >= instances:
+                if sum(state.state == "READY" for state in states) >= len(backends):
                     return
                 if time.monotonic() > until:
                     raise TimeoutError(f"{model} is not ready: {states}")

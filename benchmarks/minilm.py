@@ -8,6 +8,7 @@ exported graph. Batch and sequence are both variable; padding with a mask of 0 c
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 NAME = "minilm"
 LONGEST = 256  # tokens, as the model's card says
 VOCABULARY = 30522
-MAX_ROWS = 32
-BUCKETS = (16, 32, 64, 128, 256)
+BUCKETS = (16, 24, 32, 48, 64, 96, 128, 192, 256)
 _EXAMPLE = (4, 24)
 
 
@@ -43,19 +43,32 @@ class Encoder(torch.nn.Module):
         return torch.nn.functional.normalize(mean, dim=1)
 
 
-def repository(folder: Path, runtime: str, *, padded: bool = True) -> Path:
-    """A model repository with the encoder for `torch` or `onnx`, exported on the first call.
+def artifact(folder: Path, runtime: str) -> Path:
+    """The exported encoder for `torch` or `onnx`; made on the first call."""
+    file = folder / "exported" / {"torch": "model.pt2", "onnx": "model.onnx"}[runtime]
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _export(file)
+    return file
 
-    With `padded` lengths share batches by being filled up to the next of BUCKETS; without, only
-    requests of the same length do.
+
+def repository(
+    folder: Path, runtime: str, sizes: Sequence[int] = BUCKETS, max_rows: int = 8
+) -> Path:
+    """A model repository with the encoder.
+
+    Lengths share batches by being filled up to the next of `sizes`; without any, only requests of
+    the same length do.
     """
-    root = folder / f"{NAME}-{runtime}{'' if padded else '-exact'}"
+    exported = artifact(folder, runtime)
+    root = folder / f"{NAME}-{runtime}-{'-'.join(map(str, (max_rows, *sizes)))}"
     model = root / NAME
-    artifact = model / {"torch": "model.pt2", "onnx": "model.onnx"}[runtime]
-    if not artifact.exists():
-        model.mkdir(parents=True, exist_ok=True)
-        _export(artifact)
-    (model / "model.yaml").write_text(yaml.safe_dump(_settings(padded), sort_keys=False))
+    model.mkdir(parents=True, exist_ok=True)
+    file = model / exported.name
+    file.unlink(missing_ok=True)
+    os.link(exported, file)
+    settings = _settings(sizes, max_rows)
+    (model / "model.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     return root
 
 
@@ -94,16 +107,16 @@ def _export(artifact: Path) -> None:
     draft.rename(artifact)
 
 
-def _settings(padded: bool) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "batching": {"max": MAX_ROWS, "maxDelay": "2ms"},
-        "warmUp": {"lengths": {f"{name}.1": 32 for name in ("input_ids", "attention_mask")}},
-    }
-    if padded:
-        axes = {"input_ids": 1, "attention_mask": 1}
-        settings["padding"] = {"sequence": {"sizes": list(BUCKETS), "axes": axes}}
+def _settings(sizes: Sequence[int], max_rows: int) -> dict[str, Any]:
+    inputs = ("input_ids", "attention_mask")
+    settings: dict[str, Any] = {"batching": {"max": max_rows, "maxDelay": "2ms"}}
+    if sizes:
+        axes = dict.fromkeys(inputs, 1)
+        settings["padding"] = {"sequence": {"sizes": list(sizes), "axes": axes}}
+    else:
+        settings["warmUp"] = {"lengths": {f"{name}.1": 32 for name in inputs}}
     return settings
 
 
 if __name__ == "__main__":
-    print(repository(Path(sys.argv[1]), sys.argv[2]))
+    print(artifact(Path(sys.argv[1]), sys.argv[2]))

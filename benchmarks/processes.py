@@ -45,7 +45,12 @@ class Child:
 
     def cpu(self) -> float:
         """Seconds of user and system time of all its processes (in ticks of 10 ms)."""
-        return sum(map(_cpu, self.pids()))
+        return sum(_cpu(Path(f"/proc/{pid}")) for pid in self.pids())
+
+    def main_thread_cpu(self) -> float:
+        """Seconds of the process's first thread, which runs the event loop."""
+        pid = self.process.pid
+        return _cpu(Path(f"/proc/{pid}/task/{pid}"))
 
     def check(self) -> None:
         """Raises RuntimeError with the end of its output if it has ended."""
@@ -70,9 +75,9 @@ def _tasks(pid: int) -> Iterator[Path]:
         yield from Path(f"/proc/{pid}/task").iterdir()
 
 
-def _cpu(pid: int) -> float:
+def _cpu(place: Path) -> float:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = (place / "stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICK

@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 class Table:
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     note: str = ""
 
     def markdown(self) -> str:

@@ -96,7 +96,7 @@ UNARY, DIRECT = "bare unary", "direct gRPC"
 def bench(folder: Path, endpoints: int, cores: Cores) -> Iterator[Bench]:
     """All subjects before `endpoints` backend processes, each of which every subject uses."""
     with children() as started:
-        gateways = {}
+        gateways: dict[str, mesh.Gateway] = {}
         for name, workers in ((PENSTOCK, 1), (AGAIN, 1), (WORKERS, 2)):
             at = f"gateway-{len(gateways)}"
             gateways[name] = mesh.gateway(folder, at, workers, cores.gateways)
@@ -113,7 +113,7 @@ def bench(folder: Path, endpoints: int, cores: Cores) -> Iterator[Bench]:
             ports.append(port)
         for work in (VECTOR, IMAGE):
             for gateway in gateways.values():
-                gateway.wait_for(work.model, endpoints)
+                gateway.wait_for(work.model, backends)
         token = credentials.token("infer:*")
         subjects: list[Subject] = [
             *(_penstock(name, gateway, token) for name, gateway in gateways.items()),
@@ -133,19 +133,20 @@ def bench(folder: Path, endpoints: int, cores: Cores) -> Iterator[Bench]:
         subjects += [
             _envoy(proxy, front, token),
             Grpc(ENVOY_GRPC, proxy, front, token),
-            Http(UNARY, bare, {w.model: _rest(forwarder, w, token) for w in (VECTOR, IMAGE)}),
+            Http(UNARY, bare, {w.model: rest(forwarder, w, token) for w in (VECTOR, IMAGE)}),
             Grpc(DIRECT, None, ports[0], token),
         ]
         yield Bench({each.name: each for each in subjects}, backends, ports)
 
 
-def _rest(port: int, work: Work, token: str) -> Call:
+def rest(port: int, work: Work, token: str) -> Call:
+    """The protocol's REST in JSON."""
     headers = JSON | {"authorization": f"Bearer {token}"}
-    return Call(port, f"/v2/models/{work.model}/infer", headers, work.rest())
+    return Call(port, f"/v2/models/{work.model}/infer", headers, (work.rest(),))
 
 
 def _penstock(name: str, gateway: mesh.Gateway, token: str) -> Http:
-    calls = {work.model: _rest(gateway.http, work, token) for work in (VECTOR, IMAGE)}
+    calls = {work.model: rest(gateway.http, work, token) for work in (VECTOR, IMAGE)}
     return Http(name, gateway.child, calls)
 
 
@@ -158,13 +159,15 @@ def _binary(gateway: mesh.Gateway, token: str) -> Http:
             "authorization": f"Bearer {token}",
             "inference-header-content-length": str(length),
         }
-        calls[work.model] = replace(_rest(gateway.http, work, token), headers=headers, body=body)
+        calls[work.model] = replace(
+            rest(gateway.http, work, token), headers=headers, bodies=(body,)
+        )
     return Http(BINARY, gateway.child, calls)
 
 
 def _envoy(proxy: Child, port: int, token: str) -> Http:
     calls = {
-        work.model: replace(_rest(port, work, token), body=work.transcoded())
+        work.model: replace(rest(port, work, token), bodies=(work.transcoded(),))
         for work in (VECTOR, IMAGE)
     }
     return Http(ENVOY, proxy, calls)

@@ -1,0 +1,38 @@
+"""`python -m benchmarks`: all of them, or those that are named."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import batching, codecs, gateways, stages
+
+FOLDER = Path(".penstock/bench").absolute()
+NAMES = ("codecs", "gateways", "stages", "batching")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="one round of a second")
+    parser.add_argument("--split", action="store_true", help="gateways on a core of their own")
+    parser.add_argument("--device", default="cpu", help="for batching: cpu or cuda:N")
+    given = parser.parse_args()
+    unknown = sorted(set(given.names) - set(NAMES))
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in given.names or NAMES:
+        if name == "codecs":
+            codecs.main()
+        elif name == "gateways":
+            options = gateways.Options(split=given.split)
+            if given.quick:
+                options = gateways.Options(1, 1.0, (1,), given.split)
+            gateways.run(options, FOLDER)
+        elif name == "stages":
+            stages.run(FOLDER, quick=given.quick)
+        else:
+            batching.run(FOLDER, given.device, quick=given.quick)
+
+
+if __name__ == "__main__":
+    main()

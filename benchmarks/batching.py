@@ -1,0 +1,286 @@
+"""What batching gains with a real model: all-MiniLM-L6-v2, torch and ONNX, sentences of any length.
+
+Three tables for each runtime. Saturation: the device loop's throughput against the best that the
+runtime gives when it is called by hand in a loop, same length. Open loop: latency at fixed rates of
+seeded Poisson arrivals, with lengths padded to buckets, to one size, or not at all. Serving: the
+whole way through the gateway, against the same model in a plain web wrapper that runs one request
+at a time, on the same cores.
+
+    python -m benchmarks batching [--device cuda:0]
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backends import runtimes
+from backends.model_config import ModelConfig
+from backends.runtime import Arrays
+from benchmarks import credentials, load, mesh, minilm, sentences
+from benchmarks.device import Device, serving
+from benchmarks.load import Call
+from benchmarks.processes import Child, children, free_ports, wait_for_port
+from benchmarks.report import Report, Table
+
+RUNTIMES = ("torch", "onnx")
+LENGTH = 32  # tokens, where all requests are of one length
+SHARES = (0.25, 0.5, 0.75)  # of the throughput that mixed lengths reach
+CALLERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    device: str = "cpu"
+    seconds: float = 8.0
+
+    @property
+    def threads(self) -> int:
+        return len(os.sched_getaffinity(0))
+
+    @property
+    def max_rows(self) -> int:
+        """A CPU's throughput hardly grows beyond a few rows, its batches' duration does."""
+        return 8 if self.device == "cpu" else 64
+
+
+def run(folder: Path, device: str, *, quick: bool = False) -> None:
+    """Measures everything, prints tables as they come, and saves them."""
+    options = Options(device, 2.0 if quick else 8.0)
+    report = Report(
+        "Batching",
+        f"all-MiniLM-L6-v2 on {device}, {options.threads} threads, at most {options.max_rows} rows "
+        f"a batch; load average before the start {os.getloadavg()[0]:.1f}.",
+    )
+    raw: dict[str, Any] = {}
+    for runtime in RUNTIMES:
+        found: dict[str, Any] = {}
+        raw[runtime] = found
+        best = raw_throughput(folder, runtime, options)
+        found["saturation"] = saturation(report, folder, runtime, options, best)
+        found["open loop"] = open_loop(report, folder, runtime, options, best)
+        found["serving"] = serve(report, folder, runtime, options)
+    report.save("batching" if device == "cpu" else "batching-gpu", raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """What the runtime does by itself at the best number of rows."""
+
+    rows: int
+    rate: float
+    full_batch: float  # seconds of a batch of the most rows
+
+
+def raw_throughput(folder: Path, runtime: str, options: Options) -> Best:
+    """Calls the runtime in a loop, without anything around it."""
+    module = runtimes.load(runtime)
+    exported = minilm.artifact(folder, runtime)
+    model = module.create(exported, ModelConfig(), options.device, options.threads)
+    model.load()
+    rates, took = {}, 0.0
+    rows = 1
+    while rows <= options.max_rows:
+        inputs = sentences.tokens(LENGTH, rows)
+        model.execute(model.stage(inputs))
+        began, batches = time.perf_counter(), 0
+        while time.perf_counter() < began + options.seconds / 4:
+            model.execute(model.stage(inputs))
+            batches += 1
+        took = (time.perf_counter() - began) / batches
+        rates[rows] = rows / took
+        rows *= 2
+    model.unload()
+    best = max(rates, key=lambda rows: rates[rows])
+    return Best(best, rates[best], took)
+
+
+def saturation(
+    report: Report, folder: Path, runtime: str, options: Options, best: Best
+) -> dict[str, float]:
+    repository = minilm.repository(folder, runtime, max_rows=options.max_rows)
+
+    async def measure() -> float:
+        async with _serving(repository, runtime, options) as device:
+            depth = 4 * options.max_rows
+            return await asyncio.to_thread(device.saturate, _same_length(), options.seconds, depth)
+
+    rate = asyncio.run(measure())
+    report.add(
+        Table(
+            f"{runtime}: saturation, {LENGTH} tokens each",
+            ("what", "sentences/s", "ratio"),
+            [
+                (f"the runtime alone, {best.rows} rows a call", best.rate, 1.0),
+                (f"device loop, up to {options.max_rows} rows", rate, rate / best.rate),
+            ],
+        )
+    )
+    return {**asdict(best), "device loop": rate}
+
+
+def open_loop(
+    report: Report, folder: Path, runtime: str, options: Options, best: Best
+) -> list[dict[str, Any]]:
+    """The same arrivals for all ways of padding; the rates are shares of what buckets reach."""
+    paddings = {
+        "buckets": minilm.BUCKETS,
+        "one size": (minilm.LONGEST,),
+        "none": (),
+    }
+    found: list[dict[str, Any]] = []
+
+    async def measure(name: str, sizes: tuple[int, ...], full: float) -> float:
+        repository = minilm.repository(folder, runtime, sizes, options.max_rows)
+        async with _serving(repository, runtime, options) as device:
+            depth = 4 * options.max_rows
+            top = await asyncio.to_thread(device.saturate, _mixed(), options.seconds / 2, depth)
+            for share in SHARES:
+                rate = share * (full or top)
+                if rate > 0.9 * top:
+                    found.append({"padding": name, "capacity": top, "rate": rate})
+                    continue
+                tally = await asyncio.to_thread(
+                    device.arrive, _mixed(), rate, options.seconds, seed=3
+                )
+                found.append(
+                    {
+                        "padding": name,
+                        "capacity": top,
+                        "rate": rate,
+                        "p50": tally.quantile(0.5),
+                        "p99": tally.quantile(0.99),
+                        "rows": tally.batch,
+                        "refused": tally.refused,
+                    }
+                )
+            if name == "buckets":
+                await _same_length_at_half(found, device, options, best)
+        return top
+
+    full = 0.0
+    for name, sizes in paddings.items():
+        top = asyncio.run(measure(name, sizes, full))
+        full = full or top
+    report.add(
+        Table(
+            f"{runtime}: Poisson arrivals",
+            ("padding", "most sentences/s", "arrivals/s", "p50 ms", "p99 ms", "rows/batch", "lost"),
+            [
+                (
+                    each["padding"],
+                    each["capacity"],
+                    each["rate"],
+                    each["p50"] * 1e3 if "p50" in each else "beyond capacity",
+                    each["p99"] * 1e3 if "p99" in each else None,
+                    each.get("rows"),
+                    each.get("refused"),
+                )
+                for each in found
+            ],
+            f"The last row is one length ({LENGTH} tokens) at half load: its p99 is to be at most "
+            f"twice a full batch's time, {best.full_batch * 2e3:.0f} ms.",
+        )
+    )
+    return found
+
+
+async def _same_length_at_half(
+    found: list[dict[str, Any]], device: Device, options: Options, best: Best
+) -> None:
+    rate = best.rate / 2
+    tally = await asyncio.to_thread(device.arrive, _same_length(), rate, options.seconds, seed=4)
+    found.append(
+        {
+            "padding": f"{LENGTH} tokens each",
+            "capacity": best.rate,
+            "rate": rate,
+            "p50": tally.quantile(0.5),
+            "p99": tally.quantile(0.99),
+            "rows": tally.batch,
+            "refused": tally.refused,
+        }
+    )
+
+
+def serve(
+    report: Report, folder: Path, runtime: str, options: Options
+) -> dict[str, dict[str, float]]:
+    """Both servers stand beside each other; only one is asked at a time, in alternating blocks."""
+    drawn = sentences.lengths(5)
+    bodies = tuple(sentences.rest(next(drawn)) for _ in range(256))
+    path = f"/v2/models/{minilm.NAME}/infer"
+    headers = {
+        "content-type": "application/json",
+        "authorization": f"Bearer {credentials.token('infer:*')}",
+    }
+    with children() as started:
+        gateway = mesh.gateway(folder, "batching")
+        started.append(gateway.child)
+        repository = minilm.repository(folder, runtime, max_rows=options.max_rows)
+        backend, _ = mesh.backend(
+            folder,
+            f"batching-{runtime}",
+            runtime,
+            repository,
+            [gateway],
+            device=options.device,
+            threads=options.threads,
+        )
+        started.append(backend)
+        (port,) = free_ports(1)
+        words = [str(port), runtime, str(minilm.artifact(folder, runtime)), options.device]
+        command = [sys.executable, "-m", "benchmarks.naive", *words, str(options.threads)]
+        wrapper = Child("naive", command, folder / "naive.log")
+        started.append(wrapper)
+        wait_for_port(wrapper, port, 120.0)
+        gateway.wait_for(minilm.NAME, [backend])
+        calls = {
+            "plain wrapper": Call(port, path, headers, bodies),
+            "Penstock": Call(gateway.http, path, headers, bodies),
+        }
+        for call in calls.values():
+            load.wrk(call, CALLERS, 1.0)
+        blocks: dict[str, list[load.Load]] = {name: [] for name in calls}
+        for _ in range(3):
+            for name, call in calls.items():
+                blocks[name].append(load.wrk(call, CALLERS, options.seconds / 2))
+    # The block with the median rate stands for its server.
+    loads = {name: sorted(each, key=lambda b: b.rate)[1] for name, each in blocks.items()}
+    wrapped = loads["plain wrapper"].rate
+    report.add(
+        Table(
+            f"{runtime}: served over HTTP, mixed lengths, {CALLERS} callers",
+            ("way", "sentences/s", "ratio", "p50 ms", "p99 ms"),
+            [
+                (name, each.rate, each.rate / wrapped, each.p50 * 1e3, each.p99 * 1e3)
+                for name, each in loads.items()
+            ],
+        )
+    )
+    return {name: asdict(each) for name, each in loads.items()}
+
+
+def _serving(
+    repository: Path, runtime: str, options: Options
+) -> AbstractAsyncContextManager[Device]:
+    return serving(repository, runtime, minilm.NAME, options.device, options.threads)
+
+
+def _same_length() -> Iterator[Arrays]:
+    inputs = sentences.tokens(LENGTH)
+    while True:
+        yield inputs
+
+
+def _mixed() -> Iterator[Arrays]:
+    made = {}
+    for length in sentences.lengths(6):
+        if length not in made:
+            made[length] = sentences.tokens(length)
+        yield made[length]
