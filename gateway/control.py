@@ -6,6 +6,8 @@ which returns the backend's own error where a directive in a beat could not.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
+from gateway.statistics import add
 from protos import discovery_pb2 as discovery
 from protos import exchange_codec as codec
 from protos import open_inference_pb2 as oip
@@ -26,6 +29,9 @@ A = TypeVar("A", bound=Message)
 SERVICE = "/inference.GRPCInferenceService/"
 QUESTION_SECONDS = 5.0
 LOAD_SECONDS = 600.0
+# What a backend has done is here with its next beat, which it sends at once.
+NEWS_SECONDS = 2.0
+NEWS_LOOK = 0.005
 
 _KINDS = {
     grpc.StatusCode.NOT_FOUND: Kind.NOT_FOUND,
@@ -156,33 +162,37 @@ class Control:
             for statistics in answer.model_stats:
                 key = (statistics.name, statistics.version)
                 if key in merged:
-                    _add(merged[key], statistics)
+                    add(merged[key], statistics)
                 else:
                     merged[key] = statistics
         return [merged[key] for key in sorted(merged)]
 
     async def load(self, model: str) -> None:
-        """Loads (or reloads) the model wherever a backend's repository holds it."""
+        """Loads (or reloads) the model wherever a backend's repository holds it.
+
+        Returns when requests find it, as clients expect that load first and infer then.
+        """
         request = oip.RepositoryModelLoadRequest(model_name=model)
-        await self._everywhere(
+        changed = await self._everywhere(
             "RepositoryModelLoad", request, oip.RepositoryModelLoadResponse, model
         )
+        await _until(lambda: all(_serves(endpoint, model) for endpoint in changed))
 
     async def unload(self, model: str) -> None:
+        """Unloads the model everywhere; returns when no request finds it any more."""
         request = oip.RepositoryModelUnloadRequest(model_name=model)
-        await self._everywhere(
+        changed = await self._everywhere(
             "RepositoryModelUnload", request, oip.RepositoryModelUnloadResponse, model
         )
+        await _until(lambda: not any(_serves(endpoint, model) for endpoint in changed))
 
     async def _everywhere(
         self, method: str, request: Message, answer: type[Message], model: str
-    ) -> None:
+    ) -> list[Endpoint]:
+        """The endpoints that have the model and did as they were told."""
+        asked = [each for each in self._table.endpoints() if each.exchange.connected]
         answers = await asyncio.gather(
-            *(
-                _ask(endpoint, method, request, answer, LOAD_SECONDS)
-                for endpoint in self._table.endpoints()
-                if endpoint.exchange.connected
-            ),
+            *(_ask(endpoint, method, request, answer, LOAD_SECONDS) for endpoint in asked),
             return_exceptions=True,
         )
         errors = [a for a in answers if isinstance(a, BaseException)]
@@ -193,6 +203,8 @@ class Control:
             raise known[0]
         if len(errors) == len(answers):
             raise unknown_model(model)
+        pairs = zip(asked, answers, strict=True)
+        return [endpoint for endpoint, got in pairs if not isinstance(got, BaseException)]
 
     def _authorise(self, principal: Principal, model: str) -> None:
         if not (principal.may_infer(model) or principal.has("admin")):
@@ -220,27 +232,16 @@ async def _ask(
             raise PenstockError(kind, error.details() or TABLE[kind].grpc.name) from error
 
 
+def _serves(endpoint: Endpoint, model: str) -> bool:
+    return any(endpoint.ready(key) for key in endpoint.models if key[0] == model)
+
+
+async def _until(known: Callable[[], bool]) -> None:
+    """Waits for the beats that tell what was done; not forever, for a backend may die meanwhile."""
+    deadline = time.monotonic() + NEWS_SECONDS
+    while not known() and time.monotonic() < deadline:  # noqa: ASYNC110 (off the request path)
+        await asyncio.sleep(NEWS_LOOK)
+
+
 def _rank(model: discovery.Model) -> int:
     return _BEST_STATE.index(model.state)
-
-
-def _add(total: oip.ModelStatistics, more: oip.ModelStatistics) -> None:
-    total.last_inference = max(total.last_inference, more.last_inference)
-    total.inference_count += more.inference_count
-    total.execution_count += more.execution_count
-    for field in oip.InferStatistics.DESCRIPTOR.fields_by_name:
-        _add_duration(getattr(total.inference_stats, field), getattr(more.inference_stats, field))
-    sizes = {batch.batch_size: batch for batch in total.batch_stats}
-    for batch in more.batch_stats:
-        known = sizes.get(batch.batch_size)
-        if known is None:
-            total.batch_stats.append(batch)
-            continue
-        for field in ("compute_input", "compute_infer", "compute_output"):
-            _add_duration(getattr(known, field), getattr(batch, field))
-    total.memory_usage.extend(more.memory_usage)
-
-
-def _add_duration(total: oip.StatisticDuration, more: oip.StatisticDuration) -> None:
-    total.count += more.count
-    total.ns += more.ns
