@@ -8,47 +8,56 @@ without measurements from the one that is nearest in size.
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from math import prod
+from threading import Lock
 
 from backends.job import Bucket, ModelKey
 
-# Shapes come from clients: what is remembered of them must be bounded.
+# Shapes come from clients, and models come and go: what is remembered of them must be bounded. A
+# model's costs outlive it, since it mostly comes back as its own next revision.
 MAX_BUCKETS = 256
+MAX_MODELS = 256
 # The weight of a new measurement. Ten batches after a change of speed, 90 % of it is seen.
 FRESHNESS = 0.2
 RECENT = 512  # executed batches over which the quantiles are taken
 
 
 class CostTable:
-    """Predicted seconds of batches; knows nothing until it has observed something."""
+    """Predicted seconds of batches; knows nothing until it has observed something. Thread-safe."""
 
     def __init__(self) -> None:
-        self._models: dict[ModelKey, _Model] = {}
+        # Warm-up observes from another thread than the one that predicts.
+        self._lock = Lock()
+        self._models: OrderedDict[ModelKey, _Model] = OrderedDict()
         self._recent: deque[float] = deque(maxlen=RECENT)
 
     def observe(self, key: ModelKey, bucket: Bucket, rows: int, seconds: float) -> None:
         """A batch of `rows` (filling included) took `seconds`."""
-        model = self._models.get(key)
-        if model is None:
-            model = self._models[key] = _Model()
-        model.observe(bucket, rows, seconds)
+        with self._lock:
+            model = self._models.get(key)
+            if model is None:
+                model = self._models[key] = _Model()
+                if len(self._models) > MAX_MODELS:
+                    self._models.popitem(last=False)
+            self._models.move_to_end(key)
+            model.observe(bucket, rows, seconds)
 
     def executed(self, seconds: float) -> None:
         """A batch of requests took `seconds`; these are what the quantiles are of."""
-        self._recent.append(seconds)
+        with self._lock:
+            self._recent.append(seconds)
 
     def predict(self, key: ModelKey, bucket: Bucket, rows: int) -> float:
         """Seconds that `rows` (filling included) will take; 0 for a model never observed."""
-        model = self._models.get(key)
-        return model.predict(bucket, rows) if model is not None else 0.0
-
-    def forget(self, key: ModelKey) -> None:
-        self._models.pop(key, None)
+        with self._lock:
+            model = self._models.get(key)
+            return model.predict(bucket, rows) if model is not None else 0.0
 
     def quantiles(self) -> tuple[float, float]:
         """The median and the 99th percentile of recent batches' seconds; 0 before the first."""
-        if not self._recent:
+        with self._lock:
+            ordered = sorted(self._recent)
+        if not ordered:
             return 0.0, 0.0
-        ordered = sorted(self._recent)
         last = len(ordered) - 1
         return ordered[last // 2], ordered[round(last * 0.99)]
 

@@ -65,10 +65,14 @@ class Scheduler:
         self._retries: deque[Retry] = deque()
         self._free_at = 0.0
 
+    def work(self, now: float) -> float:
+        """Predicted seconds until the device has done all that it has."""
+        return self._busy(now) + self._waiting.backlog.total
+
     @property
-    def queued_work(self) -> float:
-        """Predicted device seconds of what waits."""
-        return self._waiting.backlog.total
+    def batch_waits(self) -> bool:
+        """Whether somewhere a batch is ready that can't grow any more."""
+        return self._waiting.full_lane() is not None
 
     @property
     def jobs(self) -> int:
@@ -93,13 +97,17 @@ class Scheduler:
             self._waiting.close_lanes(key)
 
     def remove_model(self, key: ModelKey) -> list[Job]:
-        """Takes no more jobs and hands back those that wait; the executing are still answered."""
+        """Takes no more jobs; hands back those that wait, the executing ones are still answered."""
+        waiting = self.withdraw(key)
         del self._models[key]
+        self._waiting.close_lanes(key)
+        return waiting
+
+    def withdraw(self, key: ModelKey) -> list[Job]:
+        """Takes out the model's jobs of which nothing was executed."""
         waiting = [t for t in self._tickets.values() if t.job.model == key and not t.executed]
         for ticket in waiting:
             self._close(ticket)
-        self._waiting.close_lanes(key)
-        self.cost.forget(key)
         return [ticket.job for ticket in waiting]
 
     def add(self, job: Job, now: float) -> None:
@@ -195,10 +203,9 @@ class Scheduler:
         trial = self._settled(batch, now)
         if trial is not None:
             trial.succeeded += 1
-        if batch.key in self._models:
-            self.cost.observe(batch.key, batch.bucket, batch.padded_rows, now - started)
-            batch.pieces[0].lane.learn(self.cost)
+        self.cost.observe(batch.key, batch.bucket, batch.padded_rows, now - started)
         self.cost.executed(now - started)
+        batch.pieces[0].lane.learn(self.cost)
         outcomes: list[Outcome] = []
         for piece, part in zip(batch.pieces, parts, strict=True):
             ticket = piece.ticket
@@ -227,6 +234,14 @@ class Scheduler:
                 )
             )
         return outcomes
+
+    def hand_over(self, batch: Batch, now: float) -> list[Job]:
+        """The batch's jobs, for the caller to see to: a stream outlives its turn in the queue."""
+        self._settled(batch, now)
+        tickets = [piece.ticket for piece in batch.pieces if not piece.ticket.answered]
+        for ticket in tickets:
+            self._close(ticket)
+        return [ticket.job for ticket in tickets]
 
     def fail(self, batch: Batch, error: PenstockError, started: float, now: float) -> list[Outcome]:
         """The batch failed: it is taken apart, unless it was a single job or its reply was wrong.
@@ -271,8 +286,8 @@ class Scheduler:
             raise PenstockError(
                 Kind.TOO_LARGE, f"inputs: {job.rows} rows, the model's queue holds at most {bound}"
             )
-        busy = max(self._free_at - now, 0.0)
-        total = self.queued_work
+        busy = self._busy(now)
+        total = self._waiting.backlog.total
         # Shadow jobs must not take the places of those that somebody waits for.
         queued = model.rows + (model.shadow_rows if job.shadow else 0)
         if queued + job.rows > bound:
@@ -293,6 +308,9 @@ class Scheduler:
         finish = busy + done * CAUTION
         if finish > remaining:
             raise _overloaded("the request would not be done by its deadline", finish - remaining)
+
+    def _busy(self, now: float) -> float:
+        return max(self._free_at - now, 0.0)
 
     def _take(self, lane: Lane, now: float, dropped: list[Outcome]) -> list[Queued]:
         taken, late = lane.take(now)
