@@ -22,8 +22,9 @@ class Credentials:
         self._issuer = development_issuer(config)
         self.lifetime = min(_DAY, self._issuer.max_lifetime)
         # Beside the secret itself, and as secret: what pasted commands and the backends read.
-        self.token_file = config.state_folder / "token"
-        self.join_token_file = config.state_folder / "join-token"
+        folder = config.state_folder.resolve()
+        self.token_file = folder / "token"
+        self.join_token_file = folder / "join-token"
         self._renew_at = 0.0
 
     def renew(self, now: float) -> None:

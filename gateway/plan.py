@@ -106,7 +106,12 @@ def _backend(
 ) -> Command:
     threads = backend.threads or len(cores) or 1
     arguments = [sys.executable, "-m", "backends", backend.runtime, "--name", name]
-    arguments += ["--model-repository", str(backend.repository), "--device", backend.device]
+    arguments += [
+        "--model-repository",
+        str(backend.repository.resolve()),
+        "--device",
+        backend.device,
+    ]
     arguments += ["--join", discovery, "--join-token-file", str(join_token_file)]
     arguments += ["--threads", str(threads)]
     if backend.address is not None:

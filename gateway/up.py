@@ -136,7 +136,10 @@ class Up:
 
     async def _tell_models(self, events: Sequence[Event]) -> None:
         """All that is there at the start: one line a model, and one example for all of them."""
-        ready = [model for what, model in events if what == "ready"]
+        ready = sorted(
+            (model for what, model in events if what == "ready"),
+            key=lambda model: (model.name, len(model.version), model.version),
+        )
         for model in ready:
             self._terminal.say(f"  {model.name}, version {model.version}, on {model.instance}")
         for event in events:

@@ -37,7 +37,7 @@ def test_a_backend_is_told_all_that_the_configuration_says():
     assert command.name == "safe"
     assert command.arguments[1:] == (
         *("-m", "backends", "python", "--name", "safe"),
-        *("--model-repository", "models", "--device", "cpu"),
+        *("--model-repository", str(Path("models").resolve()), "--device", "cpu"),
         *("--join", "127.0.0.1:8010", "--join-token-file", "state/join-token"),
         *("--threads", "2", "--listen", "127.0.0.1:9000"),
         *("--allow-code", "--memory-budget", "1048576B"),
