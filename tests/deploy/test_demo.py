@@ -1,0 +1,85 @@
+"""The demo, end to end: real processes, real models, every answer compared."""
+
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).parents[2] / "deploy" / "demo"
+CONFIG = """
+apiVersion: penstock/v1
+kind: Penstock
+stateFolder: state
+issuers:
+  - {{name: dev, issuer: dev, algorithm: HS256, secretFile: state/secret, development: true}}
+listeners:
+  http: {{address: "127.0.0.1:{0}"}}
+  grpc: {{address: "127.0.0.1:{1}"}}
+  admin: {{address: "127.0.0.1:{2}"}}
+  discovery: {{address: "127.0.0.1:{3}"}}
+backends:
+  - {{runtime: torch, repository: models}}
+  - {{runtime: onnx, repository: models}}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def train(repository: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, str(DEMO / "train.py"), str(repository)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("demo") / "models"
+    assert "images that it has not seen" in train(made)
+    return made
+
+
+@pytest.fixture
+def up(repository: Path) -> Iterator[subprocess.Popen[str]]:
+    file = repository.parent / "penstock.yaml"
+    file.write_text(CONFIG.format(*free_ports(4)))
+    classify = shlex.join([sys.executable, str(DEMO / "classify.py"), str(repository)])
+    arguments = [sys.executable, "-m", "gateway", "up", "--config", str(file), "--then", classify]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_the_model_is_made_once(repository: Path):
+    files = {path: path.stat().st_mtime_ns for path in repository.rglob("*")}
+    assert train(repository) == ""
+    assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == files
+
+
+def test_every_version_answers_through_the_gateway_as_it_does_alone(up: subprocess.Popen[str]):
+    lines = []
+    for line in up.stdout or ():
+        lines.append(line)
+        if line.startswith("Serving"):
+            up.send_signal(signal.SIGINT)
+    told = "".join(lines)
+    assert up.wait(30) == 0, told
+    assert "Accuracy through the gateway equals the model's own, to the image." in told
+    assert lines[-1] == "Everything has stopped.\n"
