@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 from backends.batch import Batch
-from backends.execution import Clock, Executed, Prepared, Served
+from backends.execution import Apart, Clock, Executed, Prepared, Served
 from backends.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.runtime import Runtime
 from backends.scheduler import Scheduler
@@ -33,6 +33,7 @@ class Turn:
     call: Callable[[], None] | None = None
     batch: tuple[Batch, Served] | None = None
     prepared: Prepared | None = None
+    finished: Executed | None = None
 
 
 class Desk:
@@ -48,6 +49,7 @@ class Desk:
         self._calls: deque[Callable[[], None]] = deque()
         self._staging = False
         self._staged: Prepared | None = None
+        self._finished: Executed | None = None
         self._stager_wakes = inf
         self._busy = False
         self._stopping = False
@@ -196,10 +198,15 @@ class Desk:
         return self._scheduler.batch_waits or self._scheduler.next_expiry() < self._stager_wakes
 
     def next_ahead(self) -> Turn | None:
-        """For the staging thread: a batch to prepare, or jobs that became late; None at the end."""
+        """For the staging thread: a batch to finish or prepare, or late jobs; None at the end."""
         with self._lock:
-            while not self._ended:
+            while True:
                 now = self._clock()
+                if self._finished is not None:
+                    finished, self._finished = self._finished, None
+                    return Turn(finished=finished)
+                if self._ended:
+                    return None
                 if self._busy and self._staged is None and not self._calls:
                     decision = self._scheduler.next_batch(now, ahead=True)
                     dropped = decision.dropped
@@ -212,7 +219,6 @@ class Desk:
                     return Turn(dropped, (), None, batch)
                 self._stager_wakes = self._scheduler.next_expiry()
                 self._ahead.wait(_timeout(self._stager_wakes - now))
-            return None
 
     def put_staged(self, prepared: Prepared) -> None:
         with self._lock:
@@ -221,18 +227,33 @@ class Desk:
             if not self._busy:
                 self._work.notify()
 
-    def settle(self, prepared: Prepared, executed: Executed) -> list[Outcome]:
+    def hand_back(self, executed: Executed) -> bool:
+        """Has the staging thread finish the batch if the next one is staged; else nothing.
+
+        So the device goes on at once. Without a staged batch the executing thread is quicker.
+        """
+        with self._lock:
+            if self._staged is None or self._finished is not None:
+                return False
+            self._finished = executed
+            self._ahead.notify()
+            return True
+
+    def settle(self, executed: Executed, apart: Apart, occupied: float) -> list[Outcome]:
         """The outcomes that an executed batch brings; a failed one may bring none yet."""
-        batch, served, times = prepared.batch, prepared.served, executed.times
+        batch, served = executed.prepared.batch, executed.prepared.served
+        times = Times(
+            executed.prepared.seconds, executed.finished - executed.started, apart.seconds
+        )
         with self._lock:
             now = self._clock()
-            if executed.error is None:
+            if apart.error is None:
                 outcomes = self._scheduler.settle(
-                    batch, executed.parts, executed.started, times.infer, now
+                    batch, apart.parts, executed.started, times.infer, occupied, now
                 )
                 served.recorder.executed(batch, times)
             else:
-                outcomes = self._scheduler.fail(batch, executed.error, executed.started, now)
+                outcomes = self._scheduler.fail(batch, apart.error, executed.started, now)
             served.recorder.answered(outcomes, now, times)
             self._leave(served)
             return outcomes

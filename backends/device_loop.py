@@ -1,4 +1,4 @@
-"""The threads that keep one device busy: one executes, the other stages what comes next.
+"""The threads that keep one device busy: one executes, the other prepares and finishes batches.
 
 A batch is staged ahead only when it can't grow any more; any other is closed at the moment the
 device gets free, so that batches grow for free while it is busy. An idle device's batch is put
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from backends.cost import CostTable
-from backends.desk import Desk
-from backends.execution import Clock, Prepared, Served, execute, prepare
+from backends.desk import Desk, Turn
+from backends.execution import Clock, Executed, Served, execute, prepare, take_apart
 from backends.job import BatchPolicy, Job, LoadReport, ModelKey, Outcome
 from backends.runtime import Runtime
 from backends.scheduler import Scheduler
@@ -28,7 +28,6 @@ T = TypeVar("T")
 
 # Capturing and compiling may take minutes; a call beyond this is not coming back.
 CALL_STALLS_AFTER = 300.0
-BATCH = "executing a batch"
 
 log = logging.getLogger(__name__)
 
@@ -171,12 +170,8 @@ class DeviceLoop:
                     self._advance(stream)
                 if turn.call is not None:
                     self._call(turn.call)
-                if turn.prepared is not None:
-                    self._executing = self._activity(turn.prepared.served, BATCH)
-                    self._run(turn.prepared)
-                elif turn.batch is not None:
-                    self._executing = self._activity(turn.batch[1], BATCH)
-                    self._run(prepare(*turn.batch, self._clock))
+                if turn.batch is not None or turn.prepared is not None:
+                    self._run(turn)
                 self._executing = None
         finally:
             self._ended = True
@@ -184,17 +179,31 @@ class DeviceLoop:
     def _stage_all(self) -> None:
         while (turn := self._desk.next_ahead()) is not None:
             self._deliver(turn.dropped)
+            if turn.finished is not None:
+                self._finish(turn.finished)
             if turn.batch is not None:
                 batch, served = turn.batch
                 self._staging = self._activity(served, "staging a batch")
                 self._desk.put_staged(prepare(batch, served, self._clock))
                 self._staging = None
 
-    def _run(self, prepared: Prepared) -> None:
-        executed = execute(prepared, self._clock)
-        outcomes = self._desk.settle(prepared, executed)
+    def _run(self, turn: Turn) -> None:
+        began = self._clock()
+        if turn.prepared is not None:
+            self._executing = self._activity(turn.prepared.served, "executing a batch")
+            prepared = turn.prepared
+        elif turn.batch is not None:
+            self._executing = self._activity(turn.batch[1], "executing a batch")
+            prepared = prepare(*turn.batch, self._clock)
+        executed = execute(prepared, began, self._clock)
         self._progress += 1
-        self._deliver(outcomes)
+        if not self._desk.hand_back(executed):
+            apart = take_apart(executed, self._clock)
+            self._deliver(self._desk.settle(executed, apart, self._clock() - began))
+
+    def _finish(self, executed: Executed) -> None:
+        apart = take_apart(executed, self._clock)
+        self._deliver(self._desk.settle(executed, apart, executed.finished - executed.began))
 
     def _advance(self, stream: Stream) -> None:
         self._executing = self._activity(stream.served, "executing a part of a stream")

@@ -1,4 +1,4 @@
-"""One batch through one runtime, in two steps that may run on different threads."""
+"""One batch through one runtime: prepared, executed, taken apart, each maybe on another thread."""
 
 import logging
 import secrets
@@ -8,8 +8,8 @@ from typing import Any
 
 from backends.batch import Batch, assemble, split
 from backends.job import BatchPolicy, ModelKey
-from backends.runtime import Runtime
-from backends.statistics import Recorder, Times
+from backends.runtime import Arrays, Runtime
+from backends.statistics import Recorder
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
 from protos.values import Signature
@@ -45,12 +45,27 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Executed:
-    """What the batch gave: its pieces' outputs, or an error for all. `started` is clock time."""
+    """What the runtime gave: outputs, or an error for all jobs of the batch.
+
+    Clock times: the executing thread turned to the batch at `began` and executed it from `started`
+    to `finished`.
+    """
+
+    prepared: Prepared
+    outputs: Arrays
+    error: PenstockError | None
+    began: float
+    started: float
+    finished: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """The outputs that belong to each of the batch's pieces, or an error for all."""
 
     parts: list[dict[str, Array]]
     error: PenstockError | None
-    started: float
-    times: Times
+    seconds: float
 
 
 def prepare(batch: Batch, served: Served, clock: Clock) -> Prepared:
@@ -64,21 +79,31 @@ def prepare(batch: Batch, served: Served, clock: Clock) -> Prepared:
     return Prepared(batch, served, staged, error, clock() - began)
 
 
-def execute(prepared: Prepared, clock: Clock) -> Executed:
-    """Runs the batch and takes its outputs apart; never raises."""
-    batch, served = prepared.batch, prepared.served
-    started = finished = clock()
-    parts: list[dict[str, Array]] = []
+def execute(prepared: Prepared, began: float, clock: Clock) -> Executed:
+    """Runs the batch; never raises."""
+    started = clock()
+    outputs: Arrays = {}
     error = prepared.error
     if error is None:
         try:
-            outputs = served.runtime.execute(prepared.staged)
-            finished = clock()
-            parts = split(outputs, batch, served.signature)
+            outputs = prepared.served.runtime.execute(prepared.staged)
+        except BaseException as raised:
+            error = translated(raised, prepared.served.key, len(prepared.batch.pieces))
+    return Executed(prepared, outputs, error, began, started, clock())
+
+
+def take_apart(executed: Executed, clock: Clock) -> Apart:
+    """Gives each piece its outputs; never raises."""
+    began = clock()
+    batch, served = executed.prepared.batch, executed.prepared.served
+    parts: list[dict[str, Array]] = []
+    error = executed.error
+    if error is None:
+        try:
+            parts = split(executed.outputs, batch, served.signature)
         except BaseException as raised:
             error = translated(raised, served.key, len(batch.pieces))
-    times = Times(prepared.seconds, finished - started, clock() - finished)
-    return Executed(parts, error, started, times)
+    return Apart(parts, error, clock() - began)
 
 
 def translated(raised: BaseException, key: ModelKey, jobs: int) -> PenstockError:

@@ -194,17 +194,19 @@ class Scheduler:
         parts: Sequence[dict[str, Array]],
         started: float,
         compute: float,
+        occupied: float,
         now: float,
     ) -> list[Outcome]:
         """The batch executed from `started` for `compute` seconds; `parts` belong to its pieces.
 
-        Returns the outcomes of the jobs that this completes.
+        `occupied`: seconds for which the device could do nothing else. Returns the outcomes of the
+        jobs that this completes.
         """
         trial = self._settled(batch, now)
         if trial is not None:
             trial.succeeded += 1
-        self.cost.observe(batch.key, batch.bucket, batch.padded_rows, now - started)
-        self.cost.executed(now - started)
+        self.cost.observe(batch.key, batch.bucket, batch.padded_rows, occupied)
+        self.cost.executed(occupied)
         batch.pieces[0].lane.learn(self.cost)
         outcomes: list[Outcome] = []
         for piece, part in zip(batch.pieces, parts, strict=True):

@@ -21,7 +21,8 @@ class Duration:
     ns: int = 0
 
     def plus(self, seconds: float, count: int = 1) -> "Duration":
-        return Duration(self.count + count, self.ns + int(seconds * 1e9) * count)
+        """`count` more, which took `seconds` together."""
+        return Duration(self.count + count, self.ns + int(seconds * 1e9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +111,20 @@ class Recorder:
 
     def answered(self, outcomes: Sequence[Outcome], now: float, times: Times) -> None:
         """Final outcomes of jobs, all of one batch or of none (`times` 0)."""
-        succeeded = 0
+        good = [outcome for outcome in outcomes if outcome.error is None]
+        count = len(good)
+        if count:
+            total = sum([now - outcome.job.arrival for outcome in good])
+            self._success = self._success.plus(total, count)
+            self._queue = self._queue.plus(sum([outcome.queue for outcome in good]), count)
+            self._infer = self._infer.plus(sum([outcome.compute for outcome in good]), count)
+            self._input = self._input.plus(times.input * count, count)
+            self._output = self._output.plus(times.output * count, count)
         for outcome in outcomes:
-            total = now - outcome.job.arrival
-            if outcome.error is None:
-                succeeded += 1
-                self._success = self._success.plus(total)
-                self._queue = self._queue.plus(outcome.queue)
-                self._infer = self._infer.plus(outcome.compute)
-            else:
-                self._fail = self._fail.plus(total)
+            if outcome.error is not None:
+                self._fail = self._fail.plus(now - outcome.job.arrival)
                 if outcome.error.kind is Kind.DEADLINE:
                     self._misses += 1
-        self._input = self._input.plus(times.input, succeeded)
-        self._output = self._output.plus(times.output, succeeded)
 
     def streamed(self, rows: int) -> None:
         """A stream came to its end."""
