@@ -27,7 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they print local variables, and with them secrets
-    pretty_exceptions_enable=False,  # a server's log is no place for boxes
     help="One authenticated gate before every model that a company serves.",
 )
 models = typer.Typer(no_args_is_help=True, help="The models behind a running gateway.")
