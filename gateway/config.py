@@ -4,6 +4,7 @@ What operations change while it runs (routes) is elsewhere. Durations, sizes and
 validated where they are read, so nothing behind this file sees a text that may not parse.
 """
 
+import os
 from collections import Counter
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -198,7 +199,7 @@ def resolved(settings: Model, folder: Path) -> Model:
 
 def _resolved(value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
-        return folder / value
+        return Path(os.path.normpath(folder / value))  # it is shown to people, without ..
     if isinstance(value, Settings):
         return resolved(value, folder)
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""`protos ← {routing, policies, backends} ← gateway ← {tests, chaos}`, read from the syntax trees."""
+"""`protos ← {routing, policies, backends} ← gateway ← {tests, chaos}`, read from syntax trees."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The committed stubs are what protoc makes of the .proto files, and stand beside other people's."""
+"""The committed stubs are what protoc makes of the .proto files, and live beside others."""
 
 from pathlib import Path
 
