@@ -158,11 +158,11 @@ class Lifecycle:
         return await self._probe.run(list(self._residents.models.values()))
 
     async def close(self) -> None:
-        """Unloads everything; the watching has been cancelled."""
-        async with self._lock:
-            for key in list(self._residents.models):
-                await self._retire(key, "the backend stops")
-        await asyncio.to_thread(self._files.shutdown)
+        """Unloads everything; the watching has been cancelled and the requests are over."""
+        for key in self._residents.models:
+            self._move(key, State.UNLOADING, "the backend stops")
+        await self._residents.close()
+        self._files.shutdown(wait=False, cancel_futures=True)
 
     async def _look(self) -> list[Action]:
         """One look at the folder and everything that follows from it."""

@@ -36,6 +36,7 @@ class Probe:
         if not done:
             return f"the device has not answered for {limit:g} s"
         error, self._pending = self._pending.exception(), None
+        self._progress = self._device.report().progress  # the probe itself is no work
         if error is None:
             return None
         name, version = self._asked.key

@@ -15,6 +15,7 @@ from backends.loading import Device, Loader, Model
 from backends.memory import Memory
 from backends.repository import Candidate
 
+CLOSE_TIMEOUT = 5.0  # seconds
 IDLE = 10.0  # seconds without a request after which a model may be evicted
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,15 @@ class Residents:
         await asyncio.to_thread(self._device.remove_model, key)
         await self._unload(model)
         self.memory.release((*key, model.revision))
+
+    async def close(self) -> None:
+        """Unloads all models, without waiting for a device that doesn't answer."""
+        models, self.models = list(self.models.values()), {}
+        unloading = [asyncio.create_task(self._unload(model)) for model in models]
+        if unloading:
+            _, hanging = await asyncio.wait(unloading, timeout=CLOSE_TIMEOUT)
+            for task in hanging:
+                task.cancel()
 
     async def _prepare(self, candidate: Candidate, revision: str) -> Model:
         key = (candidate.name, candidate.version)

@@ -137,7 +137,7 @@ def _padded(signature: Signature, config: ModelConfig) -> tuple[Signature, tuple
                 name for spec in signature.inputs for name in spec.symbols if name
             )
             hint = did_you_mean(symbol, known)
-            raise Mismatch(f"{where}: no input has such a dimension{hint}; name it with axes")
+            raise Mismatch(f"{where}: no input has such a dimension, name it with axes{hint}")
         if signature.max_batch_size and 0 in axes.values():
             raise Mismatch(f"{where}: dimension 0 is the rows, which are not padded")
         for name in pad.values:
