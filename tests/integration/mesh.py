@@ -1,0 +1,264 @@
+"""A real mesh for tests: a gateway and backends in processes of their own, on free ports.
+
+Everything lies in one folder: configuration, secret, the processes' output. A mesh ends exactly the
+processes that it started, and they end with the test process, however that ends.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from gateway.children import die_with
+from gateway.config import load_config
+from policies.tokens import ensure_secret, issue
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0  # seconds for anything to become true; the machine may be busy
+LOOK = 0.05
+FACES = ("http", "grpc", "admin", "discovery")
+Key = tuple[str, str]  # model and version
+
+
+class Process:
+    """One child with its output in a file."""
+
+    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=partial(die_with, os.getpid()),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self._process.poll()
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """Asks it to finish and waits until it has; the exit status."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self._process.wait(15.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not finish:\n{self.last_words()}") from None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+class Mesh:
+    """One gateway and the backends that were told to join it.
+
+    Meshes with the same `secret` accept each other's tokens.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, secret: Path | None = None) -> None:
+        self.folder = folder
+        self.secret = secret or folder / "secret"
+        self.ports = dict(zip(FACES, free_ports(len(FACES)), strict=True))
+        self.file = folder / "penstock.yaml"
+        self.file.write_text(_configuration(self.ports, self.secret, workers))
+        ensure_secret(self.secret)
+        (self._issuer,) = load_config(self.file).issuers
+        self._join_token = folder / "join-token"
+        self._join_token.write_text(self.token("backend:join"))
+        self._workers = workers
+        self._processes: list[Process] = []
+        self._admin = self.token("admin", "infer:*")
+        self.start_gateway()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in reversed(self._processes):
+            if process.status is None:
+                process.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address('http')}"
+
+    def address(self, face: str) -> str:
+        return f"127.0.0.1:{self.ports[face]}"
+
+    def token(self, *scopes: str, issued: float = 0.0, lifetime: float = 3600.0) -> str:
+        """A token that was issued so many seconds from now, which may be negative."""
+        return issue(
+            self._issuer,
+            tenant="tests",
+            scopes=scopes,
+            subject="tester",
+            lifetime=lifetime,
+            now=time.time() + issued,
+        )
+
+    def client(self, *scopes: str, **settings: Any) -> httpx.Client:
+        """A client of the REST face whose token has the scopes; without any, no token."""
+        headers = {"authorization": f"Bearer {self.token(*scopes)}"} if scopes else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, **settings)
+
+    def start_gateway(self) -> Process:
+        self.gateway = self._start("gateway", ["gateway", "serve", "--config", str(self.file)])
+        return self.gateway
+
+    def start_backend(
+        self, name: str, repository: Path, *flags: str, runtime: str = "python", join: str = ""
+    ) -> Process:
+        """A backend on one thread that joins this gateway, or the discovery addresses in `join`."""
+        code = ["--allow-code"] if runtime == "python" else []
+        return self._start(
+            name,
+            [
+                "backends",
+                runtime,
+                "--model-repository",
+                str(repository),
+                "--join",
+                join or self.address("discovery"),
+                "--join-token-file",
+                str(self._join_token),
+                "--threads",
+                "1",
+                "--name",
+                name,
+                *code,
+                *flags,
+            ],
+        )
+
+    def wait_ready(self, *models: Key, instances: int = 1) -> None:
+        """Until the gateway serves these versions on so many instances, in every worker."""
+
+        def serving() -> bool:
+            rows = self.endpoints()
+            return all(
+                sum(_serves(row, model) for row in rows) >= instances for model in models
+            ) and all(self._index(models) for _ in range(8 if self._workers > 1 else 1))
+
+        self.wait(serving, f"{models} to be READY")
+
+    def wait(self, condition: Callable[[], bool], what: str) -> float:
+        """Seconds until the condition held; raises AssertionError with what the processes said."""
+        begun = time.monotonic()
+        while not condition():
+            if self._crashed() or time.monotonic() - begun > PATIENCE:
+                words = "\n\n".join(f"{p.name}:\n{p.last_words()}" for p in self._processes)
+                raise AssertionError(f"waited in vain for {what}\n{words}")
+            time.sleep(LOOK)
+        return time.monotonic() - begun
+
+    def endpoints(self) -> list[dict[str, Any]]:
+        """The rows of the endpoint table; none while the gateway doesn't answer."""
+        try:
+            found = httpx.get(self._on_admin("/admin/endpoints"), headers=self._bearer())
+        except httpx.TransportError:
+            return []
+        rows: list[dict[str, Any]] = found.raise_for_status().json()["endpoints"]
+        return rows
+
+    def instance(self, name: str) -> dict[str, Any] | None:
+        return next((row for row in self.endpoints() if row["instance"] == name), None)
+
+    def metrics(self) -> str:
+        answer = httpx.get(self._on_admin("/metrics"), headers=self._bearer())
+        return answer.raise_for_status().text
+
+    def drain(self, instance: str) -> None:
+        path = f"/admin/endpoints/{instance}/drain"
+        httpx.post(self._on_admin(path), headers=self._bearer()).raise_for_status()
+
+    def _start(self, name: str, arguments: list[str]) -> Process:
+        process = Process(name, arguments, self.folder)
+        self._processes.append(process)
+        return process
+
+    def _crashed(self) -> bool:
+        """Whether a process ended by itself; those that tests stop or kill have no such status."""
+        return any((process.status or 0) > 0 for process in self._processes)
+
+    def _index(self, models: tuple[Key, ...]) -> bool:
+        """Whether one worker, whichever answers, has the models."""
+        try:
+            answer = httpx.post(
+                f"{self.url}/v2/repository/index", json={"ready": True}, headers=self._bearer()
+            )
+        except httpx.TransportError:
+            return False
+        ready = {(row["name"], row["version"]) for row in answer.raise_for_status().json()}
+        return ready.issuperset(models)
+
+    def _on_admin(self, path: str) -> str:
+        return f"http://{self.address('admin')}{path}"
+
+    def _bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._admin}"}
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _serves(row: dict[str, Any], model: Key) -> bool:
+    return row["state"] == "ready" and any(
+        (each["name"], each["version"]) == model and each["state"] == "READY"
+        for each in row["models"]
+    )
+
+
+def _configuration(ports: dict[str, int], secret: Path, workers: int) -> str:
+    listeners = "\n".join(
+        f'  {face}: {{address: "127.0.0.1:{port}"}}' for face, port in ports.items()
+    )
+    return f"""
+apiVersion: penstock/v1
+kind: Penstock
+workers: {workers}
+listeners:
+{listeners}
+limits: {{drainTimeout: 5s}}
+issuers:
+  - name: tests
+    issuer: https://issuer.test
+    algorithm: HS256
+    secretFile: {secret}
+    development: true
+"""
