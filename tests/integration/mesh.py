@@ -24,7 +24,7 @@ from gateway.config import load_config
 from policies.tokens import ensure_secret, issue
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0  # seconds for anything to become true; the machine may be busy
+PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
 LOOK = 0.05
 FACES = ("http", "grpc", "admin", "discovery")
 Key = tuple[str, str]  # model and version
