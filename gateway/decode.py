@@ -6,11 +6,13 @@ milliseconds (benchmarks/experiments/README.md). Such bodies are decoded in proc
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
+from gateway.children import die_with
 from protos.errors import Kind, PenstockError
 from protos.v2_json import Decoded, decode_request
 from protos.values import Signature, Tensors
@@ -57,7 +59,9 @@ class Decoder:
     def _new_pool(self) -> ProcessPoolExecutor:
         # Spawned: a forked child would inherit gRPC's threads and every socket.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=context)
+        return ProcessPoolExecutor(
+            self._processes, mp_context=context, initializer=die_with, initargs=(os.getpid(),)
+        )
 
 
 def _decode(body: bytes, json_length: int | None) -> Decoded:

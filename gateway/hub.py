@@ -1,7 +1,6 @@
 """What there is once in a gateway, however many workers serve: discovery, counters, the admin face.
 
-Workers subscribe to snapshots of the mesh and report their metrics. They keep serving the last
-snapshot when the hub is gone.
+Workers subscribe to snapshots of the mesh and report their metrics.
 """
 
 import asyncio
@@ -133,7 +132,7 @@ async def attach(
     apply: Subscriber,
     families: Callable[[], list[pb.MetricFamily]],
 ) -> None:
-    """A worker's end: takes snapshots and reports until cancelled, through supervisor restarts."""
+    """A worker's end: takes snapshots and reports until cancelled."""
     while True:
         try:
             async with aio.insecure_channel(address) as channel:

@@ -22,7 +22,7 @@ def main(
     http: Annotated[int, typer.Option(help="The descriptor of the listening socket.")],
     supervisor: Annotated[str, typer.Option(help="The supervisor's gRPC address.")],
 ) -> None:
-    """Serves until SIGTERM; keeps serving the last snapshot if the supervisor dies."""
+    """Serves until SIGTERM; its supervisor's end is its own."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config = load_config(file).model_copy(update={"port_offset": port_offset})
     uvloop.run(_serve(config, index, http, supervisor))
