@@ -25,7 +25,7 @@ TRANSITIONS: dict[State | None, frozenset[State | None]] = {
     None: frozenset({State.LOADING, State.UNAVAILABLE}),
     State.LOADING: frozenset({State.LOADING, State.READY, State.UNAVAILABLE, None}),
     State.READY: frozenset({State.READY, State.UNLOADING}),
-    State.UNLOADING: frozenset({State.UNAVAILABLE, None}),
+    State.UNLOADING: frozenset({State.UNLOADING, State.UNAVAILABLE, None}),
     State.UNAVAILABLE: frozenset({State.UNAVAILABLE, State.LOADING, None}),
 }
 
@@ -44,24 +44,28 @@ class ModelEntry:
     name: str
     version: str
     state: State
-    reason: str = ""
-    revision: str = ""
-    signature: Signature | None = None
-    policy: BatchPolicy | None = None
-    config: ModelConfig | None = None
+    reason: str
+    revision: str
+    signature: Signature | None
+    policy: BatchPolicy | None
+    config: ModelConfig | None
 
     @property
     def key(self) -> ModelKey:
         return self.name, self.version
 
+    @property
+    def ready(self) -> bool:
+        return self.state is State.READY
+
 
 @dataclass(frozen=True, slots=True)
-class ReadyEntry:
-    """What a request needs to know of a READY version."""
+class ReadyEntry(ModelEntry):
+    """A version in the state READY, which has everything."""
 
-    key: ModelKey
     signature: Signature
     policy: BatchPolicy
+    config: ModelConfig
 
 
 class ModelTable:
@@ -87,31 +91,33 @@ class ModelTable:
             raise self._missing(model, version)
         return ready
 
-    def put(self, entry: ModelEntry) -> None:
-        """The version's new entry; IllegalTransition if it can't follow the old one."""
-        old = self._entries.get(entry.key)
-        self._check(entry.key, old, entry.state)
-        if entry == old:
-            return
-        self._entries[entry.key] = entry
-        self._changed(entry.name)
+    def serve(self, entry: ReadyEntry) -> None:
+        """The version is READY as `entry` says, in place of the revision that served before."""
+        self._put(entry)
+
+    def explain(self, key: ModelKey, reason: str) -> None:
+        """Another reason for the state that the version is in."""
+        self._put(replace(self._entries[key], reason=reason))
 
     def move(self, key: ModelKey, state: State, reason: str = "") -> None:
-        """Another state for the version, whose signature is forgotten unless it is READY."""
-        old = self._entries.get(key)
-        if old is None or state is not State.READY:
-            self.put(ModelEntry(*key, state, reason, config=old.config if old else None))
-        else:
-            self.put(replace(old, state=state, reason=reason))
+        """The version no longer serves, or not yet. Raises IllegalTransition."""
+        self._put(ModelEntry(*key, state, reason, "", None, None, None))
 
     def remove(self, key: ModelKey) -> None:
         self._check(key, self._entries.get(key), None)
-        if self._entries.pop(key, None) is not None:
-            self._changed(key[0])
+        del self._entries[key]
+        self._changed(key[0])
+
+    def _put(self, entry: ModelEntry) -> None:
+        old = self._entries.get(entry.key)
+        self._check(entry.key, old, entry.state)
+        if entry != old:
+            self._entries[entry.key] = entry
+            self._changed(entry.name)
 
     def _check(self, key: ModelKey, old: ModelEntry | None, state: State | None) -> None:
         before = old.state if old is not None else None
-        if state not in TRANSITIONS[before] and (before, state) != (None, None):
+        if state not in TRANSITIONS[before]:
             raise IllegalTransition(f"{key}: {_name(before)} to {_name(state)}")
 
     def _changed(self, model: str) -> None:
@@ -120,9 +126,8 @@ class ModelTable:
             del self._ready[key]
         entries = [entry for entry in self._entries.values() if entry.name == model]
         for entry in sorted(entries, key=_number):
-            if entry.state is State.READY and entry.signature and entry.policy:
-                ready = ReadyEntry(entry.key, entry.signature, entry.policy)
-                self._ready[entry.key] = self._ready[model, ""] = ready
+            if isinstance(entry, ReadyEntry):
+                self._ready[entry.key] = self._ready[model, ""] = entry
 
     def _missing(self, model: str, version: str) -> PenstockError:
         versions = {entry.version for entry in self._entries.values() if entry.name == model}
