@@ -99,23 +99,34 @@ class Desk:
             while any(old.runtime is runtime for old in self._replaced):
                 self._free.wait()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, jobs: Sequence[Job]) -> list[PenstockError | None]:
+        """Queues jobs that came together; each one's refusal, or None. One wake-up for all."""
         with self._lock:
-            served = self._served.get(job.model)
-            if self._stopping or served is None or job.model in self._leaving:
-                raise PenstockError(
-                    Kind.UNAVAILABLE, "the model is not served here now", retry_after=1.0
-                )
-            if served.streams and served.streams >= served.policy.max_queue_rows:
-                raise PenstockError(
-                    Kind.OVERLOADED, "the model has as many streams as it may", retry_after=1.0
-                )
             before = self._scheduler.batch_waits
-            self._scheduler.add(job, self._clock())
+            refusals = [self._add(job) for job in jobs]
             if not self._busy:
                 self._work.notify()
-            elif job.deadline < self._stager_wakes or (self._scheduler.batch_waits and not before):
+            elif min(job.deadline for job in jobs) < self._stager_wakes or (
+                self._scheduler.batch_waits and not before
+            ):
                 self._ahead.notify()
+            return refusals
+
+    def _add(self, job: Job) -> PenstockError | None:
+        served = self._served.get(job.model)
+        if self._stopping or served is None or job.model in self._leaving:
+            return PenstockError(
+                Kind.UNAVAILABLE, "the model is not served here now", retry_after=1.0
+            )
+        if served.streams and served.streams >= served.policy.max_queue_rows:
+            return PenstockError(
+                Kind.OVERLOADED, "the model has as many streams as it may", retry_after=1.0
+            )
+        try:
+            self._scheduler.add(job, self._clock())
+        except PenstockError as refusal:
+            return refusal
+        return None
 
     def cancel(self, job_id: Hashable) -> None:
         with self._lock:

@@ -118,7 +118,13 @@ class DeviceLoop:
 
     def submit(self, job: Job) -> None:
         """Queues the job; its outcomes are delivered. Raises the refusal (see `Scheduler.add`)."""
-        self._desk.submit(job)
+        (refusal,) = self._desk.submit((job,))
+        if refusal is not None:
+            raise refusal
+
+    def submit_all(self, jobs: Sequence[Job]) -> list[PenstockError | None]:
+        """Queues jobs that arrived together, so that they can share a batch; their refusals."""
+        return self._desk.submit(jobs)
 
     def cancel(self, job_id: Hashable) -> None:
         """Nobody waits for the job any more: there will be no further outcome."""

@@ -77,12 +77,14 @@ class _Stream:
         self._quiet = False
 
     def take(self, requests: codec.Requests) -> None:
+        readable: list[codec.Call] = []
         for call in requests.calls:
             if isinstance(call, codec.Call):
-                self._submit(call)
+                readable.append(call)
             else:
-                call_id, error = call
-                self._put(codec.encode_failure(call_id, error, executed=False))
+                self._refuse(*call)
+        if readable:
+            self._submit(readable)
         for call_id in requests.cancels:
             job = self._jobs.pop(call_id, None)
             if job is not None:
@@ -114,12 +116,17 @@ class _Stream:
                 self._quiet = True
                 self._wake.set()
 
-    def _submit(self, call: codec.Call) -> None:
-        sink = partial(self._answer, call.id)
-        try:
-            self._jobs[call.id] = self._intake.submit(call, sink, codec.INITIAL_CREDIT)
-        except PenstockError as error:
-            self._put(codec.encode_failure(call.id, error, executed=False))
+    def _submit(self, calls: list[codec.Call]) -> None:
+        sinks = [(call, partial(self._answer, call.id)) for call in calls]
+        taken = self._intake.submit_all(sinks, codec.INITIAL_CREDIT)
+        for call, job in zip(calls, taken, strict=True):
+            if isinstance(job, Job):
+                self._jobs[call.id] = job
+            else:
+                self._refuse(call.id, job)
+
+    def _refuse(self, call_id: int, error: PenstockError) -> None:
+        self._put(codec.encode_failure(call_id, error, executed=False))
 
     def _answer(self, call_id: int, outcome: Outcome, signature: Signature) -> None:
         if outcome.final:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import count
 from math import inf
 from typing import Protocol
@@ -58,11 +58,39 @@ class Intake:
     def in_flight(self) -> int:
         return len(self._sinks)
 
-    def submit(self, call: Call, sink: Sink, credit: int = 0) -> Job:
-        """Queues the call; the sink gets its outcomes on the event loop. Raises the refusal.
+    def submit(self, call: Call, sink: Sink) -> Job:
+        """Queues the call; the sink gets its outcomes on the event loop. Raises the refusal."""
+        (taken,) = self.submit_all([(call, sink)])
+        if isinstance(taken, PenstockError):
+            raise taken
+        return taken
 
-        `credit` is how many bytes of streamed parts the caller has room for.
+    def submit_all(
+        self, calls: Iterable[tuple[Call, Sink]], credit: int = 0
+    ) -> list[Job | PenstockError]:
+        """Queues calls that arrived together: the job or the refusal of each.
+
+        `credit` is how many bytes of streamed parts their callers have room for.
         """
+        taken: list[Job | PenstockError] = []
+        jobs: list[Job] = []
+        for call, sink in calls:
+            try:
+                job, signature = self._job(call, credit)
+            except PenstockError as refusal:
+                taken.append(refusal)
+                continue
+            self._sinks[job.id] = (sink, signature)
+            taken.append(job)
+            jobs.append(job)
+        if jobs:
+            for job, refused in zip(jobs, self.device.submit_all(jobs), strict=True):
+                if refused is not None:
+                    del self._sinks[job.id]
+                    taken[taken.index(job)] = refused
+        return taken
+
+    def _job(self, call: Call, credit: int) -> tuple[Job, Signature]:
         entry = self.models.get(call.model, call.version)
         check_inputs(entry.signature, call.inputs, call.datatypes)
         check_wanted(entry.signature, call.wanted)
@@ -88,13 +116,7 @@ class Intake:
             call.streaming,
             credit,
         )
-        self._sinks[job.id] = (sink, entry.signature)
-        try:
-            self.device.submit(job)
-        except BaseException:
-            del self._sinks[job.id]
-            raise
-        return job
+        return job, entry.signature
 
     def cancel(self, job: Job) -> None:
         """The caller is gone; there will be no further outcome."""
