@@ -24,22 +24,12 @@ _PYTHON = re.compile(r"__|\b[a-z_]\w*\s*\(")
 def check_archive(path: Path) -> None:
     """Raises ValueError with a sentence unless the .pt2 archive holds nothing but data."""
     with _opened(path) as archive:
-        names = {name.partition("/")[2]: name for name in archive.namelist()}
-        if "archive_format" not in names or not any(n.startswith("models/") for n in names):
-            raise ValueError(f"not an archive that is known here; {_EXPORT_AGAIN}")
-        for name, full in names.items():
-            folder, _, file = name.rpartition("/")
-            if name.startswith("data/aotinductor/") or file.endswith((".so", ".cubin")):
-                raise ValueError(f"it holds compiled code, {name}; {_EXPORT_AGAIN}")
-            if folder in ("data/weights", "data/constants"):
-                if file.endswith(".pt"):
-                    raise ValueError(f"{name} is a pickle; {_EXPORT_AGAIN}")
-                if file.endswith("_config.json"):
-                    _check_payloads(name, json.loads(archive.read(full)))
-            elif folder == "data/sample_inputs":
-                _check_samples(name, archive.read(full))
-            elif folder == "models" and file.endswith(".json"):
-                _check_expressions(json.loads(archive.read(full)))
+        try:
+            _check(archive)
+        except ValueError:
+            raise
+        except Exception as error:  # whatever zipfile and odd JSON make of damaged bytes
+            raise ValueError(f"the archive is damaged: {type(error).__name__}") from error
 
 
 def check_script(path: Path) -> None:
@@ -57,9 +47,28 @@ def _opened(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile:
         raise ValueError(
-            "it is neither a torch.export archive nor TorchScript: empty, cut off, or a pickle, "
+            "it is neither an archive of torch.export nor TorchScript: empty, cut off, or a pickle, "
             "which is not read because it can run any code"
         ) from None
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    names = {name.partition("/")[2]: name for name in archive.namelist()}
+    if "archive_format" not in names or not any(name.startswith("models/") for name in names):
+        raise ValueError(f"not an archive that is known here; {_EXPORT_AGAIN}")
+    for name, full in names.items():
+        folder, _, file = name.rpartition("/")
+        if name.startswith("data/aotinductor/") or file.endswith((".so", ".cubin")):
+            raise ValueError(f"it holds compiled code, {name}; {_EXPORT_AGAIN}")
+        if folder in ("data/weights", "data/constants"):
+            if file.endswith(".pt"):
+                raise ValueError(f"{name} is a pickle; {_EXPORT_AGAIN}")
+            if file.endswith("_config.json"):
+                _check_payloads(name, json.loads(archive.read(full)))
+        elif folder == "data/sample_inputs":
+            _check_samples(name, archive.read(full))
+        elif folder == "models" and file.endswith(".json"):
+            _check_expressions(json.loads(archive.read(full)))
 
 
 def _check_payloads(name: str, config: Any) -> None:

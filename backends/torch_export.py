@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
 from torch.export.passes import move_to_device_pass
 from torch.fx.graph import CodeGen
@@ -65,7 +66,11 @@ class ExportProgram:
             self._outputs.append(name if isinstance(result, TensorArgument) else None)
 
         self._limits = _limits(inputs, ranges)
-        self.mutates = bool(graph.user_inputs_to_mutate)
+        # Anything that works in place may do so on an input.
+        self.mutates = any(
+            isinstance(node.target, OpOverload) and node.target._schema.is_mutable
+            for node in program.graph.nodes
+        )
         self.signature = Signature(
             "pytorch_export", tuple(inputs), tuple(outputs), _most_rows(inputs, self._limits)
         )

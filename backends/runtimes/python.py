@@ -126,6 +126,8 @@ def _signature(module: ModuleType, config: ModelConfig) -> Signature:
             said = validate(without_lines(declared, "signature"), _Declared)
         except ConfigError as error:
             raise ValueError(f"signature: {error.message}") from None
+        except TypeError as error:
+            raise ValueError(f"signature: {error}") from None
     if not said.inputs or not said.outputs:
         raise ValueError(
             "nothing says what the model takes and gives; list inputs and outputs in model.yaml or "

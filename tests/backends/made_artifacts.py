@@ -55,7 +55,9 @@ def onnx_model(
     inputs: list[tuple[str, int, list[object]]],
     outputs: list[tuple[str, int, list[object]]],
     constants: list[onnx.TensorProto] | None = None,
+    version: int = 17,
 ) -> bytes:
+    """A model of these nodes; inputs and outputs are name, element type and shape."""
     graph = helper.make_graph(
         nodes,
         "graph",
@@ -63,8 +65,8 @@ def onnx_model(
         [helper.make_tensor_value_info(*value) for value in outputs],
         constants or [],
     )
-    opset = helper.make_opsetid("", 17)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    opset = helper.make_opsetid("", version)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
