@@ -11,6 +11,7 @@ at a time, on the same cores.
 
 import asyncio
 import os
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ RUNTIMES = ("torch", "onnx")
 LENGTH = 32  # tokens, where all requests are of one length
 SHARES = (0.25, 0.5, 0.75)  # of the throughput that mixed lengths reach
 CALLERS = 32
+PAIRS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,75 +59,81 @@ def run(folder: Path, device: str, *, quick: bool = False) -> None:
         f"all-MiniLM-L6-v2 on {device}, {options.threads} threads, at most {options.max_rows} rows "
         f"a batch; load average before the start {os.getloadavg()[0]:.1f}.",
     )
-    raw: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for runtime in RUNTIMES:
         found: dict[str, Any] = {}
-        raw[runtime] = found
-        best = raw_throughput(folder, runtime, options)
-        found["saturation"] = saturation(report, folder, runtime, options, best)
-        found["open loop"] = open_loop(report, folder, runtime, options, best)
+        measured[runtime] = found
+        raw = Raw(folder, runtime, options)
+        found["saturation"] = saturation(report, folder, runtime, options, raw)
+        found["open loop"] = open_loop(report, folder, runtime, options, raw)
+        raw.close()
         found["serving"] = serve(report, folder, runtime, options)
-    report.save("batching" if device == "cpu" else "batching-gpu", raw)
+    report.save("batching" if device == "cpu" else "batching-gpu", measured)
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
-    """What the runtime does by itself at the best number of rows."""
+class Raw:
+    """The runtime called by hand, without anything around it."""
 
-    rows: int
-    rate: float
-    full_batch: float  # seconds of a batch of the most rows
+    def __init__(self, folder: Path, runtime: str, options: Options) -> None:
+        exported = minilm.artifact(folder, runtime)
+        module = runtimes.load(runtime)
+        self._model = module.create(exported, ModelConfig(), options.device, options.threads)
+        self._model.load()
+        sizes = [1 << power for power in range(options.max_rows.bit_length())]
+        rates = {rows: self.rate(rows, options.seconds / 8) for rows in sizes}
+        self.best_rows = max(rates, key=lambda rows: rates[rows])
+        self.best_rate = rates[self.best_rows]
+        self.full_batch = options.max_rows / rates[options.max_rows]  # seconds
 
-
-def raw_throughput(folder: Path, runtime: str, options: Options) -> Best:
-    """Calls the runtime in a loop, without anything around it."""
-    module = runtimes.load(runtime)
-    exported = minilm.artifact(folder, runtime)
-    model = module.create(exported, ModelConfig(), options.device, options.threads)
-    model.load()
-    rates, took = {}, 0.0
-    rows = 1
-    while rows <= options.max_rows:
+    def rate(self, rows: int, seconds: float) -> float:
+        """Sentences of LENGTH tokens a second, so many at a time."""
         inputs = sentences.tokens(LENGTH, rows)
-        model.execute(model.stage(inputs))
+        self._model.execute(self._model.stage(inputs))
         began, batches = time.perf_counter(), 0
-        while time.perf_counter() < began + options.seconds / 4:
-            model.execute(model.stage(inputs))
+        while time.perf_counter() < began + seconds:
+            self._model.execute(self._model.stage(inputs))
             batches += 1
-        took = (time.perf_counter() - began) / batches
-        rates[rows] = rows / took
-        rows *= 2
-    model.unload()
-    best = max(rates, key=lambda rows: rates[rows])
-    return Best(best, rates[best], took)
+        return rows * batches / (time.perf_counter() - began)
+
+    def close(self) -> None:
+        self._model.unload()
 
 
 def saturation(
-    report: Report, folder: Path, runtime: str, options: Options, best: Best
-) -> dict[str, float]:
+    report: Report, folder: Path, runtime: str, options: Options, raw: Raw
+) -> dict[str, list[float]]:
+    """Raw and through the device loop in turns, since other processes come and go."""
     repository = minilm.repository(folder, runtime, max_rows=options.max_rows)
+    depth, seconds = 4 * options.max_rows, options.seconds / 4
 
-    async def measure() -> float:
+    async def measure() -> list[tuple[float, float]]:
         async with _serving(repository, runtime, options) as device:
-            depth = 4 * options.max_rows
-            return await asyncio.to_thread(device.saturate, _same_length(), options.seconds, depth)
+            pairs = []
+            for _ in range(PAIRS):
+                alone = await asyncio.to_thread(raw.rate, raw.best_rows, seconds)
+                looped = await asyncio.to_thread(device.saturate, _same_length(), seconds, depth)
+                pairs.append((alone, looped))
+            return pairs
 
-    rate = asyncio.run(measure())
+    pairs = asyncio.run(measure())
+    alone, looped = (statistics.median(each) for each in zip(*pairs, strict=True))
+    ratio = statistics.median(looped / alone for alone, looped in pairs)
     report.add(
         Table(
             f"{runtime}: saturation, {LENGTH} tokens each",
             ("what", "sentences/s", "ratio"),
             [
-                (f"the runtime alone, {best.rows} rows a call", best.rate, 1.0),
-                (f"device loop, up to {options.max_rows} rows", rate, rate / best.rate),
+                (f"the runtime alone, {raw.best_rows} rows a call", alone, 1.0),
+                (f"device loop, up to {options.max_rows} rows", looped, ratio),
             ],
+            f"Medians of {PAIRS} pairs, the ratio within each pair.",
         )
     )
-    return {**asdict(best), "device loop": rate}
+    return {"alone": [each[0] for each in pairs], "device loop": [each[1] for each in pairs]}
 
 
 def open_loop(
-    report: Report, folder: Path, runtime: str, options: Options, best: Best
+    report: Report, folder: Path, runtime: str, options: Options, alone: Raw
 ) -> list[dict[str, Any]]:
     """The same arrivals for all ways of padding; the rates are shares of what buckets reach."""
     paddings = {
@@ -160,7 +168,7 @@ def open_loop(
                     }
                 )
             if name == "buckets":
-                await _same_length_at_half(found, device, options, best)
+                await _same_length_at_half(found, device, options, alone)
         return top
 
     full = 0.0
@@ -184,21 +192,21 @@ def open_loop(
                 for each in found
             ],
             f"The last row is one length ({LENGTH} tokens) at half load: its p99 is to be at most "
-            f"twice a full batch's time, {best.full_batch * 2e3:.0f} ms.",
+            f"twice a full batch's time, {alone.full_batch * 2e3:.0f} ms.",
         )
     )
     return found
 
 
 async def _same_length_at_half(
-    found: list[dict[str, Any]], device: Device, options: Options, best: Best
+    found: list[dict[str, Any]], device: Device, options: Options, alone: Raw
 ) -> None:
-    rate = best.rate / 2
+    rate = alone.best_rate / 2
     tally = await asyncio.to_thread(device.arrive, _same_length(), rate, options.seconds, seed=4)
     found.append(
         {
             "padding": f"{LENGTH} tokens each",
-            "capacity": best.rate,
+            "capacity": alone.best_rate,
             "rate": rate,
             "p50": tally.quantile(0.5),
             "p99": tally.quantile(0.99),
