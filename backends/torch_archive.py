@@ -45,10 +45,12 @@ def check_script(path: Path) -> None:
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
+    except OSError:
+        raise
+    except Exception:  # zipfile has several kinds for what is no archive or a damaged one
         raise ValueError(
-            "it is neither an archive of torch.export nor TorchScript: empty, cut off, or a pickle, "
-            "which is not read because it can run any code"
+            "it is neither an archive of torch.export nor TorchScript: empty, cut off, or a "
+            "pickle, which is not read because it can run any code"
         ) from None
 
 

@@ -136,7 +136,7 @@ def test_scripts_are_told_from_checkpoints(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 def test_damaged_archives_are_refused_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -144,5 +144,5 @@ def test_damaged_archives_are_refused_or_harmless(
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = put(tmp_path_factory.mktemp("damaged") / "model.pt2", bytes(content))
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OSError):
         check_archive(path)

@@ -77,7 +77,7 @@ def test_what_cannot_be_loaded(tmp_path: Path, told: ModelConfig, message: str) 
 def test_what_the_owner_promised_must_come(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='gave no "other"'):
         program(tmp_path, Named(), config(outputs="other")).run({"x": X})
-    with pytest.raises(ValueError, match="gave 2 outputs, model.yaml names 1"):
+    with pytest.raises(ValueError, match=r"gave 2 outputs, model.yaml names 1"):
         program(tmp_path, Pair(), config(outputs="y")).run({"x": X})
 
 
