@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -16,13 +15,6 @@ from tests.integration.mesh import Mesh
 USER = "infer:*"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # With `--dist loadgroup` one process has all tests of the mesh, so that it starts once.
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("conformance"))
-
-
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """`quick` serves models that answer at once; those of `patient` take their time."""
@@ -30,6 +22,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     quick, patient = folder / "quick", folder / "patient"
     models.write_echoes(quick)
     models.write_several(quick)
+    models.write_long(quick)
     models.write_fails(quick)
     models.write_count(patient, folder / "streams")
     models.write_slow(patient, folder / "ran", folder / "release")
@@ -37,7 +30,8 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         mesh.start_backend("quick", quick)
         mesh.start_backend("patient", patient)
         names = [models.echo_name(datatype) for datatype in models.EVERY_DATATYPE]
-        mesh.wait_ready(*((name, "1") for name in (*names, "several", "fails", "count", "slow")))
+        names += ["several", "long", "fails", "count", "slow"]
+        mesh.wait_ready(*((name, "1") for name in names))
         yield mesh
 
 

@@ -86,6 +86,19 @@ outputs: [{{name: y, {tensor}}}]
         )
 
 
+def write_long(repository: Path) -> None:
+    """One vector of any length, which is no row of a batch."""
+    write_model(
+        repository / "long",
+        ECHO,
+        """
+inputs: [{name: x, datatype: FP32, shape: [-1]}]
+outputs: [{name: y, datatype: FP32, shape: [-1]}]
+batching: {max: 0}
+""",
+    )
+
+
 def write_several(repository: Path) -> None:
     """Three inputs and three outputs of different datatypes."""
     write_model(
