@@ -18,8 +18,6 @@ INFER = "/v2/models/echo_fp32/infer"
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
 TWO_BEATS = 2.0  # seconds
 
-pytestmark = pytest.mark.xdist_group("discovery")
-
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:

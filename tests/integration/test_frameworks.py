@@ -14,8 +14,6 @@ from onnx import TensorProto, helper
 from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_model
 
-pytestmark = pytest.mark.xdist_group("frameworks")
-
 # Version by version y = x + version.
 PYTHON = """
 def predict(inputs):

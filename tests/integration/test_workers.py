@@ -16,8 +16,6 @@ from protos.sse import Parser
 from tests.integration import mesh_models as models
 from tests.integration.mesh import Mesh
 
-pytestmark = pytest.mark.xdist_group("workers")
-
 INFER = "/v2/models/several/infer"
 BODY = {
     "inputs": [
