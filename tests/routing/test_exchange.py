@@ -233,7 +233,7 @@ async def test_a_wrong_key_is_never_connected(backend):
 
 
 async def test_silence_with_work_in_flight_is_noticed(backend, monkeypatch):
-    monkeypatch.setattr("routing.exchange.SILENT_AFTER", 0.05)
+    monkeypatch.setattr("routing.lane.SILENT_AFTER", 0.05)
     async with connected(backend) as exchange:
         task = asyncio.create_task(exchange(request()))
         await backend.until(lambda: backend.calls)

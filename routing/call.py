@@ -1,0 +1,63 @@
+"""A call in flight on a stream: a future for its first part, a queue for the rest."""
+
+import asyncio
+from collections import deque
+
+from protos.errors import PenstockError
+from protos.values import InferRequest, Part
+
+
+class Call:
+    """Belongs to the lane that carries it; `wire` is empty once it was written."""
+
+    __slots__ = (
+        "deadline",
+        "first",
+        "id",
+        "idle",
+        "more",
+        "parts",
+        "size",
+        "streaming",
+        "timer",
+        "wire",
+        "written",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, call_id: int, wire: bytes, request: InferRequest
+    ) -> None:
+        self.id = call_id
+        self.wire = wire
+        self.size = len(wire)
+        self.deadline = request.context.deadline
+        self.streaming = request.context.streaming
+        self.first: asyncio.Future[Part] = loop.create_future()
+        self.parts: deque[Part | PenstockError] = deque()
+        self.more: asyncio.Event | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.idle: asyncio.TimerHandle | None = None
+        self.written = False
+
+    def fail(self, error: PenstockError) -> None:
+        if not self.first.done():
+            self.first.set_exception(error)
+        else:
+            self._push(error)
+
+    def take(self, part: Part) -> None:
+        if not self.first.done():
+            self.first.set_result(part)
+        else:
+            self._push(part)
+
+    def _push(self, part: Part | PenstockError) -> None:
+        self.parts.append(part)
+        if self.more is not None:
+            self.more.set()
+
+    def forget_timers(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.idle is not None:
+            self.idle.cancel()
