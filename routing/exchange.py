@@ -131,8 +131,7 @@ class Exchange:
             )
 
     def _learn(self, model: str, part: Part) -> None:
-        size = sum(len(tensor.data) for tensor in part.payload.tensors)
-        if size >= LARGE_BYTES:
+        if _size(part) >= LARGE_BYTES:
             self._large_replies.add(model)
         elif self._large_replies:
             self._large_replies.discard(model)
@@ -149,6 +148,7 @@ class Exchange:
                 call.idle.cancel()
                 call.idle = None
             part = call.parts.popleft()
+            lane.watch_consumer(call)
             if isinstance(part, PenstockError):
                 raise part
             if part.final:

@@ -190,7 +190,7 @@ class Lane:
                     call.take(part)
                 elif call.streaming:
                     call.take(part)
-                    self._watch_consumer(call)
+                    self.watch_consumer(call)
                 else:
                     self.abandon(call)
                     call.fail(
@@ -200,7 +200,8 @@ class Lane:
                         )
                     )
 
-    def _watch_consumer(self, call: Call) -> None:
+    def watch_consumer(self, call: Call) -> None:
+        """Parts that nobody takes must not stay for ever: from now on there is a limit."""
         if call.idle is None and call.parts:
             idle = self._link.idle
             call.idle = self.loop.call_later(idle, self._consumer_idle, call)

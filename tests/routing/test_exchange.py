@@ -157,6 +157,18 @@ async def test_a_consumer_that_stops_reading_is_cancelled_alone(backend):
         assert floats((await neighbour).first) == [5]
 
 
+async def test_a_consumer_that_stops_in_the_middle_is_cancelled_too(backend):
+    async with connected(backend, Bounds(idle=0.1)) as exchange:
+        task = asyncio.create_task(exchange(request(streaming=True)))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        for n in range(4):
+            await backend.answer(call, [n], final=False)
+        reply = await task
+        await anext(reply.rest)
+        await backend.until(lambda: call.id in backend.cancels, 2.0)
+
+
 async def test_several_parts_for_a_caller_that_wants_one_are_an_error(backend):
     async with connected(backend) as exchange:
         task = asyncio.create_task(exchange(request()))
