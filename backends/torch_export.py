@@ -12,7 +12,7 @@ from torch.fx.graph import CodeGen
 from torch.utils import _pytree as pytree
 
 from backends.model_config import ModelConfig, TensorConfig
-from backends.torch_program import DTYPES, Tensors, storage_bytes
+from backends.torch_program import DTYPES, Tensors
 from protos.errors import invalid
 from protos.values import Signature, TensorSpec
 from protos.wording import quote
@@ -75,7 +75,8 @@ class ExportProgram:
             "pytorch_export", tuple(inputs), tuple(outputs), _most_rows(inputs, self._limits)
         )
         self._forward = _flat(program, len(self._leaves))
-        self._weights = storage_bytes([*program.state_dict.values(), *program.constants.values()])
+        held = [*program.state_dict.values(), *program.constants.values()]
+        self._weights = [tensor for tensor in held if isinstance(tensor, torch.Tensor)]
 
     def run(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         self._check(inputs)
@@ -91,7 +92,7 @@ class ExportProgram:
         torch._dynamo.config.recompile_limit = _COMPILATIONS
         self._forward = torch.compile(self._forward, dynamic=False)
 
-    def weight_bytes(self) -> int:
+    def weights(self) -> Sequence[torch.Tensor]:
         return self._weights
 
     def _check(self, inputs: Tensors) -> None:

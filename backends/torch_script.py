@@ -1,12 +1,13 @@
 """TorchScript: programs that don't say what they take and give."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from backends.model_config import ModelConfig
-from backends.torch_program import Tensors, storage_bytes
+from backends.torch_program import Tensors
 from protos.values import Signature
 from protos.wording import quote
 
@@ -52,8 +53,8 @@ class ScriptProgram:
     def compile(self) -> None:
         raise ValueError("compile is for torch.export archives; TorchScript is compiled already")
 
-    def weight_bytes(self) -> int:
-        return storage_bytes([*self._module.parameters(), *self._module.buffers()])
+    def weights(self) -> Sequence[torch.Tensor]:
+        return [*self._module.parameters(), *self._module.buffers()]
 
     def _check_arguments(self) -> None:
         arguments = self._module.forward.schema.arguments[1:]

@@ -14,7 +14,7 @@ from backends.model_config import ModelConfig
 from backends.runtime import Arrays
 from backends.torch_archive import check_archive, check_script
 from backends.torch_export import ExportProgram
-from backends.torch_program import DTYPES, Program
+from backends.torch_program import DTYPES, Program, let_go, storage_bytes
 from backends.torch_script import ScriptProgram
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
@@ -66,7 +66,7 @@ class TorchRuntime:
         self._datatypes = {spec.name: spec.datatype for spec in signature.inputs}
         self._dtypes = {spec.name: DTYPES[spec.datatype] for spec in signature.outputs}
         self._program = program
-        self._memory = program.weight_bytes()
+        self._memory = storage_bytes(program.weights())
         if self._device.type == "cuda":
             self._memory = max(self._memory, self._allocated() - before)
             self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
@@ -104,6 +104,8 @@ class TorchRuntime:
         return self._memory
 
     def unload(self) -> None:
+        if self._program is not None:
+            let_go(self._program.weights())
         self._program = None
         self._graphs = None
         if self._device.type == "cuda":

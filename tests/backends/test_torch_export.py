@@ -8,6 +8,7 @@ from torch.export import Dim
 
 from backends.model_config import ModelConfig
 from backends.torch_export import ExportProgram
+from backends.torch_program import storage_bytes
 from protos.errors import Kind, PenstockError
 from protos.strict_yaml import load
 from tests.backends.made_artifacts import exported, put, saved
@@ -122,4 +123,4 @@ def test_shared_weights_count_once(tmp_path: Path) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.two(self.one(x))  # type: ignore[no-any-return]
 
-    assert program(tmp_path, saved(Shares(), (torch.ones(1, 4),))).weight_bytes() == 64
+    assert storage_bytes(program(tmp_path, saved(Shares(), (torch.ones(1, 4),))).weights()) == 64

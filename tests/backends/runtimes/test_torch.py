@@ -1,5 +1,7 @@
 """PyTorch behind the runtime protocol: archives and TorchScript, precision, threads."""
 
+import gc
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +155,24 @@ def test_the_same_on_a_gpu_also_through_captured_graphs(archive: Path, text: str
         outputs = runtime.execute(runtime.stage({"x": X * scale}))
         assert np.allclose(outputs["y"], X @ np.full((4, 2), 0.1, np.float32) * scale, 1e-2)
     assert runtime.memory_bytes() >= 2 * 4 * 4
+
+
+def test_unloading_gives_the_weights_back_at_once(tmp_path: Path) -> None:
+    content = saved(torch.nn.Linear(2000, 2000), (torch.ones(1, 2000),))
+    path = put(tmp_path / "model.pt2", content)
+    gc.collect()
+    gc.disable()  # it would come by sometime; what is wanted is now
+    try:
+        loaded(path).unload()
+        before = resident()
+        for _ in range(4):
+            loaded(path).unload()
+        assert resident() - before < 2 * len(content)
+    finally:
+        gc.enable()
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
