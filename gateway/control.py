@@ -179,12 +179,12 @@ class Control:
         await _until(lambda: all(_serves(endpoint, model) for endpoint in changed))
 
     async def unload(self, model: str) -> None:
-        """Unloads the model everywhere; returns when no request finds it any more."""
+        """Unloads the model everywhere; returns when no request finds it and none is left."""
         request = oip.RepositoryModelUnloadRequest(model_name=model)
         changed = await self._everywhere(
             "RepositoryModelUnload", request, oip.RepositoryModelUnloadResponse, model
         )
-        await _until(lambda: not any(_serves(endpoint, model) for endpoint in changed))
+        await _until(lambda: not any(_holds(endpoint, model) for endpoint in changed))
 
     async def _everywhere(
         self, method: str, request: Message, answer: type[Message], model: str
@@ -234,6 +234,11 @@ async def _ask(
 
 def _serves(endpoint: Endpoint, model: str) -> bool:
     return any(endpoint.ready(key) for key in endpoint.models if key[0] == model)
+
+
+def _holds(endpoint: Endpoint, model: str) -> bool:
+    held = (discovery.READY, discovery.UNLOADING)
+    return any(each.name == model and each.state in held for each in endpoint.models.values())
 
 
 async def _until(known: Callable[[], bool]) -> None:

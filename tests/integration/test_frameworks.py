@@ -141,7 +141,7 @@ def test_a_model_that_is_dropped_in_is_served(mesh: Mesh, rest: httpx.Client) ->
     tensor = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
 
     reply = rest.post("/v2/models/late/infer", json={"inputs": [tensor]})
-    assert reply.json()["outputs"][0]["data"] == [2, 3, 4]
+    assert reply.raise_for_status().json()["outputs"][0]["data"] == [2, 3, 4]
 
 
 def test_what_cannot_be_loaded_is_in_the_index_with_its_reason(
