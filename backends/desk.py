@@ -190,7 +190,7 @@ class Desk:
         """The next turn, or when to look again."""
         if self._staged is not None:
             prepared, self._staged = self._staged, None
-            return Turn((), self._streams.due(now), None, None, prepared), inf
+            return self._take_staged(prepared, now), inf
         if self._staging:
             dropped, streams = self._scheduler.expire(now), self._streams.due(now)
             self._record(dropped, now)
@@ -204,6 +204,18 @@ class Desk:
         if batch is None and not streams and not decision.dropped:
             return None, decision.until
         return Turn(decision.dropped, streams, None, batch), inf
+
+    def _take_staged(self, prepared: Prepared, now: float) -> Turn:
+        """The batch's jobs may have become late since it was staged, and must not execute then."""
+        decision = self._scheduler.begin(prepared.batch, now)
+        streams = self._streams.due(now)
+        if decision.batch is prepared.batch:
+            return Turn((), streams, None, None, prepared)
+        self._record(decision.dropped, now)
+        if decision.batch is None:
+            self._leave(prepared.served)
+            return Turn(decision.dropped, streams)
+        return Turn(decision.dropped, streams, None, (decision.batch, prepared.served))
 
     def _wants_stager(self) -> bool:
         return self._scheduler.batch_waits or self._scheduler.next_expiry() < self._stager_wakes
@@ -257,16 +269,17 @@ class Desk:
             executed.prepared.seconds, executed.finished - executed.started, apart.seconds
         )
         with self._lock:
-            now = self._clock()
+            started, finished = executed.started, executed.finished
             if apart.error is None:
-                outcomes = self._scheduler.settle(
-                    batch, apart.parts, executed.started, times.infer, occupied, now
-                )
+                outcomes = self._scheduler.settle(batch, apart.parts, started, finished, occupied)
                 served.recorder.executed(batch, times)
             else:
-                outcomes = self._scheduler.fail(batch, apart.error, executed.started, now)
-            served.recorder.answered(outcomes, now, times)
+                outcomes = self._scheduler.fail(batch, apart.error, started, finished)
+            served.recorder.answered(outcomes, self._clock(), times)
             self._leave(served)
+            if not self._busy:
+                # Settling may free what waited for it: halves of a failed batch, the next suspect.
+                self._work.notify()
             return outcomes
 
     def advanced(self, stream: Stream, outcome: Outcome | None) -> None:

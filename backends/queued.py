@@ -1,15 +1,13 @@
 """What the scheduler keeps of a job, and the one number that says whose turn it is."""
 
-from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from backends.job import Job
-from protos.datatypes import Array
 
 if TYPE_CHECKING:
     from backends.lanes import Lane
     from backends.tenants import Account
+    from backends.tickets import Ticket
 
 # Seconds after which a job without (or with a distant) deadline counts as due, and by which each
 # level of priority is worth more than the next.
@@ -61,16 +59,3 @@ class Queued:
         self.work = work
         self.order: Slot = [key, number, self]
         self.expiry: Slot = [job.deadline, number, self]
-
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A job that has not been answered: its pieces, and what has come of them so far."""
-
-    job: Job
-    pieces: list[Queued] = field(default_factory=list)
-    parts: dict[int, dict[str, Array]] | None = None  # of split jobs, by start
-    executed: bool = False  # a batch has held some of it
-    answered: bool = False
-    queue: float = inf  # seconds until its first piece began to execute
-    compute: float = 0.0

@@ -7,21 +7,22 @@ once where the device keeps up without batching, otherwise when it is full, when
 a deadline, when nothing more comes, or at the policy's delay.
 """
 
-from collections import Counter, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
-from math import ceil, inf
+from math import inf
 
+from backends.admission import check_room, check_time
 from backends.backlog import Demand
-from backends.batch import Batch, Reason, join
+from backends.batch import Batch, Reason
 from backends.bucket import next_size
 from backends.cost import CostTable
 from backends.job import BatchPolicy, Job, ModelKey, Outcome
-from backends.lanes import CAUTION, Lane, Model
-from backends.queued import Queued, Ticket, urgency
-from backends.tenants import Account
-from backends.trials import Retry, Trial, halves
+from backends.lanes import Lane, Model
+from backends.queued import Queued, urgency
+from backends.tickets import Tickets
+from backends.trials import Retries, Trial
 from backends.waiting import Waiting
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError, invalid
@@ -29,7 +30,6 @@ from protos.errors import Kind, PenstockError, invalid
 # Demand (device seconds a second, without batching) up to which nobody waits for company. Above 1
 # because a single caller who waits for each answer comes close to 1 with any slow model.
 KEEPS_UP = 1.1
-LEAST_RETRY_AFTER = 0.01  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,13 @@ class Scheduler:
     ) -> None:
         self.cost = cost if cost is not None else CostTable()
         self._models: dict[ModelKey, Model] = {}
-        self._tickets: dict[Hashable, Ticket] = {}
-        self._pending: Counter[ModelKey] = Counter()
         self._waiting = Waiting(weights)
+        self._tickets = Tickets(self._waiting)
         self._numbers = count()
         self._demand = Demand()
         self._outstanding: dict[Batch, Trial | None] = {}
         self._suspect: Batch | None = None
-        self._retries: deque[Retry] = deque()
+        self._retries = Retries()
         self._free_at = 0.0
 
     def work(self, now: float) -> float:
@@ -81,7 +80,7 @@ class Scheduler:
 
     def pending(self, key: ModelKey) -> int:
         """How many of the model's jobs have not been answered."""
-        return self._pending[key]
+        return self._tickets.pending(key)
 
     def next_expiry(self) -> float:
         """When the next waiting job's deadline is over; `expire` should be called then."""
@@ -105,9 +104,9 @@ class Scheduler:
 
     def withdraw(self, key: ModelKey) -> list[Job]:
         """Takes out the model's jobs of which nothing was executed."""
-        waiting = [t for t in self._tickets.values() if t.job.model == key and not t.executed]
+        waiting = self._tickets.not_begun(key)
         for ticket in waiting:
-            self._close(ticket)
+            self._tickets.close(ticket)
         return [ticket.job for ticket in waiting]
 
     def add(self, job: Job, now: float) -> None:
@@ -129,13 +128,17 @@ class Scheduler:
         account = self._waiting.account(job)
         key = urgency(job, model.policy.priority_levels)
         try:
-            self._admit(job, lane, account, key, now)
+            check_room(job, lane, self.work(now))
+            # An idle device takes anything: a prediction too high would never be mended otherwise.
+            if self._outstanding or self._waiting.pieces:
+                total = self._waiting.backlog.total
+                ahead = partial(self._waiting.ahead, job, account, key)
+                check_time(job, lane, now, self._busy(now), total, ahead)
         except PenstockError:
             self._waiting.release(account)
             raise
 
-        ticket = self._tickets[job.id] = Ticket(job)
-        self._pending[job.model] += 1
+        ticket = self._tickets.open(job)
         most = lane.policy.max_rows or job.rows
         if job.rows > most:
             ticket.parts = {}
@@ -155,14 +158,14 @@ class Scheduler:
         ticket = self._tickets.get(job_id)
         if ticket is None:
             return None
-        self._close(ticket)
+        self._tickets.close(ticket)
         return ticket.job
 
     def expire(self, now: float) -> list[Outcome]:
         """Takes out the jobs whose deadline is over."""
         dropped = []
-        while (ticket := self._waiting.expired(now)) is not None:
-            dropped.append(self._late(ticket, now))
+        while (piece := self._waiting.expired(now)) is not None:
+            dropped.append(self._tickets.late(piece.ticket, now))
         return dropped
 
     def next_batch(self, now: float, *, ahead: bool = False) -> Decision:
@@ -186,55 +189,50 @@ class Scheduler:
                 lane, leave = other, Reason.FULL
             pieces = self._take(lane, now, dropped)
             if pieces:
-                return Decision(self._form(lane, pieces, leave, now), inf, dropped)
+                return Decision(self._form(pieces, leave, now), inf, dropped)
+
+    def begin(self, batch: Batch, now: float) -> Decision:
+        """What is left to execute of a batch that was taken ahead, now that its turn has come.
+
+        The batch itself if nobody in it is late; otherwise another one with the rest, or none.
+        """
+        pieces = batch.pieces
+        if all(piece.job.deadline > now for piece in pieces):
+            return Decision(batch, inf, [])
+        self._settled(batch, now)
+        for piece in pieces:
+            # Of a split job another piece may have begun.
+            piece.ticket.executed = piece.ticket.parts is not None
+        dropped: list[Outcome] = []
+        left = self._in_time(pieces, now, dropped)
+        return Decision(self._form(left, batch.reason, now) if left else None, inf, dropped)
 
     def settle(
         self,
         batch: Batch,
         parts: Sequence[dict[str, Array]],
         started: float,
-        compute: float,
+        finished: float,
         occupied: float,
-        now: float,
     ) -> list[Outcome]:
-        """The batch executed from `started` for `compute` seconds; `parts` belong to its pieces.
+        """The batch executed from `started` to `finished`; `parts` belong to its pieces.
 
         `occupied`: seconds for which the device could do nothing else. Returns the outcomes of the
         jobs that this completes.
         """
-        trial = self._settled(batch, now)
+        trial = self._settled(batch, finished)
         if trial is not None:
             trial.succeeded += 1
         self.cost.observe(batch.key, batch.bucket, batch.padded_rows, occupied)
         self.cost.executed(occupied)
         batch.pieces[0].lane.learn(self.cost)
+        compute = finished - started
         outcomes: list[Outcome] = []
         for piece, part in zip(batch.pieces, parts, strict=True):
-            ticket = piece.ticket
-            if ticket.answered:
-                continue
-            if ticket.parts is not None:
-                ticket.parts[piece.start] = part
-                ticket.queue = min(ticket.queue, started - ticket.job.arrival)
-                ticket.compute += compute
-                if len(ticket.parts) == len(ticket.pieces):
-                    outcomes.append(self._joined(ticket, batch))
-                continue
-            self._close(ticket)
-            queue = started - ticket.job.arrival
-            outcomes.append(
-                Outcome(
-                    ticket.job,
-                    part,
-                    None,
-                    True,
-                    True,
-                    queue,
-                    compute,
-                    batch.rows,
-                    batch.padded_rows,
-                )
-            )
+            if not piece.ticket.answered:
+                outcome = self._tickets.done(piece, batch, part, started, compute)
+                if outcome is not None:
+                    outcomes.append(outcome)
         return outcomes
 
     def hand_over(self, batch: Batch, now: float) -> list[Job]:
@@ -242,113 +240,67 @@ class Scheduler:
         self._settled(batch, now)
         tickets = [piece.ticket for piece in batch.pieces if not piece.ticket.answered]
         for ticket in tickets:
-            self._close(ticket)
+            self._tickets.close(ticket)
         return [ticket.job for ticket in tickets]
 
-    def fail(self, batch: Batch, error: PenstockError, started: float, now: float) -> list[Outcome]:
+    def fail(
+        self, batch: Batch, error: PenstockError, started: float, finished: float
+    ) -> list[Outcome]:
         """The batch failed: it is taken apart, unless it was a single job or its reply was wrong.
 
         Returns the outcomes of the jobs for which nothing more can be done.
         """
-        trial = self._settled(batch, now) or Trial()
-        failed = [piece for piece in batch.pieces if not piece.ticket.answered]
-        if len(batch.pieces) > 1 and error.kind is not Kind.BAD_REPLY:
-            self._retries.extendleft(reversed(halves(failed, trial)))
-            return []
-        if len(batch.pieces) == 1:
-            trial.failed_alone += 1
-        if trial.gives_up:
-            failed += [p for retry in self._retries if retry.trial is trial for p in retry.pieces]
-            self._retries = deque(retry for retry in self._retries if retry.trial is not trial)
-        outcomes = []
-        for piece in failed:
-            ticket = piece.ticket
-            if not ticket.answered:
-                self._close(ticket)
-                queue = started - ticket.job.arrival
-                outcomes.append(
-                    Outcome(
-                        ticket.job,
-                        None,
-                        error,
-                        True,
-                        True,
-                        queue,
-                        now - started,
-                        batch.rows,
-                        batch.padded_rows,
-                    )
-                )
-        return outcomes
-
-    def _admit(self, job: Job, lane: Lane, account: Account, key: float, now: float) -> None:
-        model = lane.model
-        bound = model.policy.max_queue_rows
-        if job.rows > bound:
-            raise PenstockError(
-                Kind.TOO_LARGE, f"inputs: {job.rows} rows, the model's queue holds at most {bound}"
-            )
-        busy = self._busy(now)
-        total = self._waiting.backlog.total
-        # Shadow jobs must not take the places of those that somebody waits for.
-        queued = model.rows + (model.shadow_rows if job.shadow else 0)
-        if queued + job.rows > bound:
-            raise _overloaded("the model's queue is full", busy + total)
-        work = lane.row_cost * job.rows
-        remaining = job.deadline - now
-        if busy + (total + work + lane.full_cost) * CAUTION <= remaining:
-            return  # however the order turns out
-        if not self._outstanding and not self._waiting.pieces:
-            return  # an idle device takes anything, or a prediction too high would never be mended
-        done = work + self._waiting.ahead(job, account, key)
-        full = lane.full_cost
-        if 0.0 < full < done:
-            done = full * ceil(done / full)  # the last batch fills up, too
-        else:
-            rows = min(lane.rows + job.rows, lane.policy.max_rows or 1)
-            done = max(done, self.cost.predict(model.key, job.bucket, rows))
-        finish = busy + done * CAUTION
-        if finish > remaining:
-            raise _overloaded("the request would not be done by its deadline", finish - remaining)
+        trial = self._settled(batch, finished) or Trial()
+        compute = finished - started
+        return [
+            self._tickets.failed(piece.ticket, batch, error, started, compute)
+            for piece in self._retries.failed(batch.pieces, trial, error)
+            if not piece.ticket.answered
+        ]
 
     def _busy(self, now: float) -> float:
         return max(self._free_at - now, 0.0)
 
     def _take(self, lane: Lane, now: float, dropped: list[Outcome]) -> list[Queued]:
-        taken, late = lane.take(now)
+        taken, late = lane.take(now + self._busy(now))
         if not taken and len(late) == self._waiting.pieces:
             # Nobody else needs the device, and the prediction may be wrong.
             taken, late = late[:1], late[1:]
         for piece in taken:
             self._waiting.remove(piece)
-        dropped += [self._late(each.ticket, now) for each in late if not each.ticket.answered]
+        dropped += [
+            self._tickets.late(each.ticket, now) for each in late if not each.ticket.answered
+        ]
         lane.restart()
         return taken
 
     def _again(self, now: float, dropped: list[Outcome]) -> Batch | None:
         """The next group of a batch that failed."""
         while self._retries:
-            retry = self._retries.popleft()
-            pieces = []
-            for piece in retry.pieces:
-                if piece.ticket.answered:
-                    continue
-                if piece.job.deadline <= now:
-                    dropped.append(self._late(piece.ticket, now))
-                else:
-                    pieces.append(piece)
+            retry = self._retries.pop()
+            pieces = self._in_time(retry.pieces, now, dropped)
             if pieces:
-                return self._form(pieces[0].lane, pieces, Reason.BISECT, now, retry.trial)
+                return self._form(pieces, Reason.BISECT, now, retry.trial)
         return None
 
+    def _in_time(
+        self, pieces: Sequence[Queued], now: float, dropped: list[Outcome]
+    ) -> list[Queued]:
+        """Those for which somebody still waits; the late ones are dropped."""
+        left = []
+        for piece in pieces:
+            if piece.ticket.answered:
+                continue
+            if piece.job.deadline <= now:
+                dropped.append(self._tickets.late(piece.ticket, now))
+            else:
+                left.append(piece)
+        return left
+
     def _form(
-        self,
-        lane: Lane,
-        pieces: list[Queued],
-        reason: Reason,
-        now: float,
-        trial: Trial | None = None,
+        self, pieces: list[Queued], reason: Reason, now: float, trial: Trial | None = None
     ) -> Batch:
+        lane = pieces[0].lane
         key, policy, bucket = lane.model.key, lane.policy, lane.bucket
         rows = sum([piece.rows for piece in pieces])
         padded = next_size(policy.sizes, rows) if policy.sizes else rows
@@ -368,43 +320,3 @@ class Scheduler:
             self._suspect = None
         self._free_at = now + sum([other.predicted for other in self._outstanding])
         return trial
-
-    def _joined(self, ticket: Ticket, batch: Batch) -> Outcome:
-        parts = ticket.parts or {}
-        outputs: dict[str, Array] | None = None
-        error: PenstockError | None = None
-        try:
-            outputs = join([parts[piece.start] for piece in ticket.pieces])
-        except PenstockError as raised:
-            error = raised
-        self._close(ticket)
-        return Outcome(
-            ticket.job,
-            outputs,
-            error,
-            True,
-            True,
-            ticket.queue,
-            ticket.compute,
-            batch.rows,
-            batch.padded_rows,
-        )
-
-    def _late(self, ticket: Ticket, now: float) -> Outcome:
-        self._close(ticket)
-        error = PenstockError(Kind.DEADLINE, "the deadline is over, or too near to be met")
-        return Outcome(ticket.job, None, error, True, ticket.executed, now - ticket.job.arrival)
-
-    def _close(self, ticket: Ticket) -> None:
-        """The job is answered, or nobody waits for it any more."""
-        ticket.answered = True
-        del self._tickets[ticket.job.id]
-        self._pending[ticket.job.model] -= 1
-        for piece in ticket.pieces:
-            if piece.order[2] is not None:
-                self._waiting.remove(piece)
-        ticket.pieces = []  # they know the ticket: a cycle would keep the inputs until collected
-
-
-def _overloaded(why: str, wait: float) -> PenstockError:
-    return PenstockError(Kind.OVERLOADED, why, retry_after=max(wait, LEAST_RETRY_AFTER))

@@ -8,7 +8,7 @@ from backends.backlog import Backlog
 from backends.cost import CostTable
 from backends.job import Bucket, Job, ModelKey
 from backends.lanes import Lane, Model
-from backends.queued import Queued, Slot, Ticket
+from backends.queued import Queued, Slot
 from backends.tenants import Account, Tenants, dequeue, enqueue, prune
 
 # Lanes are kept while empty, for their costs; shapes come from clients, so only so many.
@@ -124,9 +124,9 @@ class Waiting:
             heappop(heap)
         return float(heap[0][0]) if heap else inf
 
-    def expired(self, now: float) -> Ticket | None:
-        """A job with a piece whose deadline is over, if there is one."""
+    def expired(self, now: float) -> Queued | None:
+        """A piece whose deadline is over, if there is one."""
         if self.next_expiry() > now:
             return None
         late: Queued = self._expiries[0][2]
-        return late.ticket
+        return late

@@ -62,4 +62,4 @@ def rows_of(batch: Batch) -> list[dict[str, Array]]:
 
 
 def settle(made: Scheduler, batch: Batch, now: float, seconds: float = 0.001) -> list[Outcome]:
-    return made.settle(batch, rows_of(batch), now, seconds, seconds, now + seconds)
+    return made.settle(batch, rows_of(batch), now, now + seconds, seconds)

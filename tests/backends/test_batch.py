@@ -110,7 +110,7 @@ def test_whatever_goes_into_a_batch_comes_out_to_whom_it_belongs(shapes):
         arrays = assemble(batch)
         assert len(arrays["ids"]) == batch.padded_rows >= batch.rows
         parts = split(tagged(arrays), batch, TAGS)
-        for outcome in made.settle(batch, parts, 0.0, 0.001, 0.001, 0.001):
+        for outcome in made.settle(batch, parts, 0.0, 0.001, 0.001):
             assert outcome.outputs is not None
             assert (outcome.outputs["tags"][:, :, 0] == sent.pop(outcome.job.id)).all()
     assert not sent

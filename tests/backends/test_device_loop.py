@@ -196,6 +196,20 @@ def test_a_late_job_is_answered_while_the_device_is_still_busy():
     assert not outcome.executed
 
 
+def test_no_batch_starts_a_job_that_became_late_while_it_was_staged():
+    runtime = Gated()
+    with running(runtime) as (loop, inbox):
+        late = job(2, timeout=0.1)
+        start_and_hold(loop, runtime, job(1), late, job(3), job(4), job(5))
+        until(lambda: len(runtime.staged_by) == 2)
+        until(lambda: time.monotonic() > late.deadline)
+        runtime.let.release(2)
+        found = by_job(inbox.take(5))
+    assert found[late.id].error.kind is Kind.DEADLINE
+    assert not found[late.id].executed
+    assert runtime.batches == [[1], [3, 4, 5]]
+
+
 def test_a_cancelled_job_that_waits_is_never_executed():
     runtime = Gated()
     with running(runtime) as (loop, inbox):

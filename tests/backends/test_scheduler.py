@@ -372,6 +372,27 @@ def test_deadlines_are_seen_while_the_device_is_busy():
     assert made.next_expiry() == 2.0
 
 
+def test_a_batch_taken_ahead_loses_those_who_are_late_when_its_turn_comes():
+    made = scheduler()
+    late, *good = [job(timeout=1.0), *[job() for _ in range(7)]]
+    add(made, late, *good)
+    ahead = made.next_batch(0.0, ahead=True).batch
+    assert made.begin(ahead, 0.5).batch is ahead
+    decision = made.begin(ahead, 1.5)
+    assert [(outcome.job, outcome.executed) for outcome in decision.dropped] == [(late, False)]
+    assert ids(decision.batch) == [each.id for each in good]
+    assert len(settle(made, decision.batch, 1.5)) == 7
+
+
+def test_a_batch_taken_ahead_of_which_all_are_late_is_not_executed():
+    made = scheduler()
+    add(made, *[job(timeout=1.0) for _ in range(8)])
+    decision = made.begin(made.next_batch(0.0, ahead=True).batch, 1.5)
+    assert decision.batch is None
+    assert len(decision.dropped) == 8
+    assert made.work(1.5) == 0.0
+
+
 def test_a_cancelled_job_is_taken_out():
     made = scheduler()
     gone, stays = add(made, job(), job())

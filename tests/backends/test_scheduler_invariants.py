@@ -94,22 +94,31 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert not any(p.job.suspect for other in self.running for p in other.pieces)
         self.running.append(batch)
 
+    def next_running(self):
+        """The batch whose turn it is, without those who have become late since it was taken."""
+        decision = self.made.begin(self.running.pop(0), self.now)
+        for outcome in decision.dropped:
+            assert outcome.error.kind is Kind.DEADLINE
+            self.answered(outcome)
+        if decision.batch is not None:
+            assert all(piece.job.deadline > self.now for piece in decision.batch.pieces)
+        return decision.batch
+
     @rule(seconds=st.sampled_from([0.001, 0.1]))
     def settle(self, seconds):
-        if self.running:
-            batch = self.running.pop(0)
+        batch = self.next_running() if self.running else None
+        if batch is not None:
             started, self.now = self.now, self.now + seconds
-            for outcome in self.made.settle(
-                batch, rows_of(batch), started, seconds, seconds, self.now
-            ):
+            for outcome in self.made.settle(batch, rows_of(batch), started, self.now, seconds):
                 assert outcome.error is None
                 assert (outcome.outputs["y"] == outcome.job.inputs["x"]).all()
                 self.answered(outcome)
 
     @rule()
     def fail(self):
-        if self.running:
-            for outcome in self.made.fail(self.running.pop(0), BROKEN, self.now, self.now):
+        batch = self.next_running() if self.running else None
+        if batch is not None:
+            for outcome in self.made.fail(batch, BROKEN, self.now, self.now):
                 assert outcome.error is BROKEN
                 self.answered(outcome)
 
@@ -201,7 +210,7 @@ def test_bisecting_finds_exactly_the_bad_ones(number, data):
         if bad & {piece.job.id for piece in batch.pieces}:
             failed |= {o.job.id for o in made.fail(batch, BROKEN, 0.0, 0.0)}
         else:
-            found = made.settle(batch, rows_of(batch), 0.0, 0.001, 0.001, 0.001)
+            found = made.settle(batch, rows_of(batch), 0.0, 0.001, 0.001)
             good |= {outcome.job.id for outcome in found}
     assert failed == bad
     assert good == {each.id for each in jobs} - bad
