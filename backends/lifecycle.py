@@ -80,7 +80,7 @@ class Lifecycle:
             self._retire if evict else None,
         )
         self._probe = Probe(loop)
-        self._table = ModelTable()
+        self._table = ModelTable(lambda: self.on_change())
         self._watch = Watch()
         self._found: list[Found] = []
         self._lock = asyncio.Lock()  # held while anything is loaded or unloaded
@@ -151,7 +151,7 @@ class Lifecycle:
                 if entry.ready:
                     await self._retire(entry.key, "it was unloaded")
                 elif entry.state is State.LOADING:
-                    self._move(entry.key, State.UNAVAILABLE, "it was unloaded")
+                    self._table.move(entry.key, State.UNAVAILABLE, "it was unloaded")
 
     async def probe(self) -> str | None:
         """Why the device can't be trusted to answer, or None; executes a sample if it is idle."""
@@ -160,7 +160,7 @@ class Lifecycle:
     async def close(self) -> None:
         """Unloads everything; the watching has been cancelled and the requests are over."""
         for key in self._residents.models:
-            self._move(key, State.UNLOADING, "the backend stops")
+            self._table.move(key, State.UNLOADING, "the backend stops")
         await self._residents.close()
         self._files.shutdown(wait=False, cancel_futures=True)
 
@@ -184,7 +184,7 @@ class Lifecycle:
                     self._fail((refusal.name, refusal.version), refusal.reason)
                 case Wait(key):
                     if key not in self._residents.models:
-                        self._move(key, State.LOADING, "waiting until its files stop changing")
+                        self._table.move(key, State.LOADING, "its files still change")
                 case Load(candidate):
                     await self._load(candidate)
         return actions
@@ -194,7 +194,7 @@ class Lifecycle:
         for warning in candidate.warnings:
             log.warning("%s: %s", candidate.name, warning)
         if key not in self._residents.models:
-            self._move(key, State.LOADING, "it is being loaded")
+            self._table.move(key, State.LOADING, "it is being loaded")
         try:
             await self._take(candidate)
         except asyncio.CancelledError:
@@ -209,7 +209,6 @@ class Lifecycle:
         serving = self._residents.models.get(key)
         if serving is not None and serving.revision == revision:
             self._table.explain(key, serving.note)
-            self._changed()
             return
         model = await self._residents.take(candidate, revision)
         self._table.serve(
@@ -217,35 +216,25 @@ class Lifecycle:
                 *key, State.READY, model.note, revision, model.signature, model.policy, model.config
             )
         )
-        self._changed()
 
     async def _retire(self, key: ModelKey, reason: str) -> None:
         """Drains the version, gives its memory back and keeps it in the index."""
-        self._move(key, State.UNLOADING, reason)
+        self._table.move(key, State.UNLOADING, reason)
         await self._residents.let_go(key)
-        self._move(key, State.UNAVAILABLE, reason)
+        self._table.move(key, State.UNAVAILABLE, reason)
 
     async def _remove(self, key: ModelKey) -> None:
         if key in self._residents.models:
             await self._retire(key, "its files are gone")
         if self._table.entry(key) is not None:
             self._table.remove(key)
-            self._changed()
 
     def _fail(self, key: ModelKey, reason: str) -> None:
         """The reason goes beside what serves, or says why nothing does."""
         if key in self._residents.models:
             self._table.explain(key, f"a newer revision was not taken: {reason}")
-            self._changed()
         else:
-            self._move(key, State.UNAVAILABLE, reason)
-
-    def _move(self, key: ModelKey, state: State, reason: str) -> None:
-        self._table.move(key, state, reason)
-        self._changed()
-
-    def _changed(self) -> None:
-        self.on_change()
+            self._table.move(key, State.UNAVAILABLE, reason)
 
     def _sentence(self, error: BaseException) -> str:
         """What operators see: without the machine's paths, and not longer than a few lines."""

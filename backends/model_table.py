@@ -1,5 +1,6 @@
 """The models of one backend and what state each version is in; plain data, no I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -69,10 +70,11 @@ class ReadyEntry(ModelEntry):
 
 
 class ModelTable:
-    """Entries by name and version; `revision` grows with every change."""
+    """Entries by name and version; `revision` grows with every change, and `on_change` is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self.revision = 0
+        self._on_change = on_change
         self._entries: dict[ModelKey, ModelEntry] = {}
         # By name and version, and the highest version under "": one look-up for a request.
         self._ready: dict[ModelKey, ReadyEntry] = {}
@@ -128,6 +130,7 @@ class ModelTable:
         for entry in sorted(entries, key=_number):
             if isinstance(entry, ReadyEntry):
                 self._ready[entry.key] = self._ready[model, ""] = entry
+        self._on_change()
 
     def _missing(self, model: str, version: str) -> PenstockError:
         versions = {entry.version for entry in self._entries.values() if entry.name == model}

@@ -46,11 +46,19 @@ def extensions() -> dict[str, tuple[str, ...]]:
 
 
 def load(name: str) -> RuntimeModule:
-    """Imports the runtime. Raises ValueError with a sentence if there is none of that name."""
+    """Imports the runtime.
+
+    Raises ValueError with a sentence if there is none of that name, or its framework is missing.
+    """
     known = names()
     if name not in known:
         raise ValueError(f"there is no runtime {quote(name)}{did_you_mean(name, known)}")
-    return cast(RuntimeModule, importlib.import_module(known[name]))
+    try:
+        return cast(RuntimeModule, importlib.import_module(known[name]))
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the runtime {quote(name)} needs the package {error.name}, which is not installed"
+        ) from None
 
 
 def _extensions(module: str) -> tuple[str, ...]:

@@ -49,3 +49,5 @@ def test_runtimes_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     points = EntryPoints([EntryPoint("tflite", "outside_runtime", group)])
     monkeypatch.setattr(runtimes, "entry_points", lambda group: points.select(group=group))
     assert runtimes.extensions()["tflite"] == (".tflite",)
+    with pytest.raises(ValueError, match="needs the package nothing, which is not installed"):
+        runtimes.load("tflite")
