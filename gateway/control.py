@@ -176,7 +176,7 @@ class Control:
         changed = await self._everywhere(
             "RepositoryModelLoad", request, oip.RepositoryModelLoadResponse, model
         )
-        await _until(lambda: all(_serves(endpoint, model) for endpoint in changed))
+        await _until(lambda: all(_has(each, model, discovery.READY) for each in changed))
 
     async def unload(self, model: str) -> None:
         """Unloads the model everywhere; returns when no request finds it and none is left."""
@@ -184,7 +184,8 @@ class Control:
         changed = await self._everywhere(
             "RepositoryModelUnload", request, oip.RepositoryModelUnloadResponse, model
         )
-        await _until(lambda: not any(_holds(endpoint, model) for endpoint in changed))
+        held = (discovery.READY, discovery.UNLOADING)
+        await _until(lambda: not any(_has(each, model, *held) for each in changed))
 
     async def _everywhere(
         self, method: str, request: Message, answer: type[Message], model: str
@@ -232,13 +233,8 @@ async def _ask(
             raise PenstockError(kind, error.details() or TABLE[kind].grpc.name) from error
 
 
-def _serves(endpoint: Endpoint, model: str) -> bool:
-    return any(endpoint.ready(key) for key in endpoint.models if key[0] == model)
-
-
-def _holds(endpoint: Endpoint, model: str) -> bool:
-    held = (discovery.READY, discovery.UNLOADING)
-    return any(each.name == model and each.state in held for each in endpoint.models.values())
+def _has(endpoint: Endpoint, model: str, *states: discovery.ModelState) -> bool:
+    return any(each.name == model and each.state in states for each in endpoint.models.values())
 
 
 async def _until(known: Callable[[], bool]) -> None:
