@@ -38,9 +38,9 @@ def check_time(
     remaining = job.deadline - now
     rows = job.rows if lane.policy.max_rows else 1
     work = lane.row_cost * rows
-    if remaining == inf or busy + (total + work + lane.full_cost) * CAUTION <= remaining:
+    if remaining == inf or (busy + total + work + lane.full_cost) * CAUTION <= remaining:
         return  # however the order turns out
-    finish = busy + _whole_batches(lane, rows, work + ahead()) * CAUTION
+    finish = (busy + _whole_batches(lane, rows, work + ahead())) * CAUTION
     if finish > remaining:
         raise _overloaded("the request would not be done by its deadline", finish - remaining)
 

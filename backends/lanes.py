@@ -127,7 +127,7 @@ class Lane:
         taken: list[Queued] = []
         late: list[Queued] = []
         room = self.policy.max_rows or 1
-        in_time = now + self.single_cost
+        in_time = now + self.single_cost * CAUTION
         one_flow = len(self._flows) == 1
         heads: list[tuple[int, Slot, Account, list[Slot]]] = []
         for account, flow in list(self._flows.items()):
