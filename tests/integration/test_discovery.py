@@ -25,7 +25,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensor = "datatype: FP32, shape: [-1, 2]"
     config = f"inputs: [{{name: x, {tensor}}}]\noutputs: [{{name: y, {tensor}}}]\n"
     models.write_model(folder / "echo_fp32", models.ECHO, config)
-    models.write_slow(folder, folder / "ran", folder / "release")
     return folder
 
 
@@ -92,36 +91,42 @@ def test_a_killed_backend_costs_no_request(mesh: Mesh, second: Process) -> None:
     assert load.answers.total() > 50
 
 
-def test_a_drained_backend_finishes_what_it_has(mesh: Mesh, second: Process) -> None:
-    """Both devices are busy for longer than the drain takes to be heard of."""
-    bodies = [
-        {
-            "inputs": [
-                {"name": "seconds", "datatype": "FP32", "shape": [1], "data": [1.5]},
-                {"name": "tag", "datatype": "BYTES", "shape": [1], "data": [f"drain {i}"]},
-            ]
-        }
-        for i in range(4)
-    ]
+def test_a_drained_backend_finishes_what_it_has_and_takes_no_more(
+    mesh: Mesh, tmp_path: Path
+) -> None:
+    models.write_slow(tmp_path, tmp_path / "ran", tmp_path / "release")
+    backend = mesh.start_backend("drained", tmp_path)
+    mesh.wait_ready(("slow", "1"))
     statuses = []
 
-    def ask(body: object) -> None:
-        with mesh.client("infer:*") as client:
-            statuses.append(client.post("/v2/models/slow/infer", json=body).status_code)
+    def ask(number: int) -> None:
+        statuses.append(_ask_slow(mesh, 0.5, number))
 
-    threads = [threading.Thread(target=ask, args=(body,)) for body in bodies]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(7)]
     for thread in threads:
         thread.start()
-    mesh.wait(lambda: _in_flight(mesh, "second") > 0, "the second backend to be busy")
+    mesh.wait(lambda: _in_flight(mesh, "drained") > 0, "the backend to be busy")
 
-    mesh.drain("second")
+    mesh.drain("drained")
+    mesh.wait(lambda: _state(mesh, "drained") == "draining", "the backend to hear of it")
+    refused = _ask_slow(mesh, 0.0, 7)
     for thread in threads:
         thread.join()
-    mesh.wait(lambda: second.status is not None, "the drained backend to end")
+    mesh.wait(lambda: backend.status is not None, "the drained backend to end")
 
-    assert statuses == [200] * len(bodies)
-    assert second.status == 0
-    assert mesh.instance("second") is None
+    assert statuses == [200] * len(threads)
+    assert refused == 503
+    assert backend.status == 0
+    assert mesh.instance("drained") is None
+
+
+def _ask_slow(mesh: Mesh, seconds: float, number: int) -> int:
+    inputs = [
+        {"name": "seconds", "datatype": "FP32", "shape": [1], "data": [seconds]},
+        {"name": "tag", "datatype": "BYTES", "shape": [1], "data": [f"drain {number}"]},
+    ]
+    with mesh.client("infer:*") as client:
+        return client.post("/v2/models/slow/infer", json={"inputs": inputs}).status_code
 
 
 def _in_flight(mesh: Mesh, name: str) -> int:
