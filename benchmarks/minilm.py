@@ -21,6 +21,7 @@ from torch.export import Dim
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 NAME = "minilm"
+INPUTS = ("input_ids", "attention_mask")
 LONGEST = 256  # tokens, as the model's card says
 VOCABULARY = 30522
 BUCKETS = (16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -86,7 +87,6 @@ def _export(artifact: Path) -> None:
         torch.ones(_EXAMPLE, dtype=torch.int64),
     )
     sizes = {0: Dim("batch", max=4096), 1: Dim("sequence", max=512)}
-    names = ("input_ids", "attention_mask")
     with torch.inference_mode(False), torch.no_grad():
         program = torch.export.export(Encoder(), example, dynamic_shapes=(sizes, sizes))
         draft = artifact.with_name(f".draft{artifact.suffix}")
@@ -96,7 +96,7 @@ def _export(artifact: Path) -> None:
             exported = torch.onnx.export(
                 program,
                 dynamo=True,
-                input_names=names,
+                input_names=INPUTS,
                 output_names=("sentence_embedding",),
                 external_data=False,
                 verbose=False,
@@ -108,13 +108,12 @@ def _export(artifact: Path) -> None:
 
 
 def _settings(sizes: Sequence[int], max_rows: int) -> dict[str, Any]:
-    inputs = ("input_ids", "attention_mask")
     settings: dict[str, Any] = {"batching": {"max": max_rows, "maxDelay": "2ms"}}
     if sizes:
-        axes = dict.fromkeys(inputs, 1)
+        axes = dict.fromkeys(INPUTS, 1)
         settings["padding"] = {"sequence": {"sizes": list(sizes), "axes": axes}}
     else:
-        settings["warmUp"] = {"lengths": {f"{name}.1": 32 for name in inputs}}
+        settings["warmUp"] = {"lengths": {f"{name}.1": 32 for name in INPUTS}}
     return settings
 
 

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from benchmarks import minilm
+
 Model = Callable[[Mapping[str, Any]], Any]
 
 
@@ -45,8 +47,8 @@ def in_torch(artifact: str, device: str, threads: int) -> Model:
 
     def run(feed: Mapping[str, Any]) -> Any:
         with torch.inference_mode():
-            given = {name: torch.from_numpy(array).to(device) for name, array in feed.items()}
-            return module(**given).cpu().numpy()
+            given = [torch.from_numpy(feed[name]).to(device) for name in minilm.INPUTS]
+            return module(*given).cpu().numpy()
 
     return run
 
