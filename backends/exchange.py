@@ -15,8 +15,8 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from backends.batching.job import Job, Outcome
 from backends.intake import Intake
-from backends.job import Job, Outcome
 from backends.reply import output_tensors
 from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError

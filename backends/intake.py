@@ -7,9 +7,9 @@ from itertools import count
 from math import inf
 from typing import Protocol
 
-from backends.bucket import bucket_of
-from backends.device_loop import DeviceLoop
-from backends.job import BatchPolicy, Job, ModelKey, Outcome
+from backends.batching.bucket import bucket_of
+from backends.batching.device_loop import DeviceLoop
+from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
 from protos.errors import Kind, PenstockError

@@ -1,8 +1,8 @@
 """A model's configuration and statistics as the messages that Triton's clients read."""
 
-from backends.job import ModelKey
-from backends.model_table import ReadyEntry
-from backends.statistics import BatchStatistics, Duration, ModelStatistics
+from backends.batching.job import ModelKey
+from backends.batching.statistics import BatchStatistics, Duration, ModelStatistics
+from backends.models.table import ReadyEntry
 from protos import open_inference_pb2 as pb
 from protos.oip_metadata import data_type
 from protos.values import Signature, TensorSpec

@@ -13,11 +13,11 @@ from typing import Any, NoReturn, TypeVar
 
 from grpc import aio
 
+from backends.batching.job import Outcome
 from backends.exchange import admitted
 from backends.intake import Intake
-from backends.job import Outcome
-from backends.lifecycle import Lifecycle
 from backends.model_messages import config_message, statistics_message
+from backends.models.lifecycle import Lifecycle
 from backends.reply import output_tensors
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb

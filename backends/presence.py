@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from backends.intake import Intake
-from backends.lifecycle import Lifecycle, ModelEntry
+from backends.models.lifecycle import Lifecycle, ModelEntry
 from protos import discovery_pb2 as pb
 from protos.values import TensorSpec
 

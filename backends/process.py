@@ -15,7 +15,7 @@ from grpc import aio
 from backends.exchange import ExchangeService
 from backends.heartbeat import Heartbeat
 from backends.intake import Intake
-from backends.lifecycle import Lifecycle
+from backends.models.lifecycle import Lifecycle
 from backends.oip import OipService
 from backends.presence import Presence
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server

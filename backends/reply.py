@@ -1,6 +1,6 @@
 """From a job's outcome to the tensors that were asked for."""
 
-from backends.job import Outcome
+from backends.batching.job import Outcome
 from protos.arrays import to_tensor
 from protos.errors import Kind, PenstockError
 from protos.values import Signature, Tensor

@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol, cast
 
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
 from backends.runtime import Runtime
 from protos.wording import did_you_mean, quote
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
 from backends.runtime import Arrays
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError, invalid

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.model_config import ModelConfig, TensorConfig
+from backends.models.config import ModelConfig, TensorConfig
 from backends.runtime import Arrays
 from protos.errors import Kind, PenstockError
 from protos.settings import Settings

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from backends.cuda_graphs import CudaGraphs
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
+from backends.pytorch.archive import check_archive, check_script
+from backends.pytorch.cuda_graphs import CudaGraphs
+from backends.pytorch.export import ExportProgram
+from backends.pytorch.program import DTYPES, Program, let_go, storage_bytes
+from backends.pytorch.script import ScriptProgram
 from backends.runtime import Arrays
-from backends.torch_archive import check_archive, check_script
-from backends.torch_export import ExportProgram
-from backends.torch_program import DTYPES, Program, let_go, storage_bytes
-from backends.torch_script import ScriptProgram
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
 from protos.values import Parameters, Signature

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from backends.cost import CostTable
-from backends.job import BatchPolicy, LoadReport, ModelKey
+from backends.batching.cost import CostTable
+from backends.batching.job import BatchPolicy, LoadReport, ModelKey
 from backends.runtime import Arrays, Runtime
 from protos.values import Signature
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.batch import Batch
-from backends.bucket import bucket_of
-from backends.job import BatchPolicy, Job, Outcome
-from backends.scheduler import Scheduler
+from backends.batching.batch import Batch
+from backends.batching.bucket import bucket_of
+from backends.batching.job import BatchPolicy, Job, Outcome
+from backends.batching.scheduler import Scheduler
 from protos.datatypes import Array
 
 KEY = ("m", "1")

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.bucket import bucket_of
-from backends.device_loop import DeviceLoop
-from backends.job import BatchPolicy, Job, Outcome
+from backends.batching.bucket import bucket_of
+from backends.batching.device_loop import DeviceLoop
+from backends.batching.job import BatchPolicy, Job, Outcome
 from backends.runtime import Arrays
 from protos.values import Parameters, Signature, TensorSpec
 

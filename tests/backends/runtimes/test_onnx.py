@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
 from backends.runtimes.onnx import OnnxRuntime, create
 from protos.datatypes import DATATYPES
 from protos.errors import Kind, PenstockError

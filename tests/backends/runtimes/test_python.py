@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
 from backends.runtimes.python import PythonRuntime, create
 from protos.errors import Kind, PenstockError
 from protos.strict_yaml import load

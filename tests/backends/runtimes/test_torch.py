@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from backends.model_config import ModelConfig
+from backends.models.config import ModelConfig
+from backends.pytorch.program import DTYPES
 from backends.runtimes.torch import TorchRuntime, create
-from backends.torch_program import DTYPES
 from protos.datatypes import DATATYPES
 from protos.strict_yaml import load
 from protos.values import TensorSpec

@@ -1,0 +1,117 @@
+"""Replies that come in parts: each active one is advanced by a part in turn."""
+
+from collections.abc import Hashable, Iterator
+from math import inf
+
+from backends.batching.execution import Clock, Served, translated
+from backends.batching.job import Job, Outcome
+from backends.runtime import Arrays
+from protos.datatypes import Array
+from protos.errors import Kind, PenstockError
+
+
+class Stream:
+    """One job's reply in parts. `end` is set by others and seen before the next part is asked for.
+
+    The time that a part takes counts as compute; what lies between parts does not.
+    """
+
+    def __init__(self, job: Job, served: Served, now: float) -> None:
+        self.job = job
+        self.served = served
+        self.cancelled = False
+        self.aborted = False
+        self._credit = job.credit
+        self._queue = now - job.arrival
+        self._compute = 0.0
+        self._parts: Iterator[Arrays] | None = None
+
+    def add_credit(self, size: int) -> None:
+        self._credit += size
+
+    def due(self, now: float) -> bool:
+        """Whether there is something to do: a part, or an end."""
+        if self.cancelled or self.aborted or now >= self.job.deadline:
+            return True
+        # Only who reads the parts as they come grants credit for them.
+        return self._credit > 0 or not self.job.streaming
+
+    def advance(self, clock: Clock) -> Outcome | None:
+        """One part, or how the stream ended; None if nobody waits for it. Never raises."""
+        began = clock()
+        if self.cancelled:
+            self._close()
+            return None
+        if self.aborted:
+            self._close()
+            return self._failed(PenstockError(Kind.UNAVAILABLE, "the backend is stopping"))
+        if began >= self.job.deadline:
+            self._close()
+            return self._failed(PenstockError(Kind.DEADLINE, "the deadline is over"))
+        try:
+            if self._parts is None:
+                self._parts = self.served.runtime.stream(self.job.inputs, self.job.parameters or {})
+            part = next(self._parts, None)
+        except BaseException as raised:
+            self._compute += clock() - began
+            return self._failed(translated(raised, self.served.key, 1))
+        seconds = clock() - began
+        self._compute += seconds
+        if part is None:
+            return self._outcome(None, None, final=True)
+        self._credit -= sum([_size(array) for array in part.values()])
+        return self._outcome(dict(part), None, final=False)
+
+    def _failed(self, error: PenstockError) -> Outcome:
+        return self._outcome(None, error, final=True)
+
+    def _outcome(
+        self, outputs: dict[str, Array] | None, error: PenstockError | None, *, final: bool
+    ) -> Outcome:
+        rows = self.job.rows
+        return Outcome(
+            self.job, outputs, error, final, True, self._queue, self._compute, rows, rows
+        )
+
+    def _close(self) -> None:
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            try:
+                close()
+            except BaseException as raised:
+                translated(raised, self.served.key, 1)  # for the log
+
+
+class Streams:
+    """The active streams, by job."""
+
+    def __init__(self) -> None:
+        self._active: dict[Hashable, Stream] = {}
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def add(self, stream: Stream) -> None:
+        self._active[stream.job.id] = stream
+
+    def get(self, job_id: Hashable) -> Stream | None:
+        return self._active.get(job_id)
+
+    def remove(self, stream: Stream) -> None:
+        self._active.pop(stream.job.id, None)
+
+    def abort(self) -> None:
+        for stream in self._active.values():
+            stream.aborted = True
+
+    def due(self, now: float) -> list[Stream]:
+        return [stream for stream in self._active.values() if stream.due(now)]
+
+    def next_deadline(self) -> float:
+        return min([stream.job.deadline for stream in self._active.values()], default=inf)
+
+
+def _size(array: Array) -> int:
+    if array.dtype.kind == "O":
+        return sum([len(element) for element in array.flat])
+    return array.nbytes
