@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.bucket import bucket_of
-from backends.device_loop import DeviceLoop
-from backends.job import Job, Outcome
-from backends.lifecycle import Lifecycle
-from backends.model_table import ReadyEntry
+from backends.batching.bucket import bucket_of
+from backends.batching.device_loop import DeviceLoop
+from backends.batching.job import Job, Outcome
+from backends.models.lifecycle import Lifecycle
+from backends.models.table import ReadyEntry
 from backends.runtime import Arrays
 from protos.errors import PenstockError
 

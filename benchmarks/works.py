@@ -18,14 +18,14 @@ import numpy as np
 WEIGHTS = np.random.default_rng(1).standard_normal((64, 10), np.float32)
 
 
-def predict(inputs, parameters):
+def predict(inputs):
     return {"y": inputs["x"] @ WEIGHTS}
 '''
 _IDENTITY = '''\
 """An image, given back."""
 
 
-def predict(inputs, parameters):
+def predict(inputs):
     return {"y": inputs["x"]}
 '''
 

@@ -1,6 +1,6 @@
 """An experimental backend process: one device thread behind a coalesced stream, unary gRPC and plain framed TCP.
 
-    python -m benchmarks.experiments.backend [record]      prints {"grpc": port, "framed": port}
+python -m benchmarks.experiments.backend [record]      prints {"grpc": port, "framed": port}
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ import grpc.aio
 import uvloop
 
 from benchmarks.experiments.device import Device
-from benchmarks.experiments.wire import EXCHANGE, INFER, OPTIONS, Call, Part, ReplyFrame, RequestFrame
+from benchmarks.experiments.wire import (
+    EXCHANGE,
+    INFER,
+    OPTIONS,
+    Call,
+    Part,
+    ReplyFrame,
+    RequestFrame,
+)
 
 FRAME_PARTS, FRAME_BYTES = 128, 512 << 10
 
@@ -61,7 +69,9 @@ class Session:
             self._stream(call, output, 0)
             return
         del self._live[call.id]
-        self._put(id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows)
+        self._put(
+            id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows
+        )
 
     def _stream(self, call: Call, output: bytes, number: int) -> None:
         """Sends part after part, one each turn of the loop, while the client's credit lasts."""
@@ -142,7 +152,9 @@ class Backend(grpc.GenericRpcHandler):
             EXCHANGE: grpc.stream_stream_rpc_method_handler(
                 self._exchange, RequestFrame.FromString, ReplyFrame.SerializeToString
             ),
-            INFER: grpc.unary_unary_rpc_method_handler(self._infer, Call.FromString, Part.SerializeToString),
+            INFER: grpc.unary_unary_rpc_method_handler(
+                self._infer, Call.FromString, Part.SerializeToString
+            ),
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -162,7 +174,9 @@ class Backend(grpc.GenericRpcHandler):
         answer: asyncio.Future[Part] = asyncio.get_running_loop().create_future()
 
         def done(call: Call, output: bytes, queued: int, took: int, rows: int) -> None:
-            part = Part(id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows)
+            part = Part(
+                id=call.id, final=True, output=output, queue_us=queued, compute_us=took, rows=rows
+            )
             if not answer.done():
                 answer.set_result(part)
 

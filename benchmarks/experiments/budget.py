@@ -51,18 +51,24 @@ def listen() -> socket.socket:
     return listener
 
 
-def worker(listener: socket.socket, kind: str = "raw", filters: int = 0, loop: str = "uvloop") -> Child:
+def worker(
+    listener: socket.socket, kind: str = "raw", filters: int = 0, loop: str = "uvloop"
+) -> Child:
     fd = listener.fileno()
     return Child("budget_server", str(fd), kind, str(filters), loop, pass_fds=(fd,))
 
 
 def floats(count: int) -> bytes:
     data = np.random.default_rng(0).standard_normal(count, np.float32)
-    return orjson.dumps({"inputs": [{"name": "x", "data": data}]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(
+        {"inputs": [{"name": "x", "data": data}]}, option=orjson.OPT_SERIALIZE_NUMPY
+    )
 
 
 def servers(rounds: int = 3) -> None:
-    kinds = [(k, f, "uvloop") for k in ("raw", "starlette", "protocol") for f in (0, 1)] + [("raw", 0, "asyncio")]
+    kinds = [(k, f, "uvloop") for k in ("raw", "starlette", "protocol") for f in (0, 1)] + [
+        ("raw", 0, "asyncio")
+    ]
     results: dict[tuple, list[tuple[float, float, float]]] = defaultdict(list)
     with children() as started:
         running = []
@@ -75,13 +81,19 @@ def servers(rounds: int = 3) -> None:
         for _ in range(rounds):
             for kind, child, listener in running:
                 before = child.cpu()
-                load = wrk(f"http://127.0.0.1:{listener.getsockname()[1]}/v2/models/m/infer", BODY, 64, 1)
+                load = wrk(
+                    f"http://127.0.0.1:{listener.getsockname()[1]}/v2/models/m/infer", BODY, 64, 1
+                )
                 assert not load.errors
-                results[kind].append(((child.cpu() - before) / load.requests * 1e6, load.rate, load.p50_ms))
+                results[kind].append(
+                    ((child.cpu() - before) / load.requests * 1e6, load.rate, load.p50_ms)
+                )
     print("\n| server | filters | loop | CPU µs | requests/s | p50 ms |\n|---|---|---|---|---|---|")
     for (kind, filters, loop), rows in results.items():
         cpu, rate, p50 = (statistics.median(column) for column in zip(*rows, strict=True))
-        print(f"| {kind} | {'ten' if filters else 'none'} | {loop} | {cpu:.0f} | {rate:.0f} | {p50:.2f} |")
+        print(
+            f"| {kind} | {'ten' if filters else 'none'} | {loop} | {cpu:.0f} | {rate:.0f} | {p50:.2f} |"
+        )
 
 
 def big_body(rounds: int = 3) -> None:
@@ -102,9 +114,13 @@ def big_body(rounds: int = 3) -> None:
             stop.set()
             if way != "none":
                 sender.join()
-            results[way].append((load.p50_ms, load.p99_ms, load.max_ms, statistics.median(took or [0.0])))
+            results[way].append(
+                (load.p50_ms, load.p99_ms, load.max_ms, statistics.median(took or [0.0]))
+            )
     print(f"\n{len(body) / 1e6:.1f} MB of JSON ten times a second beside 8 small callers:\n")
-    print("| decoded | small p50 ms | small p99 ms | small slowest ms | big ms |\n|---|---|---|---|---|")
+    print(
+        "| decoded | small p50 ms | small p99 ms | small slowest ms | big ms |\n|---|---|---|---|---|"
+    )
     for way, rows in results.items():
         p50, p99, slowest, big = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"| {way} | {p50:.2f} | {p99:.1f} | {slowest:.0f} | {big:.0f} |")
@@ -126,7 +142,9 @@ def _send_big(port: int, way: str, body: bytes, stop: threading.Event, took: lis
 
 
 def workers() -> None:
-    print("\n| workers | CPU µs | requests/s | share of the busiest | failed |\n|---|---|---|---|---|")
+    print(
+        "\n| workers | CPU µs | requests/s | share of the busiest | failed |\n|---|---|---|---|---|"
+    )
     for count in (1, 2, 1, 2):
         with children() as started, listen() as listener:
             started += [worker(listener, filters=1) for _ in range(count)]
@@ -145,7 +163,9 @@ def workers() -> None:
         ender.start()
         load = wrk(f"http://127.0.0.1:{listener.getsockname()[1]}/", BODY, 64, 2)
         code = started[0].process.wait(10)
-        print(f"| 2, one ended | | {load.rate:.0f} | exit {code} | {load.errors} {load.socket_errors} |")
+        print(
+            f"| 2, one ended | | {load.rate:.0f} | exit {code} | {load.errors} {load.socket_errors} |"
+        )
 
 
 @dataclass(slots=True)
@@ -173,15 +193,23 @@ def best(call: Callable[[], object], number: int) -> float:
 
 def values() -> None:
     parser = simdjson.Parser()
-    print("\n| JSON to float32 | orjson + NumPy µs | simdjson µs | simdjson, new parser µs |\n|---|---|---|---|")
+    print(
+        "\n| JSON to float32 | orjson + NumPy µs | simdjson µs | simdjson, new parser µs |\n|---|---|---|---|"
+    )
     for count, number in ((64, 3000), (150_528, 5)):
         body = floats(count)
-        ways = (partial(with_orjson, body), partial(with_simdjson, body, parser), partial(with_simdjson, body))
+        ways = (
+            partial(with_orjson, body),
+            partial(with_simdjson, body, parser),
+            partial(with_simdjson, body),
+        )
         times = " | ".join(f"{best(way, number):.1f}" for way in ways)
         print(f"| {count} floats, {len(body)} bytes | {times} |")
     print("\n| a value of six fields | ns |\n|---|---|")
     for kind in (Request, Unfrozen, Named):
-        print(f"| {kind.__name__} | {best(partial(kind, '1', 'm', '', b'', {}, None), 20_000) * 1e3:.0f} |")
+        print(
+            f"| {kind.__name__} | {best(partial(kind, '1', 'm', '', b'', {}, None), 20_000) * 1e3:.0f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A worker of the budget experiment, on a listening socket that it inherits.
 
-    python -m benchmarks.experiments.budget_server <fd> <raw|starlette|protocol> <filters 0|1> <uvloop|asyncio>
+python -m benchmarks.experiments.budget_server <fd> <raw|starlette|protocol> <filters 0|1> <uvloop|asyncio>
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Work:
         payload = with_simdjson(body, self._parser)
         reply = await self._service(Request("1", "m", "", payload, {}, None))
         output = np.frombuffer(reply.first, np.float32)
-        return orjson.dumps({"outputs": [{"name": "y", "data": output}]}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(
+            {"outputs": [{"name": "y", "data": output}]}, option=orjson.OPT_SERIALIZE_NUMPY
+        )
 
     async def _big(self, how: str, body: bytes) -> int:
         if how == "orjson":
@@ -119,7 +121,9 @@ def starlette_app(work: Handler) -> Starlette:
         answer = await work(request.url.path, await request.body())
         return Response(answer, media_type="application/json")
 
-    others = [Route(f"/v2/models/{{model}}/other{n}", endpoint, methods=["POST"]) for n in range(15)]
+    others = [
+        Route(f"/v2/models/{{model}}/other{n}", endpoint, methods=["POST"]) for n in range(15)
+    ]
     return Starlette(routes=[*others, Route("/{rest:path}", endpoint, methods=["POST"])])
 
 
@@ -166,8 +170,14 @@ async def serve(listener: socket.socket, kind: str, filters: bool) -> None:
         await server.serve_forever()
     app = starlette_app(work) if kind == "starlette" else raw_app(work)
     config = uvicorn.Config(
-        app, http="httptools", log_level="warning", access_log=False, lifespan="off",
-        server_header=False, date_header=False, timeout_graceful_shutdown=5,
+        app,
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=5,
     )
     await uvicorn.Server(config).serve([listener])
 

@@ -150,7 +150,9 @@ class Caller:
                 return min(up, key=lambda e: (e is avoid, e.load))
             await asyncio.sleep(0.01)
 
-    async def infer(self, data: bytes, *, own_stream: bool = True, retry: bool = True, **extra: Any) -> Part:
+    async def infer(
+        self, data: bytes, *, own_stream: bool = True, retry: bool = True, **extra: Any
+    ) -> Part:
         """One reply. Raises Poison, TooManyAttempts or, where it isn't tried again, StreamDied."""
         request = Request(data, asyncio.get_running_loop().time() + 30, extra)
         async with self._started(request, own_stream, retry) as (part, *_):
@@ -179,7 +181,8 @@ class Caller:
             last = await self._pick(last)
             child, record = last.child, last.record
             link, owned = last.link, own_stream and len(request.input) >= LARGE
-            assert link is not None and last.channel is not None
+            assert link is not None
+            assert last.channel is not None
             if owned:
                 link = GrpcLink(last.channel)
             if suspect:

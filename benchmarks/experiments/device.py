@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 Done = Callable[[Any, bytes, int, int, int], None]  # call, output, queue µs, compute µs, rows
-Job = tuple[Any, Done, float, Container[int]]  # call, done, when it came, the calls that nobody cancelled
+Job = tuple[
+    Any, Done, float, Container[int]
+]  # call, done, when it came, the calls that nobody cancelled
 
 
 class Device(threading.Thread):
@@ -27,7 +29,11 @@ class Device(threading.Thread):
         super().__init__(daemon=True, name="device")
         self._loop, self._rows = loop, rows
         words = rows + 1
-        self._record = np.memmap(record, np.uint64, "r+", shape=words) if record else np.zeros(words, np.uint64)
+        self._record = (
+            np.memmap(record, np.uint64, "r+", shape=words)
+            if record
+            else np.zeros(words, np.uint64)
+        )
         self._jobs: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
         rng = np.random.default_rng(0)
         self._hidden = rng.standard_normal((64, 256), np.float32)

@@ -17,7 +17,15 @@ import grpc
 import grpc.aio
 
 from benchmarks.experiments.backend import split_frames
-from benchmarks.experiments.wire import EXCHANGE, INFER, OPTIONS, Call, Part, ReplyFrame, RequestFrame
+from benchmarks.experiments.wire import (
+    EXCHANGE,
+    INFER,
+    OPTIONS,
+    Call,
+    Part,
+    ReplyFrame,
+    RequestFrame,
+)
 
 FRAME_CALLS, FRAME_BYTES, LARGE = 128, 512 << 10, 256 << 10
 
@@ -134,7 +142,10 @@ class Link:
             taken.append(ident)
             left = max(0, int((request.deadline - now) * 1e6))
             call = frame.calls.add(
-                id=ident, input=request.input, remaining_us=left, tenant="acme",
+                id=ident,
+                input=request.input,
+                remaining_us=left,
+                tenant="acme",
                 traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
             )
             if request.extra:
@@ -179,12 +190,14 @@ class Link:
 class GrpcLink(Link):
     def __init__(self, channel: grpc.aio.Channel, pace: Pace | None = None) -> None:
         super().__init__(pace)
-        self._stream = channel.stream_stream(EXCHANGE, RequestFrame.SerializeToString, ReplyFrame.FromString)()
+        self._stream = channel.stream_stream(
+            EXCHANGE, RequestFrame.SerializeToString, ReplyFrame.FromString
+        )()
         self._writer = asyncio.ensure_future(self._write_guarded())
         self.reader = asyncio.ensure_future(self._read())
 
     async def _write_guarded(self) -> None:
-        try:
+        try:  # noqa: SIM105
             await self._write_all(self._stream.write)
         except (grpc.RpcError, asyncio.InvalidStateError):
             pass  # the reader sees the same end and reports it
@@ -248,7 +261,9 @@ class UnaryLink:
 
     async def call(self, request: Request, now: float) -> Part:
         call = Call(
-            id=1, input=request.input, tenant="acme",
+            id=1,
+            input=request.input,
+            tenant="acme",
             traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
         )
         return await self._infer(call, timeout=request.deadline - now)

@@ -29,7 +29,16 @@ from benchmarks.experiments.gateway import Variant
 from benchmarks.experiments.processes import Child, children, wrk
 
 BODY = orjson.dumps(
-    {"inputs": [{"name": "x", "shape": [1, 64], "datatype": "FP32", "data": [n / 7 - 3 for n in range(64)]}]}
+    {
+        "inputs": [
+            {
+                "name": "x",
+                "shape": [1, 64],
+                "datatype": "FP32",
+                "data": [n / 7 - 3 for n in range(64)],
+            }
+        ]
+    }
 )
 VARIANTS = {
     "no forwarding": Variant("none"),
@@ -50,21 +59,41 @@ VARIANTS = {
     "framed TCP, 1": Variant("framed"),
     "framed TCP, spread, 4": Variant("framed", endpoints=4),
     "framed TCP, spread, 16": Variant("framed", endpoints=16),
-    "framed TCP, aperture 3, same turn, 16": Variant("framed", picker="same_turn", endpoints=16, aperture=3),
+    "framed TCP, aperture 3, same turn, 16": Variant(
+        "framed", picker="same_turn", endpoints=16, aperture=3
+    ),
 }
 VARIANTS |= {
     f"asyncio loop: {name}": VARIANTS[name]
-    for name in ("no forwarding", "unary, spread, 1", "stream, 1", "stream, aperture 3, same turn, 16")
+    for name in (
+        "no forwarding",
+        "unary, spread, 1",
+        "stream, 1",
+        "stream, aperture 3, same turn, 16",
+    )
 }
 DEVICE_TIME = {  # 1 ms a batch and 0.2 ms a row: does keeping calls together cost latency?
-    f"{name}, 4, busy device": Variant(picker=picker, endpoints=4, bound=bound, batch_us=1000, row_us=200)
+    f"{name}, 4, busy device": Variant(
+        picker=picker, endpoints=4, bound=bound, batch_us=1000, row_us=200
+    )
     for name, picker, bound in [
-        ("spread", "two_choices", 0), ("same turn", "same_turn", 32), ("same turn to 8", "same_turn", 8),
-        ("packed to 8", "packed", 8), ("packed to 32", "packed", 32), ("sticky to 32", "sticky", 32),
+        ("spread", "two_choices", 0),
+        ("same turn", "same_turn", 32),
+        ("same turn to 8", "same_turn", 8),
+        ("packed to 8", "packed", 8),
+        ("packed to 32", "packed", 32),
+        ("sticky to 32", "sticky", 32),
     ]
 }
-QUIET = ["no forwarding", "unary, spread, 4", "stream, 1", "stream, spread, 4", "stream, aperture 3, same turn, 4",
-         "stream, packed to 32, 4", "framed TCP, spread, 4"]
+QUIET = [
+    "no forwarding",
+    "unary, spread, 4",
+    "stream, 1",
+    "stream, spread, 4",
+    "stream, aperture 3, same turn, 4",
+    "stream, packed to 32, 4",
+    "framed TCP, spread, 4",
+]
 
 
 def put(url: str, variant: Variant) -> dict[str, int]:
@@ -73,7 +102,9 @@ def put(url: str, variant: Variant) -> dict[str, int]:
         return json.load(reply)
 
 
-def measure(variant: Variant, gateway: Child, backends: list[Child], connections: int, seconds: float) -> dict:
+def measure(
+    variant: Variant, gateway: Child, backends: list[Child], connections: int, seconds: float
+) -> dict:
     used = backends[: variant.endpoints] if variant.transport != "none" else []
     url = f"http://127.0.0.1:{gateway.hello['http']}/"
     before = put(url, variant)
@@ -83,8 +114,12 @@ def measure(variant: Variant, gateway: Child, backends: list[Child], connections
     after = put(url, variant)
     frames = after["frames"] - before["frames"]
     return {
-        "rate": load.rate, "p50": load.p50_ms, "p99": load.p99_ms, "errors": load.errors + bool(load.socket_errors),
-        "gateway": front / load.requests * 1e6, "backends": back / load.requests * 1e6,
+        "rate": load.rate,
+        "p50": load.p50_ms,
+        "p99": load.p99_ms,
+        "errors": load.errors + bool(load.socket_errors),
+        "gateway": front / load.requests * 1e6,
+        "backends": back / load.requests * 1e6,
         "frame": (after["calls"] - before["calls"]) / frames if frames else 1.0,
     }
 
@@ -100,7 +135,9 @@ def main() -> None:
         backends = [Child("backend") for _ in range(16)]
         started += backends
         ports = [b.ready().hello for b in backends]
-        gateways = {loop: Child("gateway", json.dumps(ports), loop) for loop in ("uvloop", "asyncio")}
+        gateways = {
+            loop: Child("gateway", json.dumps(ports), loop) for loop in ("uvloop", "asyncio")
+        }
         started += gateways.values()
         for gateway in gateways.values():
             gateway.ready()
@@ -111,14 +148,19 @@ def main() -> None:
                     variant = (VARIANTS | DEVICE_TIME)[name]
                     measured = measure(variant, gateway, backends, connections, given.seconds)
                     results[connections, name].append(measured)
-    print("| callers | variant | gateway µs | backends µs | sum µs | calls/frame | requests/s | p50 ms | p99 ms |")
+    print(
+        "| callers | variant | gateway µs | backends µs | sum µs | calls/frame | requests/s | p50 ms | p99 ms |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for (connections, name), rounds in results.items():
         m = {key: statistics.median(r[key] for r in rounds) for key in rounds[0]}
         assert not m["errors"], name
         both = m["gateway"] + m["backends"]
-        print(f"| {connections} | {name} | {m['gateway']:.0f} | {m['backends']:.0f} | {both:.0f}"
-              f" | {m['frame']:.1f} | {m['rate']:.0f} | {m['p50']:.2f} | {m['p99']:.2f} |", flush=True)
+        print(
+            f"| {connections} | {name} | {m['gateway']:.0f} | {m['backends']:.0f} | {both:.0f}"
+            f" | {m['frame']:.1f} | {m['rate']:.0f} | {m['p50']:.2f} | {m['p99']:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 COSTS_US = {  # from the design's budget; together 33
-    "observe": 6, "authenticate": 4, "admit": 2, "match": 4, "limits": 4, "redact": 1, "split": 2, "cache": 8,
-    "mirror": 1, "pick": 1,
+    "observe": 6,
+    "authenticate": 4,
+    "admit": 2,
+    "match": 4,
+    "limits": 4,
+    "redact": 1,
+    "split": 2,
+    "cache": 8,
+    "mirror": 1,
+    "pick": 1,
 }
 
 

@@ -82,12 +82,16 @@ class Gateway:
         for links in self._links.values():
             for link in links:
                 link.pace = Pace(variant.turns)
-        self._extra = {"batch_us": variant.batch_us, "row_us": variant.row_us} if variant.batch_us else None
+        self._extra = (
+            {"batch_us": variant.batch_us, "row_us": variant.row_us} if variant.batch_us else None
+        )
         self._variant = variant
 
     async def infer(self, body: bytes) -> bytes:
         document = self._parser.parse(body)
-        tensor = np.frombuffer(document.at_pointer("/inputs/0/data").as_buffer(of_type="d"), np.float64)
+        tensor = np.frombuffer(
+            document.at_pointer("/inputs/0/data").as_buffer(of_type="d"), np.float64
+        )
         request = Request(tensor.astype(np.float32).tobytes(), 0.0, self._extra)
         del document, tensor
         now = asyncio.get_running_loop().time()
@@ -113,7 +117,10 @@ class Gateway:
 
     def counters(self) -> dict[str, int]:
         links = [link for group in self._links.values() for link in group]
-        return {"frames": sum(link.frames for link in links), "calls": sum(link.calls for link in links)}
+        return {
+            "frames": sum(link.frames for link in links),
+            "calls": sum(link.calls for link in links),
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -130,7 +137,9 @@ class Gateway:
                 self.choose(Variant(**orjson.loads(body)))
             answer = orjson.dumps(self.counters())
         length = (b"content-length", b"%d" % len(answer))
-        await send({"type": "http.response.start", "status": 200, "headers": [*JSON_HEADERS, length]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [*JSON_HEADERS, length]}
+        )
         await send({"type": "http.response.body", "body": answer})
 
 
@@ -143,8 +152,13 @@ async def serve(backends: list[dict[str, int]]) -> None:
     listener.listen(512)
     print(json.dumps({"http": listener.getsockname()[1]}), flush=True)
     config = uvicorn.Config(
-        gateway, http="httptools", log_level="warning", access_log=False, lifespan="off",
-        server_header=False, date_header=False,
+        gateway,
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        date_header=False,
     )
     await uvicorn.Server(config).serve([listener])
 

@@ -11,7 +11,9 @@ Picker = Callable[[], int]  # the index of an endpoint
 
 def aperture(count: int, size: int, worker: str) -> list[int]:
     """The worker's own deterministic subset, by rendezvous hashing."""
-    return sorted(range(count), key=lambda n: hashlib.blake2b(f"{worker}/{n}".encode()).digest())[:size]
+    return sorted(range(count), key=lambda n: hashlib.blake2b(f"{worker}/{n}".encode()).digest())[
+        :size
+    ]
 
 
 def two_choices(load: Sequence[int], among: Sequence[int], rng: random.Random) -> Picker:
@@ -26,7 +28,9 @@ def two_choices(load: Sequence[int], among: Sequence[int], rng: random.Random) -
     return pick
 
 
-def same_turn(load: Sequence[int], among: Sequence[int], bound: int, call_soon: Callable[[Callable], object]) -> Picker:
+def same_turn(
+    load: Sequence[int], among: Sequence[int], bound: int, call_soon: Callable[[Callable], object]
+) -> Picker:
     """Calls of one turn of the loop go to the endpoint that was least loaded when the turn began."""
     chosen: int | None = None
 

@@ -78,11 +78,24 @@ _UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 def wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     """One run of wrk posting `body`."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f"wrk.method='POST'\nwrk.body=[[{body.decode()}]]\nwrk.headers['content-type']='application/json'\n")
+        script.write(
+            f"wrk.method='POST'\nwrk.body=[[{body.decode()}]]\nwrk.headers['content-type']='application/json'\n"
+        )
         script.flush()
         out = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, url],
-            check=True, capture_output=True, text=True,
+            [
+                "wrk",
+                "-t1",
+                f"-c{connections}",
+                f"-d{seconds}s",
+                "--latency",
+                "-s",
+                script.name,
+                url,
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
 
     def quantile(percent: int) -> float:
@@ -95,6 +108,11 @@ def wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     lost = re.search(r"Socket errors: .*", out)
     value, unit = re.search(r"Latency(?:\s+[\d.]+(?:us|ms|s)){2}\s+([\d.]+)(us|ms|s)", out).groups()  # type: ignore[union-attr]
     return Load(
-        requests, rate, quantile(50), quantile(99), float(value) * _UNIT[unit],
-        int(bad.group(1)) if bad else 0, lost.group(0) if lost else "",
+        requests,
+        rate,
+        quantile(50),
+        quantile(99),
+        float(value) * _UNIT[unit],
+        int(bad.group(1)) if bad else 0,
+        lost.group(0) if lost else "",
     )

@@ -75,14 +75,20 @@ class Torture:
     async def unary(self) -> str:
         data, expected = self._input()
         part = await self.caller.infer(data, batch_us=5000)
-        return "ok" if np.allclose(np.frombuffer(part.output, np.float32), expected, rtol=1e-3, atol=1e-4) else "WRONG"
+        return (
+            "ok"
+            if np.allclose(np.frombuffer(part.output, np.float32), expected, rtol=1e-3, atol=1e-4)
+            else "WRONG"
+        )
 
     async def streamed(self) -> str:
         data, expected = self._input()
         seen = 0
         try:
             async for part in self.caller.stream(data, batch_us=5000, parts=PARTS, part_bytes=64):
-                right = np.allclose(np.frombuffer(part.output, np.float32, 10), expected, rtol=1e-3, atol=1e-4)
+                right = np.allclose(
+                    np.frombuffer(part.output, np.float32, 10), expected, rtol=1e-3, atol=1e-4
+                )
                 if not right or int.from_bytes(part.output[40:44], "little") != seen:
                     return "WRONG"
                 seen += 1
@@ -107,7 +113,9 @@ class Torture:
                 task.cancel()
             await asyncio.wait(tasks)
             assert answered == before, "a cancelled call was answered"
-        self.notes["cancels"] = f"{5000 - answered} of 5000 cancelled in time, {answered} answered before"
+        self.notes["cancels"] = (
+            f"{5000 - answered} of 5000 cancelled in time, {answered} answered before"
+        )
 
     async def large(self) -> None:
         before = self._deaths()
@@ -119,17 +127,24 @@ class Torture:
                 await self.caller.infer(self._input()[0] + bytes(6 << 20))
             except StreamDied:
                 failed += 1
-        assert failed == 5 and self._deaths() == before
-        self.notes["large"] = "10 of 300 KiB answered, 5 of 6 MiB refused alone, no shared stream died"
+        assert failed == 5
+        assert self._deaths() == before
+        self.notes["large"] = (
+            "10 of 300 KiB answered, 5 of 6 MiB refused alone, no shared stream died"
+        )
 
     async def oversize_shared(self) -> None:
         before = self._deaths()
         try:
-            await self.caller.infer(self._input()[0] + bytes(6 << 20), own_stream=False, retry=False)
+            await self.caller.infer(
+                self._input()[0] + bytes(6 << 20), own_stream=False, retry=False
+            )
             raise AssertionError("oversize was answered")
         except StreamDied:
             await asyncio.sleep(1)
-        self.notes["oversize, shared"] = f"{self._deaths() - before} shared stream died, its calls moved"
+        self.notes["oversize, shared"] = (
+            f"{self._deaths() - before} shared stream died, its calls moved"
+        )
 
     async def slow_readers(self) -> None:
         shape = {"parts": 400, "part_bytes": 8 << 10}
@@ -143,7 +158,9 @@ class Torture:
         await gone.aclose()
         most = self.caller.most_buffered
         assert 0 < most <= 64 << 10
-        self.notes["slow readers"] = f"100 parts of 8 KiB read at 50/s; at most {most >> 10} KiB buffered"
+        self.notes["slow readers"] = (
+            f"100 parts of 8 KiB read at 50/s; at most {most >> 10} KiB buffered"
+        )
 
     async def stop(self) -> None:
         before = self._deaths()
@@ -151,7 +168,8 @@ class Torture:
         await asyncio.sleep(2)
         self.endpoints[0].child.signal(signal.SIGCONT)
         await asyncio.sleep(2)
-        assert self._deaths() == before and self.endpoints[0].up
+        assert self._deaths() == before
+        assert self.endpoints[0].up
         self.notes["SIGSTOP"] = "no stream died; the endpoint was picked again after it continued"
 
     async def kill(self) -> None:
@@ -176,7 +194,9 @@ class Torture:
         return sum(e.deaths for e in self.endpoints)
 
     def report(self) -> None:
-        print("| phase | unary ok | streams ok | interrupted | other | unary p50 ms | p99 ms | slowest ms | note |")
+        print(
+            "| phase | unary ok | streams ok | interrupted | other | unary p50 ms | p99 ms | slowest ms | note |"
+        )
         print("|---|---|---|---|---|---|---|---|---|")
         for phase in dict.fromkeys(e.phase.split("…")[-1] for e in self.history):
             entries = [e for e in self.history if e.phase.split("…")[-1] == phase]
@@ -184,17 +204,29 @@ class Torture:
             unary, streams = count.pop(("unary", "ok"), 0), count.pop(("streamed", "ok"), 0)
             cut = count.pop(("streamed", "interrupted"), 0)
             times = sorted(e.seconds * 1e3 for e in entries if e.kind == "unary") or [0.0]
-            print(f"| {phase} | {unary} | {streams} | {cut} | {dict(count) or 0} | {statistics.median(times):.0f}"
-                  f" | {times[int(len(times) * 0.99)]:.0f} | {times[-1]:.0f} | {self.notes.get(phase, '')} |")
+            print(
+                f"| {phase} | {unary} | {streams} | {cut} | {dict(count) or 0} | {statistics.median(times):.0f}"
+                f" | {times[int(len(times) * 0.99)]:.0f} | {times[-1]:.0f} | {self.notes.get(phase, '')} |"
+            )
 
     async def run(self) -> None:
         phases = {
-            "quiet": lambda: asyncio.sleep(3), "cancels": self.cancels, "large": self.large,
-            "oversize, shared": self.oversize_shared, "slow readers": self.slow_readers, "SIGSTOP": self.stop,
-            "kill -9": self.kill, "poison": self.poison, "afterwards": lambda: asyncio.sleep(3),
+            "quiet": lambda: asyncio.sleep(3),
+            "cancels": self.cancels,
+            "large": self.large,
+            "oversize, shared": self.oversize_shared,
+            "slow readers": self.slow_readers,
+            "SIGSTOP": self.stop,
+            "kill -9": self.kill,
+            "poison": self.poison,
+            "afterwards": lambda: asyncio.sleep(3),
         }
-        neighbours = [asyncio.ensure_future(self.neighbour("unary", self.unary)) for _ in range(UNARY)]
-        neighbours += [asyncio.ensure_future(self.neighbour("streamed", self.streamed)) for _ in range(STREAMS)]
+        neighbours = [
+            asyncio.ensure_future(self.neighbour("unary", self.unary)) for _ in range(UNARY)
+        ]
+        neighbours += [
+            asyncio.ensure_future(self.neighbour("streamed", self.streamed)) for _ in range(STREAMS)
+        ]
         try:
             for self.phase, act in phases.items():
                 await asyncio.wait_for(act(), 60)
@@ -209,7 +241,7 @@ async def main() -> None:
     with children() as started:
         endpoints = [Endpoint(started) for _ in range(3)]
         tasks = [asyncio.ensure_future(job) for e in endpoints for job in (e.keep(), e.watch())]
-        while not all(e.up for e in endpoints):
+        while not all(e.up for e in endpoints):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         torture = Torture(endpoints)
         await torture.run()
