@@ -194,10 +194,12 @@ class Scheduler:
     def begin(self, batch: Batch, now: float) -> Decision:
         """What is left to execute of a batch that was taken ahead, now that its turn has come.
 
-        The batch itself if nobody in it is late; otherwise another one with the rest, or none.
+        The batch itself if nobody in it is late; otherwise another one with the rest, or none. One
+        that nobody waits for any more is dropped; a few who went away don't stop the others.
         """
         pieces = batch.pieces
-        if all(piece.job.deadline > now for piece in pieces):
+        in_time = all(piece.job.deadline > now for piece in pieces)
+        if in_time and not all(piece.ticket.answered for piece in pieces):
             return Decision(batch, inf, [])
         self._settled(batch, now)
         for piece in pieces:

@@ -28,22 +28,18 @@ def stub(mesh: Mesh) -> Iterator[Any]:
 
 @pytest.fixture
 def occupied(mesh: Mesh, rest: httpx.Client) -> Iterator[Path]:
-    """The device of `patient` executes one request and has the next one staged.
+    """The device of `patient` executes one request.
 
-    Whatever comes now waits in the queue behind them, until the file is there.
+    Whatever comes now is staged or waits in the queue, until the file is there.
     """
     release = mesh.folder / "release"
     name = f"blocker {time.monotonic()}"
     executing = threading.Thread(target=slow, args=(rest, 5.0, name))
     executing.start()
     mesh.wait(lambda: name in ran(mesh), "the device to be occupied")
-    staged = threading.Thread(target=slow, args=(rest, 0.0, f"second {name}"))
-    staged.start()
-    time.sleep(SOON)
     yield release
     release.touch()
     executing.join()
-    staged.join()
     release.unlink()
 
 
