@@ -18,7 +18,7 @@ up: $(READY)
 		--then "$(BIN)/python deploy/demo/classify.py"
 
 test: lint
-	$(BIN)/pytest -n 2 -rs
+	$(BIN)/pytest -n 2 --dist loadfile -rs
 
 lint: $(READY)
 	$(BIN)/ruff check
