@@ -13,8 +13,6 @@ from gateway.config import Backend, Config
 from gateway.cores import share
 from protos.errors import invalid
 
-# Threads that wait for work sleep instead of burning the cores of others.
-_NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 _LOGS_AT_ONCE = {"PYTHONUNBUFFERED": "1"}
 
 
@@ -120,7 +118,7 @@ def _backend(
         arguments.append("--allow-code")
     if backend.memory_budget is not None:
         arguments += ["--memory-budget", f"{backend.memory_budget}B"]
-    environment = {**_LOGS_AT_ONCE, **_NO_SPINNING, "OMP_NUM_THREADS": str(threads)}
+    environment = {**_LOGS_AT_ONCE, "OMP_NUM_THREADS": str(threads)}
     return Command(name, tuple(arguments), cores, environment)
 
 

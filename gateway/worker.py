@@ -27,6 +27,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline import build
 from policies.authenticate import Authenticator
 from protos import discovery_pb2 as pb
+from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from protos.tls import channel_credentials
 from routing.endpoints import EndpointTable
@@ -99,6 +100,7 @@ class Worker:
         await self._start_grpc(share_grpc_port)
         self._decoder.warm_up()
         self._watch = asyncio.create_task(self._watch_health(), name="health")
+        settle()
 
     async def drain(self) -> None:
         """Takes no new connections, finishes what is running, then closes everything."""

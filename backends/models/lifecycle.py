@@ -24,6 +24,7 @@ from backends.models.revision import Revisions
 from backends.models.table import ModelEntry, ModelTable, ReadyEntry, State
 from backends.models.watch import Action, Load, Refuse, Remove, Wait, Watch
 from protos.errors import Kind, PenstockError, unknown_model
+from protos.garbage import settle
 from protos.wording import quote
 
 T = TypeVar("T")
@@ -110,9 +111,13 @@ class Lifecycle:
     async def run(self) -> None:
         """Watches the folder until it is cancelled."""
         pause = SETTLE
+        settled = -1
         while True:
             async with self._lock:
                 await self._look()
+            if self.revision != settled:
+                settled = self.revision
+                settle()
             await asyncio.sleep(pause)
             pause = INTERVAL
 

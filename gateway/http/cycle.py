@@ -16,15 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class Cycle(RequestResponseCycle):
-    """uvicorn's cycle, which writes replies, with three things that it lacks.
+    """uvicorn's cycle, which writes replies, with four things that it lacks.
 
     A request that turns out wrong while its body arrives (too large, too slow, malformed) raises
     from `receive`, so that it is observed and answered like any other. Callbacks learn at once that
     the client is gone, without a task for each request. A reply that comes before the body's end
-    closes the connection, since nobody would read the rest.
+    closes the connection, since nobody would read the rest. A reply's head waits for the first part
+    of its body, so that both leave in one write.
     """
 
     failure: PenstockError | None = None
+    _head: Any = None
     _watchers: list[Callable[[], object]] | None = None
     _keep_alive: bool
 
@@ -75,6 +77,32 @@ class Cycle(RequestResponseCycle):
             raise self.failure
         body, self.body = self.body, bytearray()
         return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and self.scope["method"] != "HEAD":
+            self._head = message
+            return
+        head, self._head = self._head, None
+        if head is None:
+            await super().send(message)
+            return
+        connection: Any = self.transport
+        write = connection.write
+        held: list[bytes] = []
+
+        def write_both(data: bytes) -> None:
+            if held:
+                connection.write = write
+                write(held[0] + data)
+            else:
+                held.append(data)
+
+        connection.write = write_both
+        try:
+            await super().send(head)
+            await super().send(message)
+        finally:
+            connection.write = write
 
     async def run_asgi(self, app: ASGIApp) -> None:  # type: ignore[override]
         try:

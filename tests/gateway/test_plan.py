@@ -49,7 +49,6 @@ def test_backends_on_the_cpu_take_cores_of_their_own_and_do_not_spin():
     torch, onnx, cuda = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1, 2, 3, 4])).backends
     assert (torch.cores, onnx.cores, cuda.cores) == ((1, 2), (3, 4), ())
     assert torch.environment["OMP_NUM_THREADS"] == "2"
-    assert torch.environment["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_on_two_cores_two_backends_have_one_each_and_the_gateway_goes_between():
