@@ -13,6 +13,7 @@ import grpc
 from grpc import aio
 
 from backends.exchange import ExchangeService
+from backends.guard import Guard
 from backends.heartbeat import Heartbeat
 from backends.intake import Intake
 from backends.models.lifecycle import Lifecycle
@@ -81,7 +82,8 @@ async def serve(settings: Settings) -> None:
     intake.models = lifecycle
     exchange = ExchangeService(intake, access_key)
     oip = OipService(intake, lifecycle, None if settings.open else access_key)
-    server = aio.server(options=SERVER_OPTIONS)
+    guard = Guard(access_key, open_=settings.open)
+    server = aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
     server.add_generic_rpc_handlers((exchange.handler(),))
     add_GRPCInferenceServiceServicer_to_server(oip, server)
     port = _bind(server, settings)

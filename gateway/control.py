@@ -126,7 +126,8 @@ class Control:
         self._authorise(principal, model)
         exact = resolve(self._table, model, version)
         request = oip.ModelConfigRequest(name=model, version=exact)
-        endpoint = self._table.serving(model, exact)[0]
+        serving = self._table.serving(model, exact)
+        endpoint = next((e for e in serving if e.usable), serving[0])
         return (await _ask(endpoint, "ModelConfig", request, oip.ModelConfigResponse)).config
 
     async def statistics(
@@ -137,30 +138,23 @@ class Control:
             self._authorise(principal, model)
             if not self._table.versions(model):
                 raise unknown_model(model)
-        wanted = [
-            (endpoint, key)
-            for endpoint in self._table.endpoints()
-            for key in endpoint.models
-            if endpoint.ready(key)
-            and model in ("", key[0])
-            and version in ("", key[1])
-            and (principal.may_infer(key[0]) or principal.has("admin"))
-        ]
+        request = oip.ModelStatisticsRequest(name=model, version=version)
         answers = await asyncio.gather(
             *(
-                _ask(
-                    endpoint,
-                    "ModelStatistics",
-                    oip.ModelStatisticsRequest(name=name, version=exact),
-                    oip.ModelStatisticsResponse,
-                )
-                for endpoint, (name, exact) in wanted
-            )
+                _ask(endpoint, "ModelStatistics", request, oip.ModelStatisticsResponse)
+                for endpoint in self._table.endpoints()
+                if endpoint.possible and any(_is(key, model, version) for key in endpoint.models)
+            ),
+            return_exceptions=True,
         )
         merged: dict[tuple[str, str], oip.ModelStatistics] = {}
         for answer in answers:
+            if isinstance(answer, BaseException):
+                continue  # what the others know is more than nothing
             for statistics in answer.model_stats:
                 key = (statistics.name, statistics.version)
+                if not (principal.may_infer(key[0]) or principal.has("admin")):
+                    continue
                 if key in merged:
                     add(merged[key], statistics)
                 else:
@@ -230,7 +224,7 @@ async def _ask(
             return await call(request, metadata=metadata, timeout=timeout)
         except aio.AioRpcError as error:
             kind = _KINDS.get(error.code(), Kind.BAD_REPLY)
-            raise PenstockError(kind, error.details() or TABLE[kind].grpc.name) from error
+            raise PenstockError(kind, _told(error, kind)) from error
 
 
 def _has(endpoint: Endpoint, model: str, *states: discovery.ModelState) -> bool:
@@ -242,6 +236,17 @@ async def _until(known: Callable[[], bool]) -> None:
     deadline = time.monotonic() + NEWS_SECONDS
     while not known() and time.monotonic() < deadline:  # noqa: ASYNC110 (off the request path)
         await asyncio.sleep(NEWS_LOOK)
+
+
+def _is(key: tuple[str, str], model: str, version: str) -> bool:
+    return model in ("", key[0]) and version in ("", key[1])
+
+
+def _told(error: aio.AioRpcError, kind: Kind) -> str:
+    """The backend's own sentence; the transport's would name addresses of the mesh."""
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return "a backend could not be asked"
+    return error.details() or TABLE[kind].grpc.name
 
 
 def _rank(model: discovery.Model) -> int:

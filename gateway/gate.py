@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from gateway.metrics import Metrics
 from protos import schedule
-from protos.errors import PenstockError
+from protos.errors import Kind, PenstockError
 from protos.service import Service
 from protos.values import Context, InferRequest, Parameters, Payload, Principal, Timeline
 from routing.endpoints import EndpointTable
+
+_TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +71,14 @@ class Gate:
             code = error.row.http if isinstance(error, PenstockError) else 500
         backend = (timeline.queue_us + timeline.compute_us) / 1e6
         self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
+
+
+def trace_of(traceparent: str) -> str:
+    """The client's W3C trace context; a malformed one is dropped, and the trace starts anew."""
+    usable = len(traceparent) == _TRACEPARENT_LENGTH and traceparent.isascii()
+    return traceparent if usable and traceparent.count("-") == 3 else ""
+
+
+def client_gone() -> PenstockError:
+    """How a request counts whose client didn't wait for the answer."""
+    return PenstockError(Kind.CANCELLED, "the client went away")

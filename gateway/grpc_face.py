@@ -1,5 +1,6 @@
 """The gRPC face: the Open Inference Protocol with Triton's streaming and repository calls."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -9,7 +10,8 @@ from typing import Any, NoReturn, TypeVar
 from grpc import aio
 
 from gateway.control import Control
-from gateway.gate import Gate
+from gateway.gate import Gate, client_gone, trace_of
+from gateway.grpc_guard import one_value
 from gateway.grpc_stream import InferStream
 from gateway.identity import EXTENSIONS, NAME, VERSION
 from policies.authorize import ADMIN, require_scope
@@ -48,6 +50,9 @@ class GrpcFace:
                 answer = oip_grpc.encode_reply(model, request.id, reply.first, typed=typed)
             finally:
                 reply.on_close()
+        except asyncio.CancelledError:
+            self._gate.observe(model, "grpc", timeline, client_gone())
+            raise
         except Exception as error:
             self._gate.observe(model, "grpc", timeline, error)
             await _abort(context, error)
@@ -61,9 +66,11 @@ class GrpcFace:
             principal = self._who(context)
         except PenstockError as error:
             await _abort(context, error)
-        await InferStream(self._gate, principal, _metadata(context, "traceparent")).serve(
-            messages, context
-        )
+        stream = InferStream(self._gate, principal, trace_of(_metadata(context, "traceparent")))
+        try:
+            await stream.serve(messages, context)
+        except* PenstockError as group:
+            await _abort(context, group.exceptions[0])
 
     async def ServerLive(  # noqa: N802
         self, message: pb.ServerLiveRequest, context: Context
@@ -183,7 +190,7 @@ class GrpcFace:
             request_id=decoded.id,
             payload=decoded.payload,
             parameters=decoded.parameters,
-            traceparent=_metadata(context, "traceparent"),
+            traceparent=trace_of(_metadata(context, "traceparent")),
             streaming=streaming,
             time_left=context.time_remaining(),
         )
@@ -194,13 +201,7 @@ class GrpcFace:
 
 
 def _metadata(context: Context, key: str) -> str:
-    """The one value of a metadata key; "" for none and for several, of which none is trusted."""
-    found = [
-        value
-        for name, value in (context.invocation_metadata() or ())
-        if name == key and isinstance(value, str)
-    ]
-    return found[0] if len(found) == 1 else ""
+    return one_value(context.invocation_metadata(), key)
 
 
 async def _rescued(context: Context, answer: Callable[[], Awaitable[T]]) -> T:

@@ -7,6 +7,7 @@ from protos.errors import invalid
 from protos.tls import server_credentials
 
 METADATA_BYTES = 16 * 1024
+STREAMS = 1024  # calls of one connection at a time
 
 
 def server_options(message_bytes: int, *, share_port: bool = False) -> list[tuple[str, int]]:
@@ -18,6 +19,7 @@ def server_options(message_bytes: int, *, share_port: bool = False) -> list[tupl
         ("grpc.so_reuseport", int(share_port)),
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", -1),
+        ("grpc.max_concurrent_streams", STREAMS),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         # Set together with the backends' and clients' side, or the stricter one cuts the other off.

@@ -13,7 +13,7 @@ from typing import Any
 
 from grpc import aio
 
-from gateway.gate import Gate
+from gateway.gate import Gate, client_gone
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
@@ -61,6 +61,9 @@ class InferStream:
         error: Exception | None = None
         try:
             await self._infer(message, context, timeline, before)
+        except asyncio.CancelledError:
+            error = client_gone()
+            raise
         except Exception as failure:
             error = failure
             if before is not None:

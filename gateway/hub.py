@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 
 REPORT_INTERVAL = 1.0  # seconds between a worker's reports
 METHOD = "/penstock.v1.Supervisor/Attach"
+# A snapshot is the whole mesh, a report a whole worker: both outgrow gRPC's 4 MiB.
+CHANNEL_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+]
 
 Subscriber = Callable[[pb.Snapshot], None]
 
@@ -97,24 +102,18 @@ class Hub:
 
         self.subscribe(newest)
         sender = asyncio.create_task(send(), name="snapshots to a worker")
-        worker = -1
         try:
             async for report in reports:
-                worker = report.worker
-                self.workers.report(worker, report.metrics)
+                self.workers.report(report.worker, report.metrics)
         finally:
             self.unsubscribe(newest)
-            self.workers.retire(worker)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
 
     def _publish(self, snapshot: pb.Snapshot) -> None:
         self.snapshot = snapshot
         for subscriber in tuple(self._subscribers):
-            try:
-                subscriber(snapshot)
-            except Exception:  # one worker's failure must not stop discovery for all
-                log.exception("a worker could not take snapshot %d", snapshot.revision)
+            take(snapshot, subscriber)
 
     def _leases(self) -> int:
         return len(self.snapshot.leases)
@@ -126,30 +125,38 @@ class Hub:
         Gauge(name, text, registry=self._metrics).set_function(value)
 
 
+def take(snapshot: pb.Snapshot, apply: Subscriber) -> None:
+    """Applies the snapshot; a failure is logged and leaves the last one, not discovery dead."""
+    try:
+        apply(snapshot)
+    except Exception:
+        log.exception("snapshot %d can't be applied", snapshot.revision)
+
+
 async def attach(
     address: str,
-    worker: int,
+    worker: str,
     apply: Subscriber,
     families: Callable[[], list[pb.MetricFamily]],
 ) -> None:
     """A worker's end: takes snapshots and reports until cancelled."""
     while True:
         try:
-            async with aio.insecure_channel(address) as channel:
+            async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
                 call = channel.stream_stream(
                     METHOD,
                     request_serializer=pb.WorkerReport.SerializeToString,
                     response_deserializer=pb.Snapshot.FromString,
                 )(_reports(worker, families))
                 async for snapshot in call:
-                    apply(snapshot)
+                    take(snapshot, apply)
         except aio.AioRpcError as error:
             log.warning("lost the supervisor (%s), serving on", error.code().name)
         await asyncio.sleep(0.2)
 
 
 async def _reports(
-    worker: int, families: Callable[[], list[pb.MetricFamily]]
+    worker: str, families: Callable[[], list[pb.MetricFamily]]
 ) -> AsyncIterator[pb.WorkerReport]:
     while True:
         yield pb.WorkerReport(worker=worker, metrics=families())

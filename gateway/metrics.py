@@ -5,7 +5,6 @@ prometheus-client's multiprocess files are not used, since nobody reaps those of
 Labels are bounded: models come from the endpoint table, everything else is "other".
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -93,33 +92,55 @@ def _family(metric: Metric) -> pb.MetricFamily:
     return family
 
 
+Sums = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
 class Merged:
     """A collector of several workers' families: samples of the same name and labels add up."""
 
     def __init__(self) -> None:
-        self._reports: dict[int, list[pb.MetricFamily]] = {}
-        self._gone: list[pb.MetricFamily] = []
+        self._reports: dict[str, list[pb.MetricFamily]] = {}
+        self._processes: dict[str, str] = {}
+        # Of workers that are gone: their counters stay in the sum, or rates would go negative.
+        self._gone: dict[str, Sums] = {}
+        self._described: dict[str, pb.MetricFamily] = {}
 
-    def report(self, worker: int, families: Iterable[pb.MetricFamily]) -> None:
+    def report(self, worker: str, families: Iterable[pb.MetricFamily]) -> None:
+        """What the counters have reached of a worker `number/process`.
+
+        Another process of the same number has taken the former one's place.
+        """
+        number = worker.partition("/")[0]
+        former = self._processes.get(number)
+        if former != worker:
+            self._processes[number] = worker
+            self._retire(former)
         self._reports[worker] = list(families)
 
-    def retire(self, worker: int) -> None:
-        """A worker died: its counters stay in the sum, or rates would go negative."""
-        self._gone += [f for f in self._reports.pop(worker, []) if f.type != "gauge"]
+    def _retire(self, worker: str | None) -> None:
+        for family in self._reports.pop(worker or "", []):
+            if family.type != "gauge":
+                self._described.setdefault(family.name, family)
+                _add(self._gone.setdefault(family.name, {}), family)
 
     def collect(self) -> Iterable[Metric]:
-        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
-        described: dict[str, pb.MetricFamily] = {}
-        for family in [*self._gone, *(f for r in self._reports.values() for f in r)]:
-            described.setdefault(family.name, family)
-            into = sums.setdefault(family.name, defaultdict(float))
-            for sample in family.samples:
-                into[sample.name, tuple(sorted(sample.labels.items()))] += sample.value
+        sums = {name: dict(samples) for name, samples in self._gone.items()}
+        described = dict(self._described)
+        for families in self._reports.values():
+            for family in families:
+                described.setdefault(family.name, family)
+                _add(sums.setdefault(family.name, {}), family)
         for name, samples in sums.items():
             metric = Metric(name, described[name].help, described[name].type)
             for (sample_name, labels), value in samples.items():
                 metric.add_sample(sample_name, dict(labels), value)
             yield metric
+
+
+def _add(sums: Sums, family: pb.MetricFamily) -> None:
+    for sample in family.samples:
+        key = (sample.name, tuple(sorted(sample.labels.items())))
+        sums[key] = sums.get(key, 0.0) + sample.value
 
 
 def page(registry: CollectorRegistry) -> bytes:

@@ -54,6 +54,6 @@ def build(
         )
 
     pick = Pick(table, worker, clock, call_soon)
-    retry = Retry(budget, Poison(), idempotent, clock)
+    retry = Retry(budget, Poison(), idempotent, pick.has_elsewhere, clock)
     service = stack([Authorize(), Resolve(table), retry], pick)
     return Pipeline(service, retry, pick)

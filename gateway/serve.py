@@ -21,7 +21,7 @@ from gateway.discovery import MAX_BEAT_BYTES, Discovery
 from gateway.grpc_options import bind, server_options
 from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
-from gateway.hub import REPORT_INTERVAL, Hub
+from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
 from gateway.supervisor import Workers
 from gateway.worker import Worker
 from policies.authenticate import Authenticator
@@ -44,7 +44,7 @@ async def _main(config: Config, file: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     authenticator = Authenticator(config.issuers, time.time)
-    registry = Registry(config.discovery.lease)
+    registry = Registry(config.discovery.lease, started=time.monotonic())
     discovery = Discovery(
         registry, authenticator, config.discovery.allowed_networks, time.monotonic
     )
@@ -70,7 +70,7 @@ async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
 
     async def report() -> None:
         while True:
-            hub.workers.report(0, worker.families())
+            hub.workers.report("0", worker.families())
             await asyncio.sleep(REPORT_INTERVAL)
 
     hub.subscribe(worker.apply)
@@ -92,7 +92,7 @@ async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asynci
         # Listening from the start: connections wait while all workers restart.
         http.listen(BACKLOG)
         address = f"unix:{folder}/supervisor"
-        server = aio.server()
+        server = aio.server(options=CHANNEL_OPTIONS)
         server.add_generic_rpc_handlers((hub.attach_handler(),))
         server.add_insecure_port(address)
         await server.start()

@@ -18,6 +18,7 @@ from gateway.control import Control
 from gateway.decode import Decoder
 from gateway.gate import Gate
 from gateway.grpc_face import GrpcFace
+from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, server_options
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
@@ -36,6 +37,7 @@ from routing.retry import Budget
 
 log = logging.getLogger(__name__)
 
+MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
 HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
 
 
@@ -122,7 +124,11 @@ class Worker:
 
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
-        self._grpc = aio.server(options=server_options(config.limits.body, share_port=share_port))
+        self._grpc = aio.server(
+            interceptors=(Guard(self.gate.authenticate),),
+            options=server_options(config.limits.body, share_port=share_port),
+            maximum_concurrent_rpcs=MAX_RPCS,
+        )
         add_GRPCInferenceServiceServicer_to_server(GrpcFace(self.gate, self._control), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         bind(self._grpc, config.listener("grpc"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
@@ -35,7 +36,7 @@ async def _serve(config: Config, index: int, http: int, supervisor: str) -> None
         loop.add_signal_handler(number, stop.set)
     worker = Worker(config, f"{socket.gethostname()}/{index}")
     attached = asyncio.create_task(
-        attach(supervisor, index, worker.apply, worker.families), name="attach"
+        attach(supervisor, f"{index}/{os.getpid()}", worker.apply, worker.families), name="attach"
     )
     await worker.start(socket.socket(fileno=http), share_grpc_port=True)
     await stop.wait()

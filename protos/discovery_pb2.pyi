@@ -156,22 +156,24 @@ class Lease(_message.Message):
     def __init__(self, beat: _Optional[_Union[Beat, _Mapping]] = ..., state: _Optional[_Union[LeaseState, str]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("revision", "leases", "self_preservation")
+    __slots__ = ("revision", "leases", "self_preservation", "settled")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     LEASES_FIELD_NUMBER: _ClassVar[int]
     SELF_PRESERVATION_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
     revision: int
     leases: _containers.RepeatedCompositeFieldContainer[Lease]
     self_preservation: bool
-    def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ...) -> None: ...
+    settled: bool
+    def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ..., settled: _Optional[bool] = ...) -> None: ...
 
 class WorkerReport(_message.Message):
     __slots__ = ("worker", "metrics")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
-    worker: int
+    worker: str
     metrics: _containers.RepeatedCompositeFieldContainer[MetricFamily]
-    def __init__(self, worker: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ...) -> None: ...
+    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ...) -> None: ...
 
 class MetricFamily(_message.Message):
     __slots__ = ("name", "help", "type", "samples")

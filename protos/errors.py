@@ -38,6 +38,7 @@ class Kind(IntEnum):
     SLOW_CLIENT = 17
     MODEL_FAILED = 18
     METHOD_NOT_ALLOWED = 19
+    INTERRUPTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ TABLE: dict[Kind, Row] = {
     # The backend refused before it executed anything.
     Kind.OVERLOADED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "elsewhere"),
     Kind.UNAVAILABLE: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "elsewhere"),
+    # A batch held the call, then the backend gave up on it: no crash, but it may have run.
+    Kind.INTERRUPTED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
     # The connection died with the call in flight.
     Kind.LOST: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
     Kind.DEADLINE: Row(504, grpc.StatusCode.DEADLINE_EXCEEDED, "server", "never"),

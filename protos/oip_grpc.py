@@ -4,7 +4,7 @@ Requests carry tensors raw or typed, never both; replies are raw, as Triton's ar
 are asked for (a proxy that transcodes to JSON needs those).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from protos.arrays import count, join_bytes, mismatch, split_bytes, unknown_data
 from protos.datatypes import DATATYPES, Datatype
 from protos.errors import invalid
 from protos.exchange_wire import INT64
+from protos.names import check_count, check_name, check_unique
 from protos.tensor_parameters import HINTS, refusal
 from protos.values import NO_PARAMETERS, Parameters, Part, Tensor, Tensors
 from protos.wording import quote
@@ -57,11 +58,11 @@ def decode_request(message: pb.ModelInferRequest) -> Decoded:
         raise invalid("inputs: there must be at least one")
     if raw and len(raw) != len(message.inputs):
         raise invalid(f"raw_input_contents: there are {len(raw)}, for {len(message.inputs)} inputs")
+    check_count(len(message.inputs), "inputs")
+    check_count(len(message.outputs), "outputs")
     tensors = []
     for i, each in enumerate(message.inputs):
-        name = each.name
-        if not name:
-            raise invalid(f"inputs[{i}]: name must not be empty")
+        name = check_name(each.name, f"inputs[{i}]")
         where = f"inputs[{i}] {quote(name)}"
         _check_parameters(each.parameters, where)
         shape = tuple(each.shape)
@@ -76,14 +77,13 @@ def decode_request(message: pb.ModelInferRequest) -> Decoded:
         if why is not None:
             raise invalid(f"{where}: {why}")
         tensors.append(tensor)
-    _unique((tensor.name for tensor in tensors), "inputs")
+    check_unique([tensor.name for tensor in tensors], "inputs")
     wanted = []
     for i, output in enumerate(message.outputs):
-        if not output.name:
-            raise invalid(f"outputs[{i}]: name must not be empty")
+        check_name(output.name, f"outputs[{i}]")
         _check_parameters(output.parameters, f"outputs[{i}] {quote(output.name)}")
         wanted.append(output.name)
-    _unique(wanted, "outputs")
+    check_unique(wanted, "outputs")
     return Decoded(
         message.model_name,
         message.model_version,
@@ -98,14 +98,6 @@ def _check_parameters(parameters: Mapping[str, pb.InferParameter], where: str) -
     for key in parameters:
         if key not in HINTS:
             raise refusal(key, where)
-
-
-def _unique(names: Iterable[str], where: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise invalid(f"{where}: {quote(name)} is there twice")
-        seen.add(name)
 
 
 def _parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, bool | int | float | str]:

@@ -17,6 +17,7 @@ from protos.datatypes import DATATYPES
 from protos.errors import invalid
 from protos.json_reader import Array, Object, fields, parse_object
 from protos.json_writer import data_for_json, finite
+from protos.names import check_count, check_name, check_unique
 from protos.tensor_parameters import HINTS, refusal
 from protos.v2_data import check_layout, count_arrays, read_data
 from protos.v2_raw import read_raw
@@ -112,17 +113,19 @@ class _Reader:
         inputs = self._array(request, "inputs", "")
         if not len(inputs):
             raise invalid("inputs: there must be at least one")
+        check_count(len(inputs), "inputs")
         tensors = tuple([self._input(each, f"inputs[{i}]") for i, each in enumerate(inputs)])
         if len(tensors) > 1:
-            _unique([tensor.name for tensor in tensors], "inputs")
+            check_unique([tensor.name for tensor in tensors], "inputs")
         wanted: tuple[str, ...] = ()
         each_form: dict[str, bool] = {}
         if "outputs" in request:
             outputs = self._array(request, "outputs", "")
+            check_count(len(outputs), "outputs")
             wanted = tuple(
                 [_output(each, f"outputs[{i}]", each_form) for i, each in enumerate(outputs)]
             )
-            _unique(wanted, "outputs")
+            check_unique(wanted, "outputs")
         self._check()
         forms = OutputForms(binary, each_form) if binary or each_form else JSON_FORMS
         return Decoded(request_id, Tensors(tensors, wanted), parameters, forms)
@@ -156,7 +159,7 @@ class _Reader:
         if not isinstance(found, Object):
             raise invalid(f"{where}: must be an object")
         given = fields(found, where, _INPUT)
-        name = _name(given, where)
+        name = check_name(given.get("name"), where)
         where = f"{where} {quote(name)}"
         datatype = given.get("datatype")
         if type(datatype) is not str:
@@ -206,19 +209,6 @@ class _Reader:
         return tensor
 
 
-def _name(given: dict[str, Any], where: str) -> str:
-    name = given.get("name")
-    if type(name) is not str or not name:
-        raise invalid(f"{where}: name must be a string that is not empty")
-    return name
-
-
-def _unique(names: list[str] | tuple[str, ...], where: str) -> None:
-    if len(set(names)) < len(names):
-        name = next(name for i, name in enumerate(names) if name in names[:i])
-        raise invalid(f"{where}: {quote(name)} is there twice")
-
-
 def _parameters(found: Any, where: str) -> dict[str, bool | int | float | str]:
     if not isinstance(found, Object):
         raise invalid(f"{where}: must be an object")
@@ -253,7 +243,7 @@ def _output(found: Any, where: str, forms: dict[str, bool]) -> str:
     if not isinstance(found, Object):
         raise invalid(f"{where}: must be an object")
     given = fields(found, where, _OUTPUT)
-    name = _name(given, where)
+    name = check_name(given.get("name"), where)
     where = f"{where} {quote(name)}"
     if "parameters" in given:
         for key, value in _parameters(given["parameters"], f"{where}: parameters").items():

@@ -5,6 +5,7 @@ itself (connections, calls in flight, failures) stays here on purpose.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from protos import discovery_pb2 as pb
@@ -14,6 +15,8 @@ from routing.exchange import Exchange
 
 # Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
 TYPICAL_BATCH = 8
+# For so long a model whose backends vanished is called unavailable, not unknown.
+LOST_FOR = 600.0  # seconds
 
 ModelKey = tuple[str, str]
 Connect = Callable[[str, str], Exchange]  # address, access key
@@ -30,6 +33,7 @@ class Endpoint:
         self.exchange = exchange
         self.models: dict[ModelKey, pb.Model] = {}
         self.signatures: dict[ModelKey, Signature] = {}
+        self.suspect_turn = asyncio.Lock()
         self._models_revision = -1
         self.update(beat, suspect=False)
 
@@ -113,7 +117,8 @@ class EndpointTable:
         self._versions: dict[str, tuple[str, ...]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.revision = 0
-        self.self_preservation = False
+        self.settled = False
+        self._lost: dict[str, float] = {}  # models whose last endpoint vanished, and when
 
     def apply(self, snapshot: pb.Snapshot) -> None:
         """Makes the table what the snapshot says. Calls on endpoints that left are not cut."""
@@ -130,11 +135,20 @@ class EndpointTable:
                 exchange = self._connect(beat.address, beat.access_key)
                 known = self._endpoints[key] = Endpoint(beat, exchange)
             known.update(beat, suspect=lease.state == pb.SUSPECT)
-        for key in self._endpoints.keys() - seen:
-            self._retire(self._endpoints.pop(key))
+        retired = [self._endpoints.pop(key) for key in self._endpoints.keys() - seen]
+        for endpoint in retired:
+            self._retire(endpoint)
         self.revision = snapshot.revision
-        self.self_preservation = snapshot.self_preservation
+        self.settled = snapshot.settled
+        before = set(self._versions)
+        gone = {name for e in retired for name, _ in e.models if not e.beat.draining}
         self._index()
+        now = time.monotonic()
+        for model in before - set(self._versions):
+            if model in gone:
+                self._lost[model] = now
+        for model in [m for m, at in self._lost.items() if now - at > LOST_FOR]:
+            del self._lost[model]
 
     def serving(self, model: str, version: str) -> tuple[Endpoint, ...]:
         """Every endpoint on which exactly this version is READY, usable at the moment or not."""
@@ -143,6 +157,10 @@ class EndpointTable:
     def versions(self, model: str) -> tuple[str, ...]:
         """Versions that any endpoint knows, READY or not, numerically ascending."""
         return self._versions.get(model, ())
+
+    def may_come(self, model: str) -> bool:
+        """Whether a model that nobody serves is missed rather than unknown: try again later."""
+        return not self.settled or model in self._lost
 
     def models(self) -> Iterable[str]:
         return self._versions.keys()
@@ -189,4 +207,6 @@ async def _close_when_idle(exchange: Exchange) -> None:
 
 
 def _numeric(version: str) -> tuple[int, int, str]:
-    return (0, int(version), "") if version.isdigit() else (1, 0, version)
+    # isdecimal alone would take other scripts' digits, and endless numbers take endless time.
+    number = version.isascii() and version.isdecimal() and len(version) <= 18
+    return (0, int(version), "") if number else (1, 0, version)

@@ -229,7 +229,7 @@ class Lane:
 
 
 def _executed(error: PenstockError) -> PenstockError:
-    """The same failure after a batch held the call: no free second attempt elsewhere."""
+    """The same failure after a batch held the call: it is repeated only if that does no harm."""
     if error.row.retry == "elsewhere":
-        return PenstockError(Kind.LOST, error.message, retry_after=error.retry_after)
+        return PenstockError(Kind.INTERRUPTED, error.message, retry_after=error.retry_after)
     return error

@@ -84,7 +84,17 @@ class Pick:
     async def __call__(self, request: InferRequest) -> Reply:
         endpoint = self.choose(request)
         request.context.timeline.instances.append(endpoint.instance)
-        return await endpoint(request)
+        if not request.context.suspect:
+            return await endpoint(request)
+        # One suspect at a time: if the endpoint dies again, it is known who was there.
+        async with endpoint.suspect_turn:
+            return await endpoint(request)
+
+    def has_elsewhere(self, request: InferRequest) -> bool:
+        """Whether there is a usable endpoint that this request hasn't been to."""
+        tried = request.context.timeline.instances
+        serving = self._table.serving(request.model, request.version)
+        return any(e.usable and e.instance not in tried for e in serving)
 
     def choose(self, request: InferRequest) -> Endpoint:
         """The endpoint for this attempt; raises UNAVAILABLE when there is none to be had."""
@@ -132,7 +142,10 @@ class Pick:
 
     def _elsewhere(self, key: ModelKey, tried: list[str]) -> Endpoint:
         """For another attempt: anybody who wasn't asked yet, else anybody."""
-        usable = self._usable(key, self._table.serving(*key))
+        serving = self._table.serving(*key)
+        if not serving:
+            raise not_ready(*key)
+        usable = self._usable(key, serving)
         fresh = tuple(e for e in usable if e.instance not in tried)
         return self._least_waiting(fresh or usable)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from protos import discovery_pb2 as pb
 
 SELF_PRESERVATION_SHARE = 0.15
+# Backends find a gateway that was restarted within two beats; one more for good measure.
+SETTLING_BEATS = 3.0
 # Nothing is kept for ever: after this many seconds a silent instance goes, whatever else is silent.
 PRESERVED_AT_MOST = 600.0
 
@@ -24,8 +26,11 @@ class _Held:
 class Registry:
     """The instances that hold a lease; `now` is monotonic seconds, as is everything derived."""
 
-    def __init__(self, lease: float = 5.0, beat_interval: float = 1.0) -> None:
+    def __init__(
+        self, lease: float = 5.0, beat_interval: float = 1.0, started: float = 0.0
+    ) -> None:
         self.lease = lease
+        self._settled_at = started + SETTLING_BEATS * beat_interval
         self._suspect_after = 2.5 * beat_interval
         self._held: dict[str, _Held] = {}
         self.revision = 0
@@ -90,7 +95,11 @@ class Registry:
 
     def snapshot(self, now: float) -> pb.Snapshot:
         """The table as it stands, for the processes that route."""
-        snapshot = pb.Snapshot(revision=self.revision, self_preservation=self.self_preservation)
+        snapshot = pb.Snapshot(
+            revision=self.revision,
+            self_preservation=self.self_preservation,
+            settled=now >= self._settled_at,
+        )
         for held in self._held.values():
             state = pb.SUSPECT if self._is_suspect(held, now) else pb.HELD
             snapshot.leases.add(beat=held.beat, state=state)

@@ -16,6 +16,10 @@ def resolve(table: EndpointTable, model: str, version: str) -> str:
     """The version that serves; raises NOT_FOUND, or UNAVAILABLE for one that is not READY."""
     versions = table.versions(model)
     if not versions:
+        if table.may_come(model):
+            raise PenstockError(
+                Kind.UNAVAILABLE, f'model "{model}" is not available now', retry_after=1.0
+            )
         raise unknown_model(model)
     if version:
         if version not in versions:

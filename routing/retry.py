@@ -85,18 +85,24 @@ def fingerprint(request: InferRequest) -> bytes:
 
 
 class Retry:
-    """The filter. `idempotent` says whether executing a request twice does no harm."""
+    """The filter. `idempotent` says whether executing a request twice does no harm.
+
+    `has_elsewhere` says whether there is a usable endpoint that a request hasn't been to: asking
+    the one that just refused would only add to its load.
+    """
 
     def __init__(
         self,
         budget: Budget,
         poison: Poison,
         idempotent: Callable[[InferRequest], bool],
+        has_elsewhere: Callable[[InferRequest], bool],
         clock: Callable[[], float],
     ) -> None:
         self._budget = budget
         self._poison = poison
         self._idempotent = idempotent
+        self._has_elsewhere = has_elsewhere
         self._clock = clock
         self.retries = 0
 
@@ -131,7 +137,7 @@ class Retry:
             return False
         match error.row.retry:
             case "elsewhere":
-                return free or self._budget.withdraw(now)
+                return self._has_elsewhere(request) and (free or self._budget.withdraw(now))
             case "if_idempotent":
                 return self._idempotent(request) and self._budget.withdraw(now)
             case "never":

@@ -4,14 +4,16 @@ Starlette's router costs 18 µs over sixteen routes (benchmarks/experiments/READ
 path costs one; so the paths that carry load are found here and the rest is handed on.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.gate import client_gone
 from gateway.http.head import Head
-from gateway.http.respond import send_error
+from gateway.http.respond import AlreadyTold, send_error
 from protos.errors import Kind, PenstockError
 from protos.values import Timeline
 
@@ -52,7 +54,13 @@ class Dispatch:
             await action(head, receive, send, model, version)
         except PenstockError as error:
             failure = error
-            await send_error(send, head, error)
+            if error.kind is not Kind.CANCELLED:  # then nobody is left to read it
+                await send_error(send, head, error)
+        except AlreadyTold as told:
+            failure = told.error
+        except asyncio.CancelledError:
+            failure = client_gone()
+            raise
         except Exception as error:
             failure = error
             incident = secrets.token_hex(8)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from gateway.gate import trace_of
 from protos.errors import invalid
 from protos.values import Timeline
 
-_TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
 # Ids need to be distinct, not unguessable: the kernel's random source costs 5 µs a request.
 _ids = random.Random()  # noqa: S311
 
@@ -30,17 +30,20 @@ class Head:
         timeline = Timeline(time.monotonic())
         request_id = traceparent = ""
         authorization = b""
+        authorizations = 0
         json_length = None
         for name, value in scope["headers"]:
             if name == b"authorization":
-                # Of two, a front proxy might have checked the other one: neither counts.
-                authorization = b"" if authorization else value
+                authorizations += 1
+                authorization = value
             elif name == b"inference-header-content-length":
                 json_length = value
             elif name == b"x-request-id":
                 request_id = _usable_id(value)
             elif name == b"traceparent":
-                traceparent = _usable_trace(value)
+                traceparent = trace_of(value.decode("latin-1"))
+        if authorizations > 1:
+            authorization = b""  # a front proxy might have checked another one: none counts
         request_id = request_id or f"{_ids.getrandbits(64):016x}"
         return cls(scope, timeline, request_id, authorization, json_length, traceparent)
 
@@ -61,12 +64,5 @@ class Head:
 def _usable_id(value: bytes) -> str:
     """The client's id if a log line can bear it, else none."""
     if len(value) > 128 or not value.replace(b"-", b"").replace(b"_", b"").isalnum():
-        return ""
-    return value.decode("ascii")
-
-
-def _usable_trace(value: bytes) -> str:
-    """A malformed traceparent is dropped, as W3C asks: the trace starts anew."""
-    if len(value) != _TRACEPARENT_LENGTH or not value.isascii() or value.count(b"-") != 3:
         return ""
     return value.decode("ascii")

@@ -8,7 +8,15 @@ from gateway.decode import Decoder
 from gateway.gate import Gate
 from gateway.http.body import read_body, watch_disconnect
 from gateway.http.head import Head
-from gateway.http.respond import BINARY, JSON, begin_events, end_events, send_body, send_event
+from gateway.http.respond import (
+    BINARY,
+    JSON,
+    AlreadyTold,
+    begin_events,
+    end_events,
+    send_body,
+    send_event,
+)
 from protos import v2_generate, v2_json
 from protos.errors import Kind, PenstockError, unknown_model
 from protos.service import Reply
@@ -100,13 +108,15 @@ class InferFace:
                     await send_event(send, event)
         except PenstockError as error:
             await send_event(send, v2_generate.encode_error(error))
+            await end_events(send)
+            raise AlreadyTold(error) from error
 
     async def _generation(
         self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
     ) -> InferRequest:
         principal, body = await self._enter(head, receive)
         signature = self._signature(principal, model, version)
-        decoded = v2_generate.decode_request(body, signature)
+        decoded = await self._decoder.generate(body, signature)
         head.timeline.mark("decode", self._gate.clock())
         return self._gate.request(
             principal,
@@ -121,17 +131,20 @@ class InferFace:
         )
 
     async def _enter(self, head: Head, receive: Receive) -> tuple[Principal, bytes]:
-        """Authenticates by the head alone, then reads the body."""
+        """Authenticates by the head alone, then reads the body.
+
+        From then on a client that goes away cancels the work.
+        """
         gate = self._gate
         principal = gate.authenticate(head.authorization)
         head.timeline.mark("auth", gate.clock())
         body = await read_body(head.scope, receive, self._body_limit)
+        watch_disconnect(head.scope)
         head.timeline.mark("read", gate.clock())
         return principal, body
 
     async def _serve(self, head: Head, request: InferRequest) -> Reply:
-        """Awaits the first part; a client that goes away meanwhile cancels the work."""
-        watch_disconnect(head.scope)
+        """Awaits the first part."""
         reply = await self._gate.service(request)
         head.timeline.mark("serve", self._gate.clock())
         return reply

@@ -50,6 +50,14 @@ async def send_error(send: Send, head: Head, error: PenstockError) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+class AlreadyTold(Exception):
+    """A failure after the reply began: the client has been told in the stream, it only counts."""
+
+    def __init__(self, error: PenstockError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 async def begin_events(send: Send, head: Head) -> None:
     """The head of a Server-Sent Events reply; proxies are asked not to buffer it."""
     headers = [

@@ -166,7 +166,7 @@ def twice():
         (x("UINT8", uint_contents=[1, 256]), "uint_contents[1] is outside UINT8's range, 0 to 255"),
         (x("UINT16", uint_contents=[1, 65536]), "uint_contents[1] is outside UINT16's range"),
         (with_outputs("y", "y"), 'outputs: "y" is there twice'),
-        (with_outputs(""), "outputs[0]: name must not be empty"),
+        (with_outputs(""), "outputs[0]: name must be a string that is not empty"),
         (with_empty_parameter(), 'parameters: "p" has no value'),
     ],
 )

@@ -180,7 +180,7 @@ async def test_several_parts_for_a_caller_that_wants_one_are_an_error(backend):
         await backend.until(lambda: backend.cancels == [call.id])
 
 
-@pytest.mark.parametrize(("executed", "kind"), [(False, Kind.OVERLOADED), (True, Kind.LOST)])
+@pytest.mark.parametrize(("executed", "kind"), [(False, Kind.OVERLOADED), (True, Kind.INTERRUPTED)])
 async def test_a_refusal_says_whether_another_backend_may_have_the_call(backend, executed, kind):
     async with connected(backend) as exchange:
         task = asyncio.create_task(exchange(request()))

@@ -1,5 +1,7 @@
 """Which endpoint a call gets: turns stay together, waits decide, apertures are narrow."""
 
+import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +18,7 @@ class FakeEndpoint:
         self.usable = usable
         self.possible = possible
         self.exchange = SimpleNamespace(in_flight=0)
+        self.suspect_turn = asyncio.Lock()
 
     def predicted_wait(self):
         return self.wait
@@ -80,6 +83,35 @@ def test_another_attempt_goes_elsewhere_if_there_is_an_elsewhere():
     pick, _ = pick_among(FakeEndpoint("a"), FakeEndpoint("b", 1.0))
     assert pick.choose(request(tried=["a"])).instance == "b"
     assert pick.choose(request(tried=["a", "b"])).instance == "a"
+
+
+def test_another_attempt_when_the_version_is_gone_is_unavailable():
+    pick, _ = pick_among()
+    with pytest.raises(PenstockError, match="not ready"):
+        pick.choose(request(tried=["a"]))
+
+
+def test_elsewhere_is_a_usable_endpoint_that_was_not_tried():
+    pick, _ = pick_among(FakeEndpoint("a"), FakeEndpoint("b", usable=False))
+    assert pick.has_elsewhere(request())
+    assert not pick.has_elsewhere(request(tried=["a"]))
+
+
+async def test_an_endpoint_gets_one_suspect_at_a_time():
+    class Counting(FakeEndpoint):
+        present = most = 0
+
+        async def __call__(self, request):
+            Counting.present += 1
+            Counting.most = max(Counting.most, Counting.present)
+            await asyncio.sleep(0)
+            Counting.present -= 1
+
+    pick, _ = pick_among(Counting("a"))
+    asked = request()
+    suspect = replace(asked, context=replace(asked.context, suspect=True))
+    await asyncio.gather(*(pick(suspect) for _ in range(5)))
+    assert Counting.most == 1
 
 
 def test_when_most_are_doubtful_everybody_who_can_be_written_to_is_used():

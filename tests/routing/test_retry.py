@@ -31,8 +31,9 @@ class Scripted:
         return OK
 
 
-def retry(budget=None, idempotent=True, now=0.0):
-    return Retry(budget or Budget(0.0), Poison(), lambda _: idempotent, lambda: now)
+def retry(budget=None, idempotent=True, now=0.0, elsewhere=True):
+    budget = budget or Budget(0.0)
+    return Retry(budget, Poison(), lambda _: idempotent, lambda _: elsewhere, lambda: now)
 
 
 @pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.OVERLOADED, Kind.LOST, Kind.BAD_REPLY])
@@ -70,6 +71,13 @@ async def test_a_call_that_no_batch_held_may_go_elsewhere_once_without_budget():
     with pytest.raises(PenstockError):
         await retry(broke)(request(), service)
     assert len(service.asked) == 2
+
+
+async def test_the_only_backend_is_not_asked_again_after_it_refused():
+    service = Scripted(Kind.OVERLOADED)
+    with pytest.raises(PenstockError):
+        await retry(elsewhere=False)(request(), service)
+    assert len(service.asked) == 1
 
 
 async def test_no_attempt_begins_after_the_deadline():
