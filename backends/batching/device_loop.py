@@ -62,9 +62,9 @@ class DeviceLoop:
         self._progress = 0
         self._executing: Activity | None = None
         self._staging: Activity | None = None
-        self._executor = threading.Thread(target=self._execute_all, name="device", daemon=True)
-        self._stager = threading.Thread(target=self._stage_all, name="staging", daemon=True)
-        self._ended = False
+        self._executor = self._thread("device", self._execute_all)
+        self._stager = self._thread("staging", self._stage_all)
+        self._ended: str | None = None
 
     def start(self) -> None:
         self._executor.start()
@@ -166,21 +166,30 @@ class DeviceLoop:
             if activity is not None and now - activity.since > activity.limit:
                 whose = " ".join(activity.model or ("the device",))
                 return f"{whose} has been {activity.what} for {now - activity.since:.1f} s"
-        return "the device's thread has ended" if self._ended else None
+        return self._ended
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException:
+                log.critical("the %s thread failed", name, exc_info=True)
+            finally:
+                # One without the other makes no progress either.
+                self._ended = self._ended or f"the {name} thread has ended"
+
+        return threading.Thread(target=run, name=name, daemon=True)
 
     def _execute_all(self) -> None:
-        try:
-            while (turn := self._desk.next_turn()) is not None:
-                self._deliver(turn.dropped)
-                for stream in turn.streams:
-                    self._advance(stream)
-                if turn.call is not None:
-                    self._call(turn.call)
-                if turn.batch is not None or turn.prepared is not None:
-                    self._run(turn)
-                self._executing = None
-        finally:
-            self._ended = True
+        while (turn := self._desk.next_turn()) is not None:
+            self._deliver(turn.dropped)
+            for stream in turn.streams:
+                self._advance(stream)
+            if turn.call is not None:
+                self._call(turn.call)
+            if turn.batch is not None or turn.prepared is not None:
+                self._run(turn)
+            self._executing = None
 
     def _stage_all(self) -> None:
         while (turn := self._desk.next_ahead()) is not None:

@@ -1,13 +1,16 @@
 """Replies that come in parts: each active one is advanced by a part in turn."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from math import inf
+
+import numpy as np
 
 from backends.batching.execution import Clock, Served, translated
 from backends.batching.job import Job, Outcome
 from backends.runtime import Arrays
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
+from protos.wording import quote
 
 
 class Stream:
@@ -52,15 +55,14 @@ class Stream:
             if self._parts is None:
                 self._parts = self.served.runtime.stream(self.job.inputs, self.job.parameters or {})
             part = next(self._parts, None)
+            outputs, size = _checked(part) if part is not None else (None, 0)
         except BaseException as raised:
             self._compute += clock() - began
+            self._close()
             return self._failed(translated(raised, self.served.key, 1))
-        seconds = clock() - began
-        self._compute += seconds
-        if part is None:
-            return self._outcome(None, None, final=True)
-        self._credit -= sum([_size(array) for array in part.values()])
-        return self._outcome(dict(part), None, final=False)
+        self._compute += clock() - began
+        self._credit -= size
+        return self._outcome(outputs, None, final=outputs is None)
 
     def _failed(self, error: PenstockError) -> Outcome:
         return self._outcome(None, error, final=True)
@@ -111,7 +113,23 @@ class Streams:
         return min([stream.job.deadline for stream in self._active.values()], default=inf)
 
 
-def _size(array: Array) -> int:
-    if array.dtype.kind == "O":
-        return sum([len(element) for element in array.flat])
-    return array.nbytes
+def _checked(part: object) -> tuple[dict[str, Array], int]:
+    """The part and its size in bytes; raises BAD_REPLY, since a model's code may yield anything."""
+    if not isinstance(part, Mapping):
+        raise PenstockError(Kind.BAD_REPLY, "the model gave a part that is no dictionary of arrays")
+    outputs: dict[str, Array] = {}
+    size = 0
+    for name, array in part.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+            raise PenstockError(Kind.BAD_REPLY, f"output {quote(str(name))}: this is no array")
+        outputs[name] = array
+        if array.dtype.kind != "O":
+            size += array.nbytes
+            continue
+        for element in array.flat:
+            if not isinstance(element, bytes):
+                raise PenstockError(
+                    Kind.BAD_REPLY, f"output {quote(name)}: an element is not of type bytes"
+                )
+            size += len(element)
+    return outputs, size

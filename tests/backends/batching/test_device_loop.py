@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from backends.batching.batch import Reason
+from backends.batching.desk import Desk
 from backends.batching.device_loop import DeviceLoop
 from backends.batching.job import BatchPolicy
 from protos.errors import Kind, PenstockError
@@ -349,6 +350,37 @@ def test_a_stream_that_fails_ends_with_the_error():
     assert end.error.kind is Kind.MODEL_FAILED
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"y": np.zeros(1, np.int64), "finish_reason": "stop"},
+        {"y": np.array([None], object)},
+        {"y": np.array([b"text", 7], object)},
+        {7: np.zeros(1, np.int64)},
+        [np.zeros(1, np.int64)],
+    ],
+)
+def test_a_part_that_is_no_part_ends_its_own_stream_only(part):
+    closed = threading.Event()
+
+    class Odd(Parts):
+        def stream(self, inputs, parameters):
+            try:
+                yield part
+            finally:
+                closed.set()
+
+    with running(Odd(), STREAM) as (loop, inbox):
+        loop.submit(stream_job(1, 1))
+        end = inbox.take(1)[0]
+        assert end.final
+        assert end.error.kind is Kind.BAD_REPLY
+        assert closed.is_set()
+        loop.add_model(("other", "1"), Echo(), ECHO, POLICY)
+        loop.submit(job(5, model=("other", "1")))
+        assert values(inbox.take(1)[0]) == [5]
+
+
 def test_there_are_only_so_many_streams_at_once():
     with running(Parts(), STREAM, BatchPolicy(max_queue_rows=4)) as (loop, inbox):
         for number in range(4):
@@ -541,6 +573,22 @@ def test_a_wedged_device_says_since_when():
         runtime.let.release()
         until(lambda: loop.report().progress > before)
         until(lambda: loop.stalled(now + 100) is None)
+
+
+@pytest.mark.parametrize(("turn", "thread"), [("next_turn", "device"), ("next_ahead", "staging")])
+def test_a_thread_that_fails_is_logged_and_told(turn, thread, monkeypatch, caplog):
+    def fail(desk):
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(Desk, turn, fail)
+    loop = DeviceLoop(Inbox())
+    loop.start()
+    until(lambda: loop.stalled(time.monotonic()) is not None)
+    assert loop.stalled(time.monotonic()) == f"the {thread} thread has ended"
+    assert f"the {thread} thread failed" in caplog.text
+    assert "LookupError" in caplog.text
+    monkeypatch.undo()
+    loop.stop(drain=False, timeout=0.0)
 
 
 def test_the_report_tells_the_load():
