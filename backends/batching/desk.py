@@ -284,10 +284,11 @@ class Desk:
 
     def advanced(self, stream: Stream, outcome: Outcome | None) -> None:
         """A stream gave a part, or (None, or a final outcome) came to its end."""
-        if outcome is not None and not outcome.final:
-            return
         served = stream.served
         with self._lock:
+            stream.pay()
+            if outcome is not None and not outcome.final:
+                return
             self._streams.remove(stream)
             if outcome is not None:
                 if outcome.error is None:

@@ -25,12 +25,18 @@ class Stream:
         self.cancelled = False
         self.aborted = False
         self._credit = job.credit
+        self._unpaid = 0
         self._queue = now - job.arrival
         self._compute = 0.0
         self._parts: Iterator[Arrays] | None = None
 
     def add_credit(self, size: int) -> None:
         self._credit += size
+
+    def pay(self) -> None:
+        """Takes the last part's size from the credit: apart from `advance`, which holds no lock."""
+        self._credit -= self._unpaid
+        self._unpaid = 0
 
     def due(self, now: float) -> bool:
         """Whether there is something to do: a part, or an end."""
@@ -61,7 +67,7 @@ class Stream:
             self._close()
             return self._failed(translated(raised, self.served.key, 1))
         self._compute += clock() - began
-        self._credit -= size
+        self._unpaid = size
         return self._outcome(outputs, None, final=outputs is None)
 
     def _failed(self, error: PenstockError) -> Outcome:

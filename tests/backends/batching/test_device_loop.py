@@ -308,6 +308,25 @@ def test_a_stream_without_credit_pauses_until_more_is_granted():
         assert inbox.take(2)[-1].final
 
 
+def test_credit_that_is_granted_while_a_part_is_made_counts():
+    class Granting(bytes):
+        """A text of ten bytes, whose reader grants ten more at the moment that it is counted."""
+
+        def __len__(self):
+            loop.add_credit(sent.id, 10)
+            return 10
+
+    class Texts(Parts):
+        def stream(self, inputs, parameters):
+            for _ in range(3):
+                yield {"y": np.array([Granting()], object)}
+
+    with running(Texts(), STREAM) as (loop, inbox):
+        sent = stream_job(1, 3, credit=5)
+        loop.submit(sent)
+        assert inbox.take(4)[-1].final
+
+
 def test_who_does_not_stream_needs_no_credit():
     with running(Parts(), STREAM) as (loop, inbox):
         loop.submit(stream_job(1, 3, credit=0, streaming=False))
