@@ -43,6 +43,7 @@ def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
             {
                 "revision": hub.snapshot.revision,
                 "self_preservation": hub.snapshot.self_preservation,
+                "settled": hub.snapshot.settled,
                 "endpoints": rows,
             }
         )

@@ -69,7 +69,7 @@ def _shape(*shape: int) -> Change:
 _SUM = pb.ModelInferRequest.InferRequestedOutputTensor(name="sum")
 TYPED: list[tuple[Change, str]] = [
     (lambda r: r.ClearField("inputs"), "inputs: there must be at least one"),
-    (_set("name", ""), "inputs[0]: name must not be empty"),
+    (_set("name", ""), "inputs[0]: name must be a string that is not empty"),
     (_set("name", "right"), 'inputs: "right" is there twice'),
     (_set("datatype", "INT33"), 'inputs[0] "left":'),
     (_set("datatype", "INT64"), "INT64 belongs into int64_contents, there is int_contents"),
@@ -90,7 +90,7 @@ TYPED: list[tuple[Change, str]] = [
         lambda r: r.parameters["timeout"].CopyFrom(pb.InferParameter(int64_param=-1)),
         "parameters.timeout: must be a non-negative integer",
     ),
-    (lambda r: r.outputs.add(), "outputs[0]: name must not be empty"),
+    (lambda r: r.outputs.add(), "outputs[0]: name must be a string that is not empty"),
     (lambda r: r.outputs.extend([_SUM] * 2), "is there twice"),
     (lambda r: r.outputs.add(name="som"), 'the model has no output "som"; it gives "sum"'),
     (lambda r: r.inputs.pop(), '"text" is missing'),

@@ -166,7 +166,8 @@ class Mesh:
 
         def serving() -> bool:
             rows = self.endpoints()
-            return all(
+            # Until then unknown models might only be late.
+            return bool(rows) and self.settled() and all(
                 sum(_serves(row, model) for row in rows) >= instances for model in models
             ) and all(self._index(models) for _ in range(8 if self._workers > 1 else 1))
 
@@ -190,6 +191,11 @@ class Mesh:
             return []
         rows: list[dict[str, Any]] = found.raise_for_status().json()["endpoints"]
         return rows
+
+    def settled(self) -> bool:
+        """Whether the gateway has waited for all backends that might join."""
+        answer = httpx.get(self._on_admin("/admin/endpoints"), headers=self._bearer())
+        return bool(answer.raise_for_status().json()["settled"])
 
     def instance(self, name: str) -> dict[str, Any] | None:
         return next((row for row in self.endpoints() if row["instance"] == name), None)
