@@ -199,6 +199,8 @@ class Lane:
                             "this model answers in several parts: use a streaming endpoint",
                         )
                     )
+            # Those who waited go first: starting the next read costs as much as a reply does.
+            await asyncio.sleep(0)
 
     def watch_consumer(self, call: Call) -> None:
         """Parts that nobody takes must not stay for ever: from now on there is a limit."""
