@@ -133,9 +133,9 @@ def _checked(part: object) -> tuple[dict[str, Array], int]:
             size += array.nbytes
             continue
         for element in array.flat:
-            if not isinstance(element, bytes):
+            if not isinstance(element, bytes | str):
                 raise PenstockError(
-                    Kind.BAD_REPLY, f"output {quote(name)}: an element is not of type bytes"
+                    Kind.BAD_REPLY, f"output {quote(name)}: an element is neither bytes nor text"
                 )
             size += len(element)
     return outputs, size

@@ -400,6 +400,18 @@ def test_a_part_that_is_no_part_ends_its_own_stream_only(part):
         assert values(inbox.take(1)[0]) == [5]
 
 
+def test_parts_of_text_may_be_bytes_or_strings():
+    class Texts(Parts):
+        def stream(self, inputs, parameters):
+            yield {"y": np.array(["text", b"text"], object)}
+
+    with running(Texts(), STREAM) as (loop, inbox):
+        loop.submit(stream_job(1, 1))
+        part, end = inbox.take(2)
+    assert part.outputs["y"].tolist() == ["text", b"text"]
+    assert end.error is None
+
+
 def test_there_are_only_so_many_streams_at_once():
     with running(Parts(), STREAM, BatchPolicy(max_queue_rows=4)) as (loop, inbox):
         for number in range(4):
