@@ -19,6 +19,14 @@ _EXPORT_AGAIN = "export the model again with torch.export.save of a current PyTo
 # attribute, no subscript, no free text, and none of Python's functions, which have small letters.
 _EXPRESSION = re.compile(r"(?:[-+*/%(),<>=!&|~ \w]|(?<=\d)\.(?=\d)|'\w*')*")
 _PYTHON = re.compile(r"__|\b[a-z_]\w*\s*\(")
+# Everything that torch.export.save writes, below the archive's folder.
+_NAME = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)"
+    r"|models/[\w.-]+\.json|extra/[\w.-]+|data/sample_inputs/[\w.-]+\.pt"
+    r"|data/weights/(weight_\d+|[\w.-]+_weights_config\.json)"
+    r"|data/constants/(tensor_\d+|[\w.-]+_constants_config\.json)",
+    re.ASCII,
+)
 
 
 def check_archive(path: Path) -> None:
@@ -55,6 +63,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _check(archive: zipfile.ZipFile) -> None:
+    _check_unambiguous(archive)
     names = {name.partition("/")[2]: name for name in archive.namelist()}
     if "archive_format" not in names or not any(name.startswith("models/") for name in names):
         raise ValueError(f"not an archive that is known here; {_EXPORT_AGAIN}")
@@ -71,6 +80,19 @@ def _check(archive: zipfile.ZipFile) -> None:
             _check_samples(name, archive.read(full))
         elif folder == "models" and file.endswith(".json"):
             _check_expressions(json.loads(archive.read(full)))
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"it holds {name[:80]!r}, which torch.export doesn't write")
+
+
+def _check_unambiguous(archive: zipfile.ZipFile) -> None:
+    """What is checked here must be what PyTorch reads, which finds names in any case."""
+    entries = archive.infolist()
+    # zipfile cuts a name off at a NUL byte, and what follows it would go unseen.
+    names = [entry.orig_filename for entry in entries]
+    if len({name.casefold() for name in names}) != len(names) or any("\0" in n for n in names):
+        raise ValueError(f"it holds two files of one name; {_EXPORT_AGAIN}")
+    if len({name.partition("/")[0] for name in names}) > 1:
+        raise ValueError(f"it has more than one folder at the top; {_EXPORT_AGAIN}")
 
 
 def _check_payloads(name: str, config: Any) -> None:

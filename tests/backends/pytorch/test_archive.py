@@ -97,6 +97,30 @@ def test_what_would_run_code_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (f"archive/{WEIGHTS}".replace("data", "DATA"), "two files of one name"),
+        (f"archive/{WEIGHTS}", "two files of one name"),
+        (f"archive/{WEIGHTS}\0", "two files of one name"),
+        (f"other/{WEIGHTS}", "more than one folder"),
+        ("archive/DATA/weights/other_weights_config.json", "which torch.export doesn't write"),
+        ("archive/data/weights/../weights/weight_0", "which torch.export doesn't write"),
+        ("archive/models/model.JSON", "two files of one name"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_no_entry_hides_behind_another(tmp_path: Path, extra: str, message: str) -> None:
+    path = rewritten(tmp_path / "bad.pt2", {})
+    with zipfile.ZipFile(path, "a") as bad:
+        folder = bad.namelist()[0].partition("/")[0]
+        entry = zipfile.ZipInfo("placeholder")
+        entry.filename = entry.orig_filename = extra.replace("archive/", f"{folder}/", 1)
+        bad.writestr(entry, with_payload(use_pickle=True)(bad.read(f"{folder}/{WEIGHTS}")))
+    with pytest.raises(ValueError, match=message):
+        check_archive(path)
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "__import__('os').system('id')",
