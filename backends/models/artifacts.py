@@ -97,7 +97,7 @@ class Artifacts:
         return [
             runtime
             for runtime, endings in self._endings.items()
-            if name[0] != "."
+            if name[:1] not in ("", ".")  # "..." without its dots is empty
             and any(name == one or (one[0] == "." and name.endswith(one)) for one in endings)
         ]
 

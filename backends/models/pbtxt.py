@@ -61,8 +61,8 @@ def _plain(message: pb.ModelConfig, source: str) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "batching": {"maxDelay": f"{batching.max_queue_delay_microseconds}us"},
         "decoupled": message.model_transaction_policy.decoupled,
-        "inputs": [_tensor(tensor, rows) for tensor in message.input],
-        "outputs": [_tensor(tensor, rows) for tensor in message.output],
+        "inputs": [_tensor(tensor, rows, source) for tensor in message.input],
+        "outputs": [_tensor(tensor, rows, source) for tensor in message.output],
         "parameters": {name: value.string_value for name, value in message.parameters.items()},
         "warmUp": _warm_up(message.model_warmup, rows),
     }
@@ -91,7 +91,10 @@ def _plain(message: pb.ModelConfig, source: str) -> dict[str, Any]:
     return plain
 
 
-def _tensor(tensor: pb.ModelInput | pb.ModelOutput, rows: int) -> dict[str, Any]:
+def _tensor(tensor: pb.ModelInput | pb.ModelOutput, rows: int, source: str) -> dict[str, Any]:
+    if tensor.data_type not in pb.DataType.values():  # proto3 reads any number
+        where = f"tensor {quote(tensor.name)}"
+        raise ConfigError(source, 1, f"{where}: data_type {tensor.data_type} is unknown")
     datatype = pb.DataType.Name(tensor.data_type).removeprefix("TYPE_")
     return {
         "name": tensor.name,

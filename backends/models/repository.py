@@ -5,6 +5,7 @@ Served are `<repo>/foo.onnx` (bare), `<repo>/<model>/<artifact>` and Triton's
 only file with an ending that a runtime reads.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,8 @@ from backends.models.artifacts import (
 )
 from backends.models.config import Latest, ModelConfig, name_fault
 from protos.strict_yaml import ConfigError, load
+
+log = logging.getLogger(__name__)
 
 MAX_VERSION_DIGITS = 18  # int64 is what clients have for it
 MAX_CONFIG_BYTES = 1 << 20
@@ -70,7 +73,7 @@ class Repository:
         """
         found: dict[tuple[str, str], Found] = {}
         for entry in sorted(self.root.iterdir()):
-            for one in self._entry(entry):
+            for one in self._found(entry):
                 key = (one.name, one.version)
                 if key not in found:
                     found[key] = one
@@ -78,6 +81,13 @@ class Repository:
                     where = shown(entry.name)
                     found[key] = Refusal(*key, f"there are two of it, one in {where}", one.stamp)
         return list(found.values())
+
+    def _found(self, entry: Path) -> list[Found]:
+        try:
+            return list(self._entry(entry))
+        except Exception as error:  # one odd entry must not take the others away
+            log.exception("%s can't be looked at", shown(entry.name))
+            return [Refusal(shown(entry.name), "", f"can't be looked at: {type(error).__name__}")]
 
     def _entry(self, entry: Path) -> Iterator[Found]:
         name = entry.name

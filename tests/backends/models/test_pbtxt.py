@@ -112,3 +112,9 @@ def test_defaults_are_those_of_model_yaml() -> None:
     config, _ = parse("", "config.pbtxt")
     assert config.priority == ModelConfig().priority
     assert config.versions == "all"
+
+
+def test_an_unknown_datatype_is_refused_with_its_number() -> None:
+    text = 'input [ { name: "x" data_type: 99 dims: [ 4 ] } ]'
+    with pytest.raises(ConfigError, match=r'"x".*data_type 99 is unknown'):
+        parse(text, "config.pbtxt")

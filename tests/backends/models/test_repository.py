@@ -276,3 +276,27 @@ def test_refusals_of_one_model_leave_the_others(tmp_path: Path) -> None:
     put(tmp_path / "good/model.onnx", b"x")
     found = Repository(tmp_path, "onnx", ENDINGS).scan()
     assert [type(one) for one in found] == [Refusal, Candidate]
+
+
+@pytest.mark.parametrize("name", ["...", "....onnx"])
+def test_names_of_nothing_but_dots_do_not_end_a_scan(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "m/model.onnx", b"x")
+    put(tmp_path / name, b"x")
+    assert scan(tmp_path)["m", "1"] == "m/model.onnx"
+
+
+def test_what_nobody_thought_of_refuses_one_entry_and_not_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    put(tmp_path / "a/model.onnx", b"x")
+    put(tmp_path / "a/model.yaml", "versions: all")
+    put(tmp_path / "b/model.onnx", b"x")
+    monkeypatch.setattr("backends.models.repository._read_config", broken)
+    assert scan(tmp_path) == {
+        ("a", ""): "(can't be looked at: ZeroDivisionError)",
+        ("b", "1"): "b/model.onnx",
+    }
+    assert "a can't be looked at" in caplog.text
