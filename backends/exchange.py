@@ -16,6 +16,7 @@ import grpc
 from grpc import aio
 
 from backends.batching.job import Job, Outcome
+from backends.incident import incident
 from backends.intake import Intake
 from backends.reply import output_tensors
 from protos import exchange_codec as codec
@@ -129,9 +130,22 @@ class _Stream:
         self._put(codec.encode_failure(call_id, error, executed=False))
 
     def _answer(self, call_id: int, outcome: Outcome, signature: Signature) -> None:
-        if outcome.final:
+        final = outcome.final
+        try:
+            part = _encode(call_id, outcome, signature)
+        except Exception as raised:
+            error = (
+                raised
+                if isinstance(raised, PenstockError)
+                else incident(raised, "a reply could not be encoded")
+            )
+            part = codec.encode_failure(call_id, error, executed=outcome.executed)
+            if not final:
+                self._intake.cancel(outcome.job)  # a failure is the last that the caller gets
+            final = True
+        if final:
             self._jobs.pop(call_id, None)
-        self._put(_encode(call_id, outcome, signature))
+        self._put(part)
 
     def _put(self, part: bytes) -> None:
         self._outbox.append(part)
@@ -152,24 +166,20 @@ class _Stream:
 def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
     if outcome.error is not None:
         return codec.encode_failure(call_id, outcome.error, executed=outcome.executed)
-    try:
-        tensors = output_tensors(outcome, signature)
-        part = codec.encode_part(
-            call_id,
-            tensors,
-            outcome.job.model[1],
-            final=outcome.final,
-            queue_us=int(outcome.queue * 1e6),
-            compute_us=int(outcome.compute * 1e6),
-            batch_rows=outcome.batch_rows,
-            padded_rows=outcome.padded_rows,
-        )
-    except PenstockError as error:
-        return codec.encode_failure(call_id, error, executed=True)
+    tensors = output_tensors(outcome, signature)
+    part = codec.encode_part(
+        call_id,
+        tensors,
+        outcome.job.model[1],
+        final=outcome.final,
+        queue_us=int(outcome.queue * 1e6),
+        compute_us=int(outcome.compute * 1e6),
+        batch_rows=outcome.batch_rows,
+        padded_rows=outcome.padded_rows,
+    )
     if len(part) > REPLY_BYTES:
         why = f"the reply has {len(part)} bytes, at most {REPLY_BYTES} can be sent"
-        too_large = PenstockError(Kind.BAD_REPLY, why)
-        return codec.encode_failure(call_id, too_large, executed=True)
+        raise PenstockError(Kind.BAD_REPLY, why)
     return part
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from itertools import count
 from math import inf
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 from backends.batching.bucket import bucket_of
 from backends.batching.device_loop import DeviceLoop
 from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
+from backends.incident import incident
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
 from protos.errors import Kind, PenstockError
@@ -80,6 +82,10 @@ class Intake:
             except PenstockError as refusal:
                 taken.append(refusal)
                 continue
+            except Exception as raised:
+                # One odd call must not take those with it that came in the same frame.
+                taken.append(incident(raised, "a call could not be taken"))
+                continue
             self._sinks[job.id] = (sink, signature)
             taken.append(job)
             jobs.append(job)
@@ -131,6 +137,20 @@ class Intake:
         for outcome in outcomes:
             job_id = outcome.job.id
             found = self._sinks.pop(job_id, None) if outcome.final else self._sinks.get(job_id)
-            if found is not None:
-                sink, signature = found
+            if found is None:
+                continue
+            sink, signature = found
+            try:
                 sink(outcome, signature)
+            except Exception as raised:
+                self._fail(outcome, incident(raised, "an outcome could not be answered"), *found)
+
+    def _fail(
+        self, outcome: Outcome, error: PenstockError, sink: Sink, signature: Signature
+    ) -> None:
+        """Ends one call with an error; its neighbours' outcomes are still to be routed."""
+        self.cancel(outcome.job)
+        try:
+            sink(replace(outcome, outputs=None, error=error, final=True), signature)
+        except Exception as raised:
+            incident(raised, "nor could the incident before")

@@ -16,6 +16,7 @@ from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.batching.scheduler import Scheduler
 from backends.batching.statistics import ModelStatistics, Times
 from backends.batching.streams import Stream, Streams
+from backends.incident import incident
 from backends.runtime import Runtime
 from protos.errors import Kind, PenstockError, unknown_model
 from protos.values import Signature
@@ -126,6 +127,8 @@ class Desk:
             self._scheduler.add(job, self._clock())
         except PenstockError as refusal:
             return refusal
+        except Exception as raised:
+            return incident(raised, "a job could not be queued")
         return None
 
     def cancel(self, job_id: Hashable) -> None:
