@@ -18,6 +18,14 @@ MAX_BUCKETS = 256
 MAX_MODELS = 256
 # The weight of a new measurement. Ten batches after a change of speed, 90 % of it is seen.
 FRESHNESS = 0.2
+# One batch that hung says little about the next: a measurement counts as at most so many times what
+# was predicted (or as two milliseconds, where all is noise). Ones that stay slow are
+# believed soon, since each may multiply the estimate by 1.6.
+OUTLIER = 4.0
+NOISE = 0.002  # seconds
+# A size that costs more than this many times its share of what another one is seen to take is
+# doubted: what looks slow is hardly executed any more, so nothing else would show that it is quick.
+DOUBTED = 2.0
 RECENT = 512  # executed batches over which the quantiles are taken
 
 
@@ -73,6 +81,8 @@ class _Model:
     def observe(self, bucket: Bucket, rows: int, seconds: float) -> None:
         curve = self._curves.get(bucket)
         if curve is None:
+            if self._curves:
+                seconds = _believed(seconds, self.predict(bucket, rows))
             curve = self._curves[bucket] = Curve()
             insort(self._sizes, (_elements(bucket), bucket))
             if len(self._curves) > MAX_BUCKETS:
@@ -105,12 +115,22 @@ class Curve:
         self._seconds: list[float] = []
 
     def observe(self, rows: int, seconds: float) -> None:
+        if self._rows:
+            seconds = _believed(seconds, self.predict(rows))
         at = bisect_left(self._rows, rows)
         if at < len(self._rows) and self._rows[at] == rows:
             self._seconds[at] += FRESHNESS * (seconds - self._seconds[at])
         else:
             self._rows.insert(at, rows)
             self._seconds.insert(at, seconds)
+        self._doubt(rows, self._seconds[at])
+
+    def _doubt(self, rows: int, seconds: float) -> None:
+        """Draws down the other sizes that this one, which was executed, contradicts."""
+        for at, size in enumerate(self._rows):
+            most = DOUBTED * seconds * max(size / rows, 1.0)
+            if self._seconds[at] > most:
+                self._seconds[at] += FRESHNESS * (most - self._seconds[at])
 
     def predict(self, rows: int) -> float:
         """Seconds; the curve must have been observed."""
@@ -130,6 +150,10 @@ class Curve:
         if at == len(sizes):
             return max(line, seconds[-1])
         return line
+
+
+def _believed(seconds: float, predicted: float) -> float:
+    return min(seconds, max(OUTLIER * predicted, NOISE))
 
 
 def _elements(bucket: Bucket) -> int:

@@ -57,6 +57,37 @@ def test_new_measurements_move_the_average():
     assert made.predict(KEY, bucket(8), 8) == pytest.approx(0.030, rel=0.02)
 
 
+def test_one_batch_that_hung_moves_the_average_a_little():
+    made = table({1: 0.005, 32: 0.020})
+    made.observe(KEY, bucket(8), 32, 10.0)
+    assert made.predict(KEY, bucket(8), 32) <= 0.035
+
+
+def test_the_first_batch_of_a_size_or_shape_is_held_against_what_is_known():
+    made = table({1: 0.005, 8: 0.008})
+    made.observe(KEY, bucket(8), 16, 10.0)
+    assert made.predict(KEY, bucket(8), 16) < 0.060
+    made.observe(KEY, bucket(16), 8, 10.0)
+    assert made.predict(KEY, bucket(16), 8) < 0.080
+
+
+def test_a_device_that_stays_slow_is_believed():
+    made = table({32: 0.010})
+    for _ in range(40):
+        made.observe(KEY, bucket(8), 32, 10.0)
+    assert made.predict(KEY, bucket(8), 32) == pytest.approx(10.0, rel=0.02)
+
+
+def test_a_size_that_is_not_executed_any_more_recovers_with_its_neighbours():
+    made = table({1: 0.005, 16: 0.012, 32: 0.020})
+    for _ in range(40):
+        made.observe(KEY, bucket(8), 32, 10.0)
+    for _ in range(60):
+        made.observe(KEY, bucket(8), 16, 0.012)
+    assert made.predict(KEY, bucket(8), 32) <= 0.050
+    assert made.predict(KEY, bucket(8), 1) == 0.005
+
+
 def test_an_unknown_bucket_is_scaled_from_the_one_nearest_in_size():
     made = table({8: 0.010}, width=64)
     made.observe(KEY, bucket(1024), 8, 0.500)
