@@ -20,6 +20,7 @@ from backends.batching.job import BatchPolicy, Job, LoadReport, ModelKey, Outcom
 from backends.batching.scheduler import Scheduler
 from backends.batching.statistics import ModelStatistics
 from backends.batching.streams import Stream
+from backends.incident import frames_of
 from backends.runtime import Runtime
 from protos.errors import Kind, PenstockError
 from protos.values import Signature
@@ -172,8 +173,8 @@ class DeviceLoop:
         def run() -> None:
             try:
                 work()
-            except BaseException:
-                log.critical("the %s thread failed", name, exc_info=True)
+            except BaseException as raised:
+                log.critical("the %s thread failed: %s", name, frames_of(raised))
             finally:
                 # One without the other makes no progress either.
                 self._ended = self._ended or f"the {name} thread has ended"
@@ -240,9 +241,10 @@ class DeviceLoop:
         if outcomes:
             try:
                 self._deliver_to(list(outcomes))
-            except Exception:
+            except Exception as raised:
                 # Whoever waited is lost, but the device must serve the others.
-                log.exception("%d outcomes could not be delivered", len(outcomes))
+                number, why = len(outcomes), frames_of(raised)
+                log.error("%d outcomes could not be delivered: %s", number, why)
 
     def _refuse(self, jobs: Sequence[Job], why: str) -> None:
         now = self._clock()

@@ -9,6 +9,7 @@ from typing import Any
 from backends.batching.batch import Batch, assemble, split
 from backends.batching.job import BatchPolicy, ModelKey
 from backends.batching.statistics import Recorder
+from backends.incident import frames_of
 from backends.runtime import Arrays, Runtime
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
@@ -107,7 +108,7 @@ def take_apart(executed: Executed, clock: Clock) -> Apart:
 
 
 def translated(raised: BaseException, key: ModelKey, jobs: int) -> PenstockError:
-    """What a caller may know of it; the log has the rest, under the id that the caller is told.
+    """What a caller may know of it; the log has the frames, under the id that the caller is told.
 
     A model's code may raise anything, SystemExit too, and must not end the device's thread.
     """
@@ -120,5 +121,6 @@ def translated(raised: BaseException, key: ModelKey, jobs: int) -> PenstockError
         log.warning("%s %s: a batch of %d jobs failed: %s", name, version, jobs, what)
         return PenstockError(Kind.MODEL_FAILED, "the model failed")
     error_id = secrets.token_hex(4)
-    log.error("%s %s failed, error id %s", name, version, error_id, exc_info=raised)
+    log.error("%s %s failed, error id %s: %s", name, version, error_id, frames_of(raised))
+    log.debug("error id %s", error_id, exc_info=raised)
     return PenstockError(Kind.MODEL_FAILED, f"the model failed; error id {error_id}")

@@ -77,7 +77,8 @@ class OnnxRuntime:
         # Spinning wins microseconds and burns the cores that the gateway needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        # Fatal ones only: the others are raised, too, and their texts may quote values of inputs.
+        options.log_severity_level = 4
         providers = self._providers()
         try:
             self._session = onnxruntime.InferenceSession(
@@ -123,7 +124,7 @@ class OnnxRuntime:
                 staged.binding.synchronize_outputs()
                 values = staged.binding.get_outputs()
         except InvalidArgument as error:
-            raise invalid(f"the model refused the inputs: {_reason(error)}") from None
+            raise self._refusal(error) from None
         return {name: self._array(name, value) for name, value in zip(names, values, strict=True)}
 
     def stream(self, inputs: Arrays, parameters: Parameters) -> Iterator[Arrays]:
@@ -142,6 +143,15 @@ class OnnxRuntime:
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise ValueError("this onnxruntime has no CUDA; install onnxruntime-gpu")
         return [("CUDAExecutionProvider", {"device_id": self._cuda}), "CPUExecutionProvider"]
+
+    def _refusal(self, error: Exception) -> PenstockError:
+        """A sentence of our own: onnxruntime's may quote values, as that of a wrong index does."""
+        text = str(error)
+        for name in self._inputs:
+            if f" for input: {name} " in text:
+                return invalid(f'inputs "{name}": the model refused its dimensions')
+        named = ", ".join(f'"{name}"' for name in self._inputs)
+        return invalid(f"inputs: the model refused a value or the dimensions of {named}")
 
     def _value(self, name: str, array: Array) -> Any:
         """What the session takes for an array."""

@@ -133,6 +133,9 @@ def test_one_bad_input_fails_alone_and_its_neighbours_are_answered(caplog):
     assert error.kind is Kind.MODEL_FAILED
     assert "secret" not in error.message
     assert error.message.split()[-1] in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "execute" in caplog.text
+    assert "secret" not in caplog.text
     assert all(outcome.error is None for outcome in found.values())
 
 

@@ -89,9 +89,27 @@ def test_what_is_no_text_is_the_clients_fault(tmp_path: Path) -> None:
 
 def test_a_wrong_shape_is_the_clients_fault(tmp_path: Path) -> None:
     runtime = loaded(tmp_path, onnx_scale())
-    with pytest.raises(PenstockError, match="invalid dimensions") as caught:
+    with pytest.raises(
+        PenstockError, match='inputs "x": the model refused its dimensions'
+    ) as caught:
         runtime.execute(runtime.stage({"x": np.zeros((1, 5), np.float32)}))
     assert caught.value.kind is Kind.INVALID
+
+
+def test_a_refusal_holds_no_values_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = onnx_model(
+        [helper.make_node("Gather", ["x", "index"], ["y"])],
+        [("x", TensorProto.FLOAT, [2]), ("index", TensorProto.INT64, ["rows"])],
+        [("y", TensorProto.FLOAT, ["rows"])],
+    )
+    runtime = loaded(tmp_path, content)
+    inputs = {"x": np.zeros(2, np.float32), "index": np.array([31337])}
+    with pytest.raises(PenstockError, match='a value or the dimensions of "x", "index"') as caught:
+        runtime.execute(runtime.stage(inputs))
+    assert caught.value.kind is Kind.INVALID
+    assert "31337" not in caught.value.message + "".join(capfd.readouterr())
 
 
 def test_memory_is_the_weights_with_those_beside_the_program(tmp_path: Path) -> None:
