@@ -84,21 +84,36 @@ class Desk:
         with self._lock:
             return self._scheduler.withdraw(key)
 
-    def remove_model(self, key: ModelKey) -> None:
-        """Waits until the closed model has no work left, and forgets it."""
+    def remove_model(self, key: ModelKey, limit: float) -> None:
+        """Waits until the closed model has no work left, and forgets it.
+
+        Streams that are still there after `limit` seconds are ended: they may last for ever.
+        """
         with self._lock:
+            until = self._clock() + limit
             while key in self._leaving and self._in_use(key):
-                self._free.wait()
+                self._wait_until(until, [self._served[key]])
             if key in self._leaving:
                 self._leaving.discard(key)
                 del self._served[key]
                 self._scheduler.remove_model(key)
 
-    def release(self, runtime: Runtime) -> None:
-        """Waits until the runtime, which was replaced, is not used any more."""
+    def release(self, runtime: Runtime, limit: float) -> None:
+        """Waits until the runtime, which was replaced, is not used any more; `limit` likewise."""
         with self._lock:
-            while any(old.runtime is runtime for old in self._replaced):
-                self._free.wait()
+            until = self._clock() + limit
+            while olds := [old for old in self._replaced if old.runtime is runtime]:
+                self._wait_until(until, olds)
+
+    def _wait_until(self, until: float, leaving: Sequence[Served]) -> None:
+        remaining = until - self._clock()
+        if remaining > 0:
+            self._free.wait(_timeout(remaining))
+            return
+        for served in leaving:
+            served.ending = True
+        self._work.notify()
+        self._free.wait()
 
     def submit(self, jobs: Sequence[Job]) -> list[PenstockError | None]:
         """Queues jobs that came together; each one's refusal, or None. One wake-up for all."""

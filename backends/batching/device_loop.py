@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 # Capturing and compiling may take minutes; a call beyond this is not coming back.
 CALL_STALLS_AFTER = 300.0
+# Who reads a stream slowly must not keep a model, and all that waits behind it, from unloading.
+DRAIN_LIMIT = 30.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +102,25 @@ class DeviceLoop:
             policy = replace(policy, max_rows=0, sizes=())
         self._desk.add_model(key, runtime, signature, policy)
 
-    def remove_model(self, key: ModelKey, *, drain: bool = True) -> None:
+    def remove_model(
+        self, key: ModelKey, *, drain: bool = True, limit: float = DRAIN_LIMIT
+    ) -> None:
         """Takes no more jobs for the model, and returns when none of its work is left.
 
-        Without `drain`, jobs that were not begun are answered UNAVAILABLE, not executed. Blocks, so
-        it must be called neither on an event loop nor (RuntimeError) on the device's own thread.
+        Without `drain`, jobs that were not begun are answered UNAVAILABLE, not executed. Streams
+        that last longer than `limit` seconds are ended with UNAVAILABLE. Blocks, so it must be
+        called neither on an event loop nor (RuntimeError) on the device's own thread.
         """
         self._forbid_own_thread()
         self._desk.close_model(key)
         if not drain:
             self._refuse(self._desk.withdraw(key), "the model is being unloaded")
-        self._desk.remove_model(key)
+        self._desk.remove_model(key, limit)
 
-    def release(self, runtime: Runtime) -> None:
+    def release(self, runtime: Runtime, *, limit: float = DRAIN_LIMIT) -> None:
         """Returns when nothing uses a runtime that `add_model` replaced. Blocks, likewise."""
         self._forbid_own_thread()
-        self._desk.release(runtime)
+        self._desk.release(runtime, limit)
 
     def submit(self, job: Job) -> None:
         """Queues the job; its outcomes are delivered. Raises the refusal (see `Scheduler.add`)."""

@@ -22,7 +22,10 @@ Clock = Callable[[], float]
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A model on the device; `users` are batches and streams that still need this runtime."""
+    """A model on the device; `users` are batches and streams that still need this runtime.
+
+    `ending`: its streams had their time to come to an end, and are ended now.
+    """
 
     key: ModelKey
     runtime: Runtime
@@ -31,6 +34,7 @@ class Served:
     recorder: Recorder = field(default_factory=Recorder)
     users: int = 0
     streams: int = 0
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,7 +40,7 @@ class Stream:
 
     def due(self, now: float) -> bool:
         """Whether there is something to do: a part, or an end."""
-        if self.cancelled or self.aborted or now >= self.job.deadline:
+        if self.cancelled or self.aborted or self.served.ending or now >= self.job.deadline:
             return True
         # Only who reads the parts as they come grants credit for them.
         return self._credit > 0 or not self.job.streaming
@@ -54,6 +54,10 @@ class Stream:
         if self.aborted:
             self._close()
             return self._failed(PenstockError(Kind.UNAVAILABLE, "the backend is stopping"))
+        if self.served.ending:
+            self._close()
+            why = "the model is being unloaded"
+            return self._failed(PenstockError(Kind.UNAVAILABLE, why, retry_after=1.0))
         if began >= self.job.deadline:
             self._close()
             return self._failed(PenstockError(Kind.DEADLINE, "the deadline is over"))

@@ -509,6 +509,37 @@ def test_a_replaced_runtime_lives_until_its_streams_have_ended():
         assert inbox.take(3)[-1].final
 
 
+def test_removing_ends_streams_that_outlast_the_limit():
+    runtime = Parts()
+    with running(runtime, STREAM) as (loop, inbox):
+        paused = stream_job(1, 1000, credit=1)
+        loop.submit(paused)
+        inbox.take(1)
+        loop.remove_model(KEY, limit=0.05)
+        (end,) = inbox.take(1)
+    assert end.final
+    assert end.error.kind is Kind.UNAVAILABLE
+    assert runtime.closed.is_set()
+
+
+def test_releasing_ends_only_the_old_runtimes_streams():
+    old, new = Parts(), Parts()
+    with running(old, STREAM) as (loop, inbox):
+        first, second = stream_job(1, 1000, credit=1), stream_job(2, 1000, credit=1)
+        loop.submit(first)
+        inbox.take(1)
+        loop.add_model(KEY, new, STREAM, POLICY)
+        loop.submit(second)
+        inbox.take(1)
+        loop.release(old, limit=0.05)
+        (end,) = inbox.take(1)
+        assert end.job is first
+        assert end.error.kind is Kind.UNAVAILABLE
+        loop.add_credit(second.id, 1)
+        loop.add_credit(second.id, 100)
+        assert inbox.take(1)[0].error is None
+
+
 def test_calls_run_between_batches_when_nothing_is_staged():
     runtime = Gated()
     with running(runtime) as (loop, inbox):
