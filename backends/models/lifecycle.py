@@ -7,15 +7,15 @@ its place only when it is warm; what fails to load leaves the old one serving.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backends import runtimes
 from backends.batching.job import ModelKey
-from backends.models.loading import Device, Loader
+from backends.models.loading import Device, Loader, Model
 from backends.models.memory import Memory, device_total
 from backends.models.probe import Probe
 from backends.models.repository import Candidate, Found, Repository
@@ -86,6 +86,7 @@ class Lifecycle:
         self._found: list[Found] = []
         self._lock = asyncio.Lock()  # held while anything is loaded or unloaded
         self._unreadable = False
+        self._asked_for: set[asyncio.Task[None]] = set()
 
     @property
     def memory(self) -> Memory:
@@ -113,8 +114,11 @@ class Lifecycle:
         pause = SETTLE
         settled = -1
         while True:
-            async with self._lock:
-                await self._look()
+            try:
+                async with self._lock:
+                    await self._look()
+            except Exception:  # what serves goes on, and the next look may do better
+                log.exception("a look at the model repository failed")
             if self.revision != settled:
                 settled = self.revision
                 settle()
@@ -122,11 +126,28 @@ class Lifecycle:
             pause = INTERVAL
 
     async def load(self, model: str) -> None:
-        """Loads the model's versions, or what is newer of them.
+        """Loads the model's versions, or what is newer of them, also if the caller goes away.
 
         Raises NOT_FOUND if the folder has no such model, UNAVAILABLE with the reason if no version
         could be loaded.
         """
+        await self._finished(self._load_all(model))
+
+    async def unload(self, model: str) -> None:
+        """Drains and unloads all versions until they are loaded again or their files change.
+
+        This is finished also if the caller goes away. Raises NOT_FOUND if there is no such model.
+        """
+        await self._finished(self._unload_all(model))
+
+    async def _finished(self, change: Coroutine[Any, Any, None]) -> None:
+        """Waits for a change that isn't cancelled halfway with whoever asked for it."""
+        task = asyncio.create_task(change)
+        self._asked_for.add(task)
+        task.add_done_callback(self._asked_for.discard)
+        await asyncio.shield(task)
+
+    async def _load_all(self, model: str) -> None:
         async with self._lock:
             self._watch.retry(model)
             for _ in range(SETTLE_TRIES):
@@ -142,11 +163,7 @@ class Lifecycle:
                 Kind.UNAVAILABLE, f"model {quote(model)} can't be loaded: {entries[-1].reason}"
             )
 
-    async def unload(self, model: str) -> None:
-        """Drains and unloads all versions until they are loaded again or their files change.
-
-        Raises NOT_FOUND if there is no such model.
-        """
+    async def _unload_all(self, model: str) -> None:
         async with self._lock:
             entries = [entry for entry in self.index() if entry.name == model]
             if not entries:
@@ -164,6 +181,10 @@ class Lifecycle:
 
     async def close(self) -> None:
         """Unloads everything; the watching has been cancelled and the requests are over."""
+        changes = list(self._asked_for)
+        for task in changes:
+            task.cancel()
+        await asyncio.gather(*changes, return_exceptions=True)
         for key in self._residents.models:
             self._table.move(key, State.UNLOADING, "the backend stops")
         await self._residents.close()
@@ -198,9 +219,9 @@ class Lifecycle:
         key = (candidate.name, candidate.version)
         for warning in candidate.warnings:
             log.warning("%s: %s", candidate.name, warning)
-        if key not in self._residents.models:
-            self._table.move(key, State.LOADING, "it is being loaded")
         try:
+            if key not in self._residents.models:
+                self._table.move(key, State.LOADING, "it is being loaded")
             await self._take(candidate)
         except asyncio.CancelledError:
             raise
@@ -215,10 +236,18 @@ class Lifecycle:
         if serving is not None and serving.revision == revision:
             self._table.explain(key, serving.note)
             return
-        model = await self._residents.take(candidate, revision)
+        await self._residents.take(candidate, revision, self._serve)
+
+    def _serve(self, model: Model) -> None:
         self._table.serve(
             ReadyEntry(
-                *key, State.READY, model.note, revision, model.signature, model.policy, model.config
+                *model.key,
+                State.READY,
+                model.note,
+                model.revision,
+                model.signature,
+                model.policy,
+                model.config,
             )
         )
 

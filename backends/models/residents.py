@@ -52,10 +52,14 @@ class Residents:
         """A request uses the model."""
         self._used[key] = self._clock()
 
-    async def take(self, candidate: Candidate, revision: str) -> Model:
+    async def take(
+        self, candidate: Candidate, revision: str, serve: Callable[[Model], None]
+    ) -> None:
         """Loads the candidate beside what serves under its key, and then puts it in its place.
 
-        Whatever is raised leaves everything as it was. `OverBudget` means that there is no room.
+        `serve` is called in the same step of the event loop, so that every request is checked
+        against the interface that it meets. Whatever is raised leaves everything as it was.
+        `OverBudget` means that there is no room.
         """
         key = (candidate.name, candidate.version)
         began = time.monotonic()
@@ -67,12 +71,12 @@ class Residents:
         self._device.add_model(key, model.runtime, model.signature, model.policy)
         self.models[key] = model
         self.touch(key)
+        serve(model)
         log.info("%s is ready after %.1f s, revision %.8s", key, time.monotonic() - began, revision)
         if old is not None:
             await asyncio.to_thread(self._device.release, old.runtime)
             await self._unload(old)
             self.memory.release((*key, old.revision))
-        return model
 
     async def let_go(self, key: ModelKey) -> None:
         """Drains the model and gives its memory back."""

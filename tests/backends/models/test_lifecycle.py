@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -470,3 +471,45 @@ def load(context):
     while not (folder / "go on").exists():
         time.sleep(0.005)
 """
+
+
+async def test_an_unload_is_finished_although_its_caller_went_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("m/model.onnx", onnx_scale(3.0))
+    world.start()
+    await world.ready("m")
+    drains, drained = threading.Event(), threading.Event()
+    remove = world.device.remove_model
+
+    def slowly(key: tuple[str, str]) -> None:
+        drains.set()
+        drained.wait(20)
+        remove(key)
+
+    monkeypatch.setattr(world.device, "remove_model", slowly)
+    caller = asyncio.create_task(world.lifecycle.unload("m"))
+    await world.until(drains.is_set)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    drained.set()
+    assert await world.refused("m") == "it was unloaded"
+    assert world.lifecycle.memory.used == 0
+    await world.lifecycle.load("m")
+    assert world.factor() == 3.0
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        failed.append(True)
+        raise RuntimeError("nobody thought of it")
+
+    failed: list[bool] = []
+    world.put("m/model.onnx", onnx_scale(3.0))
+    with monkeypatch.context() as patched:
+        patched.setattr("backends.models.repository.Repository.scan", fail)
+        world.start()
+        await world.until(lambda: failed)
+    await world.ready("m")

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,9 @@ class Served:
         assert isinstance(one, Candidate)
         return one
 
+    async def take(self, candidate: Candidate, revision: str) -> None:
+        await self.residents.take(candidate, revision, lambda _: None)
+
     def submit(self) -> int:
         policy = self.residents.models[KEY].policy
         inputs = {"x": ONES}
@@ -81,8 +85,8 @@ def factors(served: Served) -> list[float]:
 
 
 async def test_a_swap_under_load_loses_no_request_and_mixes_none(served: Served) -> None:
-    await served.residents.take(served.candidate(1.0), "one")
-    swap = asyncio.create_task(served.residents.take(served.candidate(2.0), "two"))
+    await served.take(served.candidate(1.0), "one")
+    swap = asyncio.create_task(served.take(served.candidate(2.0), "two"))
     submitted = 0
     while not swap.done() or submitted < 50:
         served.submit()
@@ -99,8 +103,32 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_none(served: Served)
     assert served.memory.held((*KEY, "one")) == 0
 
 
+async def test_a_model_is_made_known_in_the_step_that_puts_it_on_the_device(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await served.take(served.candidate(1.0), "one")
+    candidate = served.candidate(2.0)
+    steps: list[str] = []
+    add, release = served.loop.add_model, served.loop.release
+
+    def added(*arguments: Any) -> None:
+        asyncio.get_running_loop().call_soon(steps.append, "the next step")
+        steps.append("added")
+        add(*arguments)
+
+    def released(runtime: Any) -> None:
+        steps.append("released")
+        release(runtime)
+
+    monkeypatch.setattr(served.loop, "add_model", added)
+    monkeypatch.setattr(served.loop, "release", released)
+    await served.residents.take(candidate, "two", lambda model: steps.append(model.revision))
+    assert steps[:2] == ["added", "two"]
+    assert sorted(steps[2:]) == ["released", "the next step"]
+
+
 async def test_letting_go_answers_what_waits(served: Served) -> None:
-    await served.residents.take(served.candidate(3.0), "one")
+    await served.take(served.candidate(3.0), "one")
     for _ in range(20):
         served.submit()
     await served.residents.let_go(KEY)
@@ -110,12 +138,12 @@ async def test_letting_go_answers_what_waits(served: Served) -> None:
 
 
 async def test_what_cannot_be_taken_changes_nothing(served: Served) -> None:
-    await served.residents.take(served.candidate(1.0), "one")
+    await served.take(served.candidate(1.0), "one")
     before = served.memory.used
     candidate = served.candidate(2.0)
     candidate.artifact.write_bytes(b"rubbish")
     with pytest.raises(ValueError, match="onnxruntime can't read it"):
-        await served.residents.take(candidate, "two")
+        await served.take(candidate, "two")
     assert served.memory.used == before
     served.submit()
     await served.residents.let_go(KEY)
@@ -123,7 +151,7 @@ async def test_what_cannot_be_taken_changes_nothing(served: Served) -> None:
 
 
 async def test_warm_up_teaches_the_device_what_batches_cost(served: Served) -> None:
-    await served.residents.take(served.candidate(1.0), "one")
+    await served.take(served.candidate(1.0), "one")
     bucket, _ = bucket_of({"x": ONES}, served.residents.models[KEY].policy)
     predicted = [served.loop.cost.predict(KEY, bucket, rows) for rows in (1, 2, 32)]
     assert all(0 < seconds < 1 for seconds in predicted)
@@ -135,7 +163,7 @@ async def test_closing_does_not_wait_for_a_device_that_hangs(
     import threading
 
     monkeypatch.setattr("backends.models.residents.CLOSE_TIMEOUT", 0.05)
-    await served.residents.take(served.candidate(1.0), "one")
+    await served.take(served.candidate(1.0), "one")
     hangs = threading.Event()
     served.loop.call(lambda: hangs.wait(20))
     async with asyncio.timeout(5):
