@@ -67,6 +67,11 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for variable, value in NO_SPINNING.items():
         os.environ.setdefault(variable, value)
+    if all_gpus and (advertise or not listen.endswith(":0")):
+        raise SystemExit(
+            "penstock backend: --all-gpus gives each process a port of its own: leave out "
+            "--advertise, and let --listen end in :0"
+        )
     if all_gpus:
         raise SystemExit(_on_all_gpus(name or runtime))
     # Shorter than CPython's 5 ms: the device thread and the event loop share one interpreter.

@@ -59,6 +59,7 @@ class Heartbeat:
         self._rng = rng or random.Random()  # noqa: S311 (jitter, not a secret)
         self._joins: dict[str, asyncio.Task[None]] = {}
         self._hosts: dict[str, str] = {}  # address to the name that a certificate must bear
+        self._resolved: dict[str, set[str]] = {}  # a name's addresses when it last resolved
         self._now = asyncio.Event()
         self.joined: set[str] = set()
 
@@ -67,9 +68,8 @@ class Heartbeat:
         try:
             while True:
                 addresses = await self._resolve()
-                if addresses:  # a name that can't be resolved for now takes nobody away
-                    for address in self._joins.keys() - addresses:
-                        self._joins.pop(address).cancel()
+                for address in self._joins.keys() - addresses:
+                    self._joins.pop(address).cancel()
                 for address in addresses - self._joins.keys():
                     self._joins[address] = asyncio.create_task(self._join(address))
                 await asyncio.sleep(RESOLVE_INTERVAL if self.joined else BEAT_INTERVAL)
@@ -85,8 +85,8 @@ class Heartbeat:
         self._now = asyncio.Event()
 
     async def _resolve(self) -> set[str]:
+        """All addresses; a name that can't be resolved for now keeps those that it had."""
         loop = asyncio.get_running_loop()
-        found: set[str] = set()
         for name in self._names:
             host, _, port = name.rpartition(":")
             try:
@@ -94,27 +94,29 @@ class Heartbeat:
             except OSError as error:
                 log.warning("can't resolve the gateway's name %s: %s", host, error)
                 continue
-            for info in infos:
-                address = _host_port(str(info[4][0]), port)
-                self._hosts[address] = host
-                found.add(address)
-        return found
+            self._resolved[name] = {_host_port(str(info[4][0]), port) for info in infos}
+            self._hosts.update(dict.fromkeys(self._resolved[name], host))
+        return set().union(*self._resolved.values())
 
     async def _join(self, address: str) -> None:
         failures = 0
         while True:
             try:
-                await self._stream(address)
-                failures = 0
+                welcome = await self._stream(address)
+                failures = 0 if welcome else failures + 1
             except aio.AioRpcError as error:
                 if failures == 0 or error.code() != grpc.StatusCode.UNAVAILABLE:
                     log.warning("lost gateway %s: %s", address, error.code().name)
+                failures += 1
+            except OSError as error:  # the token's file, while it is being exchanged
+                log.warning("can't join gateway %s: %s", address, error)
                 failures += 1
             finally:
                 self.joined.discard(address)
             await asyncio.sleep(min(BEAT_INTERVAL, 0.1 * 2**failures) * self._rng.uniform(0.5, 1))
 
-    async def _stream(self, address: str) -> None:
+    async def _stream(self, address: str) -> bool:
+        """Beats until the gateway is gone; False if it refused this backend."""
         metadata = []
         if self._token_file is not None:
             # Read at every join, so that a rotated token needs no restart.
@@ -129,12 +131,13 @@ class Heartbeat:
             async for directive in call:
                 if directive.refused:
                     log.error("gateway %s refused this backend: %s", address, directive.refused)
-                    return
+                    return False
                 if address not in self.joined:
                     self.joined.add(address)
                     log.info("joined gateway %s", address)
                 if directive.drain:
                     self._on_drain()
+        return True
 
     async def _beats(self) -> AsyncIterator[pb.Beat]:
         sent = -1

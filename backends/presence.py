@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from backends.intake import Intake
 from backends.models.lifecycle import Lifecycle, ModelEntry
 from protos import discovery_pb2 as pb
 from protos.values import TensorSpec
 
-PROBE_INTERVAL = 1.0  # seconds
+PROBE_INTERVAL = 0.25  # seconds
 
 
 class Presence:
@@ -28,6 +29,7 @@ class Presence:
     ) -> None:
         self.instance = instance
         self.draining = False
+        self.on_change: Callable[[], None] = lambda: None
         self.unhealthy_reason: str | None = None
         self._epoch = epoch
         self._address = address
@@ -76,7 +78,10 @@ class Presence:
             reason = self._intake.device.stalled(time.monotonic())
             if reason is None:
                 reason = await self._lifecycle.probe()
+            changed = (reason is None) != (self.unhealthy_reason is None)
             self.unhealthy_reason = reason
+            if changed:
+                self.on_change()
 
 
 def _model(entry: ModelEntry) -> pb.Model:

@@ -109,6 +109,7 @@ async def serve(settings: Settings) -> None:
         on_drain=stop.set,
     )
     lifecycle.on_change = heartbeat.beat_now
+    presence.on_change = heartbeat.beat_now
     log.info("%s serves %s on %s", presence.instance, settings.repository, advertised)
 
     tasks: list[asyncio.Task[None]] = [

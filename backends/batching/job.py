@@ -47,7 +47,7 @@ class BatchPolicy:
     priority_levels: int = 3
     default_priority: int = 2
     max_queue_rows: int = 4096
-    stall_after: float = 5.0
+    stall_after: float = 4.0
 
 
 @dataclass(slots=True, eq=False)

@@ -67,7 +67,7 @@ class BatchingConfig(Settings):
     sizes: tuple[Rows, ...] = ()
     max_delay: Duration = seconds("2ms")
     max_queue_rows: Positive = 4096
-    stall_after: Duration = seconds("5s")
+    stall_after: Duration = seconds("4s")
 
     @model_validator(mode="after")
     def _ascending(self) -> "BatchingConfig":

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from backends.incident import frames_of
 from backends.models.loading import Device, Model
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,12 @@ class Probe:
 
     async def run(self, models: Sequence[Model]) -> str | None:
         """None if the device answered, otherwise the reason. `models` take turns."""
-        progress = self._device.report().progress
-        busy, self._progress = progress != self._progress, progress
+        report = self._device.report()
+        # A batch that executes is judged by its own model's limit (`stalled`), not by another's.
+        busy = report.progress != self._progress or (
+            report.busy_since is not None and self._pending is None
+        )
+        self._progress = report.progress
         if busy or not models:
             return None
         if self._pending is None:
@@ -40,7 +45,7 @@ class Probe:
         if error is None:
             return None
         name, version = self._asked.key
-        log.warning("%s %s fails its warm-up sample", name, version, exc_info=error)
+        log.warning("%s %s fails its warm-up sample: %s", name, version, frames_of(error))
         return f"{name} {version} fails its warm-up sample: {type(error).__name__}"
 
 

@@ -38,7 +38,14 @@ def samples(
     Where these are too many, all rows with the greatest lengths and all lengths with the most rows.
     Raises ValueError with a sentence if the owner's samples don't fit the signature.
     """
-    given = _read(folder / config.samples, signature) if config.samples else None
+    given = None
+    if config.samples:
+        file = folder / config.samples
+        if file.is_symlink():
+            raise ValueError(
+                f"warmUp.samples: {config.samples} is a link; put the file itself there"
+            )
+        given = _read(file, signature)
     rows = (policy.sizes or powers(policy.max_rows)) if policy.max_rows else (1,)
     sizes = [rule.sizes for rule in policy.pads]
     shapes = list(product(rows, *sizes))

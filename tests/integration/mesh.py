@@ -167,9 +167,12 @@ class Mesh:
         def serving() -> bool:
             rows = self.endpoints()
             # Until then unknown models might only be late.
-            return bool(rows) and self.settled() and all(
-                sum(_serves(row, model) for row in rows) >= instances for model in models
-            ) and all(self._index(models) for _ in range(8 if self._workers > 1 else 1))
+            return (
+                bool(rows)
+                and self.settled()
+                and all(sum(_serves(row, model) for row in rows) >= instances for model in models)
+                and all(self._index(models) for _ in range(8 if self._workers > 1 else 1))
+            )
 
         self.wait(serving, f"{models} to be READY")
 

@@ -1,7 +1,6 @@
 """Models over time, with real ONNX files: found, swapped, refused, unloaded, within the memory."""
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -81,7 +80,6 @@ class World:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(module, "INTERVAL", 0.02)
     monkeypatch.setattr(module, "SETTLE", 0.02)
-    logging.getLogger("backends").setLevel(logging.CRITICAL)
     root = tmp_path / "models"
     root.mkdir()
     world = World(root)
@@ -429,7 +427,6 @@ async def test_a_repository_that_vanishes_unloads_nothing(world: World) -> None:
 async def test_warnings_about_config_pbtxt_are_logged(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("backends").setLevel(logging.WARNING)
     world.put("m/1/model.onnx", onnx_scale(1.0))
     world.put("m/config.pbtxt", "max_batch_size: 4 optimization { level: 1 }")
     world.start()

@@ -294,6 +294,7 @@ def test_what_nobody_thought_of_refuses_one_entry_and_not_the_rest(
     put(tmp_path / "a/model.onnx", b"x")
     put(tmp_path / "a/model.yaml", "versions: all")
     put(tmp_path / "b/model.onnx", b"x")
+    caplog.set_level("ERROR", "backends.models.repository")
     monkeypatch.setattr("backends.models.repository._read_config", broken)
     assert scan(tmp_path) == {
         ("a", ""): "(can't be looked at: ZeroDivisionError)",

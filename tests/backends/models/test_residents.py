@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +66,6 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    logging.getLogger("backends").setLevel(logging.CRITICAL)
     served = Served(tmp_path)
     yield served
     await served.residents.close()
