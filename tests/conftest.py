@@ -8,6 +8,9 @@ import shutil
 
 import pytest
 
+# Before any test imports gRPC: its fork handlers have broken children that tests start.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 NO_GPU = "needs an NVIDIA GPU, and there is none here"
 
 
