@@ -105,7 +105,7 @@ class Limits(Settings):
 
 
 class Timeouts(Settings):
-    """`total` spans queueing and all attempts; `idle` is between the parts of a stream."""
+    """`total` spans queueing and all attempts; `idle`: how long a client may leave parts unread."""
 
     total: Time = seconds("30s")
     idle: Time = seconds("5s")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x16protos/discovery.proto\x12\x0bpenstock.v1\"\x8d\x02\n\x04\x42\x65\x61t\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x12\n\naccess_key\x18\x06 \x01(\t\x12\x17\n\x0fmodels_revision\x18\x07 \x01(\x04\x12\'\n\x06models\x18\x08 \x01(\x0b\x32\x17.penstock.v1.ModelTable\x12\x1f\n\x04load\x18\t \x01(\x0b\x32\x11.penstock.v1.Load\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0f\n\x07healthy\x18\x0b \x01(\x08\x12\x18\n\x10unhealthy_reason\x18\x0c \x01(\t\"0\n\nModelTable\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\"\x94\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.penstock.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08platform\x18\x06 \x01(\t\x12\'\n\x06inputs\x18\x07 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12(\n\x07outputs\x18\x08 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12\x16\n\x0emax_batch_size\x18\t \x01(\r\x12\x11\n\tdecoupled\x18\n \x01(\x08\x12\x12\n\nidempotent\x18\x0b \x01(\x08\";\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xd3\x01\n\x04Load\x12\x16\n\x0equeued_work_us\x18\x01 \x01(\x04\x12\x11\n\tin_flight\x18\x02 \x01(\r\x12\x16\n\x0eservice_p50_us\x18\x03 \x01(\x04\x12\x16\n\x0eservice_p99_us\x18\x04 \x01(\x04\x12\x17\n\x0f\x64\x65vice_progress\x18\x05 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x06 \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x07 \x01(\x04\x12\x1f\n\x17memory_high_water_bytes\x18\x08 \x01(\x04\"l\n\tDirective\x12\x14\n\x0clease_ttl_ms\x18\x01 \x01(\x04\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12)\n\x07\x61\x63tions\x18\x03 \x03(\x0b\x32\x18.penstock.v1.ModelAction\x12\x0f\n\x07refused\x18\x04 \x01(\t\"}\n\x0bModelAction\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.penstock.v1.ModelAction.Kind\x12\r\n\x05model\x18\x02 \x01(\t\"2\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04LOAD\x10\x01\x12\n\n\x06UNLOAD\x10\x02\"P\n\x05Lease\x12\x1f\n\x04\x62\x65\x61t\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Beat\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.penstock.v1.LeaseState\"l\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\"\n\x06leases\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x19\n\x11self_preservation\x18\x03 \x01(\x08\x12\x0f\n\x07settled\x18\x04 \x01(\x08\"J\n\x0cWorkerReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07metrics\x18\x02 \x03(\x0b\x32\x19.penstock.v1.MetricFamily\"d\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x07samples\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MetricSample\"\x91\x01\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.penstock.v1.MetricSample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*a\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tUNLOADING\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04*@\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x08\n\x04HELD\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x32\x42\n\tDiscovery\x12\x35\n\x04Join\x12\x11.penstock.v1.Beat\x1a\x16.penstock.v1.Directive(\x01\x30\x01\x32L\n\nSupervisor\x12>\n\x06\x41ttach\x12\x19.penstock.v1.WorkerReport\x1a\x15.penstock.v1.Snapshot(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x16protos/discovery.proto\x12\x0bpenstock.v1\"\x8d\x02\n\x04\x42\x65\x61t\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x12\n\naccess_key\x18\x06 \x01(\t\x12\x17\n\x0fmodels_revision\x18\x07 \x01(\x04\x12\'\n\x06models\x18\x08 \x01(\x0b\x32\x17.penstock.v1.ModelTable\x12\x1f\n\x04load\x18\t \x01(\x0b\x32\x11.penstock.v1.Load\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0f\n\x07healthy\x18\x0b \x01(\x08\x12\x18\n\x10unhealthy_reason\x18\x0c \x01(\t\"0\n\nModelTable\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\"\x94\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.penstock.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08platform\x18\x06 \x01(\t\x12\'\n\x06inputs\x18\x07 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12(\n\x07outputs\x18\x08 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12\x16\n\x0emax_batch_size\x18\t \x01(\r\x12\x11\n\tdecoupled\x18\n \x01(\x08\x12\x12\n\nidempotent\x18\x0b \x01(\x08\";\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xd3\x01\n\x04Load\x12\x16\n\x0equeued_work_us\x18\x01 \x01(\x04\x12\x11\n\tin_flight\x18\x02 \x01(\r\x12\x16\n\x0eservice_p50_us\x18\x03 \x01(\x04\x12\x16\n\x0eservice_p99_us\x18\x04 \x01(\x04\x12\x17\n\x0f\x64\x65vice_progress\x18\x05 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x06 \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x07 \x01(\x04\x12\x1f\n\x17memory_high_water_bytes\x18\x08 \x01(\x04\"A\n\tDirective\x12\x14\n\x0clease_ttl_ms\x18\x01 \x01(\x04\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x0f\n\x07refused\x18\x03 \x01(\t\"P\n\x05Lease\x12\x1f\n\x04\x62\x65\x61t\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Beat\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.penstock.v1.LeaseState\"l\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\"\n\x06leases\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x19\n\x11self_preservation\x18\x03 \x01(\x08\x12\x0f\n\x07settled\x18\x04 \x01(\x08\"J\n\x0cWorkerReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07metrics\x18\x02 \x03(\x0b\x32\x19.penstock.v1.MetricFamily\"d\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x07samples\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MetricSample\"\x91\x01\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.penstock.v1.MetricSample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*a\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tUNLOADING\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04*@\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x08\n\x04HELD\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x32\x42\n\tDiscovery\x12\x35\n\x04Join\x12\x11.penstock.v1.Beat\x1a\x16.penstock.v1.Directive(\x01\x30\x01\x32L\n\nSupervisor\x12>\n\x06\x41ttach\x12\x19.penstock.v1.WorkerReport\x1a\x15.penstock.v1.Snapshot(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_METRICSAMPLE_LABELSENTRY']._loaded_options = None
   _globals['_METRICSAMPLE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1670
-  _globals['_MODELSTATE']._serialized_end=1767
-  _globals['_LEASESTATE']._serialized_start=1769
-  _globals['_LEASESTATE']._serialized_end=1833
+  _globals['_MODELSTATE']._serialized_start=1500
+  _globals['_MODELSTATE']._serialized_end=1597
+  _globals['_LEASESTATE']._serialized_start=1599
+  _globals['_LEASESTATE']._serialized_end=1663
   _globals['_BEAT']._serialized_start=40
   _globals['_BEAT']._serialized_end=309
   _globals['_MODELTABLE']._serialized_start=311
@@ -48,25 +48,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOAD']._serialized_start=702
   _globals['_LOAD']._serialized_end=913
   _globals['_DIRECTIVE']._serialized_start=915
-  _globals['_DIRECTIVE']._serialized_end=1023
-  _globals['_MODELACTION']._serialized_start=1025
-  _globals['_MODELACTION']._serialized_end=1150
-  _globals['_MODELACTION_KIND']._serialized_start=1100
-  _globals['_MODELACTION_KIND']._serialized_end=1150
-  _globals['_LEASE']._serialized_start=1152
-  _globals['_LEASE']._serialized_end=1232
-  _globals['_SNAPSHOT']._serialized_start=1234
-  _globals['_SNAPSHOT']._serialized_end=1342
-  _globals['_WORKERREPORT']._serialized_start=1344
-  _globals['_WORKERREPORT']._serialized_end=1418
-  _globals['_METRICFAMILY']._serialized_start=1420
-  _globals['_METRICFAMILY']._serialized_end=1520
-  _globals['_METRICSAMPLE']._serialized_start=1523
-  _globals['_METRICSAMPLE']._serialized_end=1668
-  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_start=1623
-  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_end=1668
-  _globals['_DISCOVERY']._serialized_start=1835
-  _globals['_DISCOVERY']._serialized_end=1901
-  _globals['_SUPERVISOR']._serialized_start=1903
-  _globals['_SUPERVISOR']._serialized_end=1979
+  _globals['_DIRECTIVE']._serialized_end=980
+  _globals['_LEASE']._serialized_start=982
+  _globals['_LEASE']._serialized_end=1062
+  _globals['_SNAPSHOT']._serialized_start=1064
+  _globals['_SNAPSHOT']._serialized_end=1172
+  _globals['_WORKERREPORT']._serialized_start=1174
+  _globals['_WORKERREPORT']._serialized_end=1248
+  _globals['_METRICFAMILY']._serialized_start=1250
+  _globals['_METRICFAMILY']._serialized_end=1350
+  _globals['_METRICSAMPLE']._serialized_start=1353
+  _globals['_METRICSAMPLE']._serialized_end=1498
+  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_start=1453
+  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_end=1498
+  _globals['_DISCOVERY']._serialized_start=1665
+  _globals['_DISCOVERY']._serialized_end=1731
+  _globals['_SUPERVISOR']._serialized_start=1733
+  _globals['_SUPERVISOR']._serialized_end=1809
 # @@protoc_insertion_point(module_scope)

@@ -120,32 +120,14 @@ class Load(_message.Message):
     def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ...) -> None: ...
 
 class Directive(_message.Message):
-    __slots__ = ("lease_ttl_ms", "drain", "actions", "refused")
+    __slots__ = ("lease_ttl_ms", "drain", "refused")
     LEASE_TTL_MS_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
-    ACTIONS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     lease_ttl_ms: int
     drain: bool
-    actions: _containers.RepeatedCompositeFieldContainer[ModelAction]
     refused: str
-    def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., actions: _Optional[_Iterable[_Union[ModelAction, _Mapping]]] = ..., refused: _Optional[str] = ...) -> None: ...
-
-class ModelAction(_message.Message):
-    __slots__ = ("kind", "model")
-    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-        __slots__ = ()
-        KIND_UNSPECIFIED: _ClassVar[ModelAction.Kind]
-        LOAD: _ClassVar[ModelAction.Kind]
-        UNLOAD: _ClassVar[ModelAction.Kind]
-    KIND_UNSPECIFIED: ModelAction.Kind
-    LOAD: ModelAction.Kind
-    UNLOAD: ModelAction.Kind
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    kind: ModelAction.Kind
-    model: str
-    def __init__(self, kind: _Optional[_Union[ModelAction.Kind, str]] = ..., model: _Optional[str] = ...) -> None: ...
+    def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("beat", "state")
