@@ -5,13 +5,20 @@ form); BYTES elements carry a 4-byte little-endian length each. That form is can
 policy and no cache sees any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
+
+from protos.route.snapshot import RouteSnapshot
 
 Bytes = bytes | bytearray | memoryview
 Parameters = Mapping[str, bool | int | float | str]
 
 NO_PARAMETERS: Parameters = {}
+
+# As the transport gave them: names in small letters, several of one name possible.
+Headers = Sequence[tuple[bytes, bytes]]
+Claims = Mapping[str, object]  # of a verified token, as JSON has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Principal:
     tenant: str
     scopes: frozenset[str]
     issuer: str = ""
+    claims: Claims = field(default_factory=dict, compare=False, repr=False)
 
     def may_infer(self, model: str) -> bool:
         """Whether a scope `infer:<pattern>` covers the model; `*` stands for any run of letters."""
@@ -91,6 +99,9 @@ class Timeline:
     compute_us: int = 0
     batch_rows: int = 0
     instances: list[str] = field(default_factory=list)  # one an attempt
+    route: str = ""
+    arm: str = ""  # that served, or was to serve
+    arm_shown: bool = False  # whether the client may know it
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))
@@ -113,6 +124,10 @@ class Context:
     shadow: bool = False
     streaming: bool = False
     suspect: bool = False  # was in flight when an instance died
+    route: RouteSnapshot | None = None
+    headers: Headers = ()
+    # Of the first part, for streams; like `deadline`.
+    first_deadline: float = inf
 
 
 @dataclass(frozen=True, slots=True)

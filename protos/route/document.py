@@ -1,0 +1,101 @@
+"""`routes/*.yaml`: the document that operators edit, as a frozen model.
+
+It lies in `protos` because routing, policies and gateway all read it, and because what holds
+between its blocks (arms that exist, a baseline that is not the candidate) is checked in one place.
+"""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from protos.route.match import Backend, Match, Name, Pins, Priority, Sticky, twice
+from protos.route.mirror import Mirror
+from protos.route.policies import Cache, Circuit, Limit, Privacy, Retries, Timeouts
+from protos.route.rollout import Rollout
+from protos.settings import Settings
+
+
+class Metadata(Settings):
+    name: Name
+    owner: str = Field(default="", max_length=256)
+
+
+class Spec(Settings):
+    """`showArm` says who is told which arm served: callers of the model, or administrators."""
+
+    match: tuple[Match, ...] = Field(min_length=1)
+    backends: tuple[Backend, ...] = Field(min_length=1, max_length=64)
+    sticky: Sticky | None = None
+    rollout: Rollout | None = None
+    mirror: tuple[Mirror, ...] = ()
+    privacy: Privacy | None = None
+    cache: Cache | None = None
+    limits: tuple[Limit, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    circuit: Circuit = Circuit()
+    priority: Priority = Priority()
+    pins: Pins = "arms"
+    show_arm: Literal["callers", "admins"] = "callers"
+
+    @model_validator(mode="after")
+    def _arms(self) -> Self:
+        names = [arm.name for arm in self.backends]
+        if (name := twice(names)) is not None:
+            raise ValueError(f"backends: two are called {name}")
+        if not any(arm.weight for arm in self.backends):
+            raise ValueError("backends: every weight is 0")
+        if (name := twice([each.backend for each in self.mirror])) is not None:
+            raise ValueError(f"mirror: two are called {name}")
+        for arm in self.backends:
+            _known(arm.fallback, names, f"backends: the fallback of {arm.name}")
+            if arm.fallback == arm.name:
+                raise ValueError(f"backends: {arm.name} is its own fallback")
+        for mirror in self.mirror:
+            _known(mirror.compare.noise_floor, names, f"mirror: the noiseFloor of {mirror.backend}")
+        return self
+
+    @model_validator(mode="after")
+    def _rollout(self) -> Self:
+        if self.rollout is None:
+            return self
+        names = [arm.name for arm in self.backends]
+        baseline = self.rollout.analysis.baseline
+        _known(baseline, names, "rollout: analysis.baseline")
+        _known(self.rollout.candidate, names, "rollout: candidate")
+        others = [name for name in names if name != baseline]
+        if self.rollout.candidate is None and len(others) != 1:
+            raise ValueError("rollout: candidate must be named unless there are two backends")
+        if self.candidate == baseline:
+            raise ValueError("rollout: the candidate is the baseline")
+        return self
+
+    @property
+    def candidate(self) -> str | None:
+        """The arm that a rollout grows."""
+        if self.rollout is None:
+            return None
+        others = (a.name for a in self.backends if a.name != self.rollout.analysis.baseline)
+        return self.rollout.candidate or next(others)
+
+
+class Route(Settings):
+    """One route. Names are unique over all files."""
+
+    api_version: Literal["penstock/v1"]
+    kind: Literal["Route"]
+    metadata: Metadata
+    spec: Spec
+
+
+def _known(name: str | None, names: list[str], what: str) -> None:
+    if name is not None and name not in names:
+        raise ValueError(f"{what}, {name}, is no backend of this route")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a route, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Route.model_json_schema(mode="serialization"),
+    }
