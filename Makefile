@@ -18,7 +18,7 @@ up: $(READY)
 		--then "$(BIN)/python deploy/demo/classify.py"
 
 test: lint
-	@$(BIN)/python deploy/servers.py
+	@$(BIN)/python tests/servers.py
 	$(BIN)/pytest -n 2 --dist loadfile -rs
 
 lint: $(READY)
