@@ -11,6 +11,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -51,7 +52,7 @@ class Authenticator:
     """Turns the value of an Authorization header into a Principal.
 
     Verified tokens are remembered until they expire, by their digest: the gateway keeps no token in
-    memory, and entries are small whatever clients send. `clock` is wall time in seconds, in which
+    memory, and an entry is never larger than a token may be. `clock` is wall time in seconds, in which
     tokens are dated. Raises INVALID when two issuers claim the same name or a key is unusable.
     """
 
@@ -112,6 +113,7 @@ class Authenticator:
             _name(claims, issuer.tenant_claim),
             _scopes(claims.get(issuer.scope_claim)),
             issuer.name,
+            MappingProxyType(claims),
         )
         return _Verified(principal, expires)
 

@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x16protos/discovery.proto\x12\x0bpenstock.v1\"\x8d\x02\n\x04\x42\x65\x61t\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x12\n\naccess_key\x18\x06 \x01(\t\x12\x17\n\x0fmodels_revision\x18\x07 \x01(\x04\x12\'\n\x06models\x18\x08 \x01(\x0b\x32\x17.penstock.v1.ModelTable\x12\x1f\n\x04load\x18\t \x01(\x0b\x32\x11.penstock.v1.Load\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0f\n\x07healthy\x18\x0b \x01(\x08\x12\x18\n\x10unhealthy_reason\x18\x0c \x01(\t\"0\n\nModelTable\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\"\x94\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.penstock.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08platform\x18\x06 \x01(\t\x12\'\n\x06inputs\x18\x07 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12(\n\x07outputs\x18\x08 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12\x16\n\x0emax_batch_size\x18\t \x01(\r\x12\x11\n\tdecoupled\x18\n \x01(\x08\x12\x12\n\nidempotent\x18\x0b \x01(\x08\";\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xd3\x01\n\x04Load\x12\x16\n\x0equeued_work_us\x18\x01 \x01(\x04\x12\x11\n\tin_flight\x18\x02 \x01(\r\x12\x16\n\x0eservice_p50_us\x18\x03 \x01(\x04\x12\x16\n\x0eservice_p99_us\x18\x04 \x01(\x04\x12\x17\n\x0f\x64\x65vice_progress\x18\x05 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x06 \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x07 \x01(\x04\x12\x1f\n\x17memory_high_water_bytes\x18\x08 \x01(\x04\"A\n\tDirective\x12\x14\n\x0clease_ttl_ms\x18\x01 \x01(\x04\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x0f\n\x07refused\x18\x03 \x01(\t\"P\n\x05Lease\x12\x1f\n\x04\x62\x65\x61t\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Beat\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.penstock.v1.LeaseState\"l\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\"\n\x06leases\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x19\n\x11self_preservation\x18\x03 \x01(\x08\x12\x0f\n\x07settled\x18\x04 \x01(\x08\"J\n\x0cWorkerReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07metrics\x18\x02 \x03(\x0b\x32\x19.penstock.v1.MetricFamily\"d\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x07samples\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MetricSample\"\x91\x01\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.penstock.v1.MetricSample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*a\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tUNLOADING\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04*@\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x08\n\x04HELD\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x32\x42\n\tDiscovery\x12\x35\n\x04Join\x12\x11.penstock.v1.Beat\x1a\x16.penstock.v1.Directive(\x01\x30\x01\x32L\n\nSupervisor\x12>\n\x06\x41ttach\x12\x19.penstock.v1.WorkerReport\x1a\x15.penstock.v1.Snapshot(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x16protos/discovery.proto\x12\x0bpenstock.v1\"\x8d\x02\n\x04\x42\x65\x61t\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x12\n\naccess_key\x18\x06 \x01(\t\x12\x17\n\x0fmodels_revision\x18\x07 \x01(\x04\x12\'\n\x06models\x18\x08 \x01(\x0b\x32\x17.penstock.v1.ModelTable\x12\x1f\n\x04load\x18\t \x01(\x0b\x32\x11.penstock.v1.Load\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0f\n\x07healthy\x18\x0b \x01(\x08\x12\x18\n\x10unhealthy_reason\x18\x0c \x01(\t\"0\n\nModelTable\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Model\"\x94\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.penstock.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\t\x12\x10\n\x08platform\x18\x06 \x01(\t\x12\'\n\x06inputs\x18\x07 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12(\n\x07outputs\x18\x08 \x03(\x0b\x32\x17.penstock.v1.TensorSpec\x12\x16\n\x0emax_batch_size\x18\t \x01(\r\x12\x11\n\tdecoupled\x18\n \x01(\x08\x12\x12\n\nidempotent\x18\x0b \x01(\x08\";\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xd3\x01\n\x04Load\x12\x16\n\x0equeued_work_us\x18\x01 \x01(\x04\x12\x11\n\tin_flight\x18\x02 \x01(\r\x12\x16\n\x0eservice_p50_us\x18\x03 \x01(\x04\x12\x16\n\x0eservice_p99_us\x18\x04 \x01(\x04\x12\x17\n\x0f\x64\x65vice_progress\x18\x05 \x01(\x04\x12\x19\n\x11memory_used_bytes\x18\x06 \x01(\x04\x12\x1b\n\x13memory_budget_bytes\x18\x07 \x01(\x04\x12\x1f\n\x17memory_high_water_bytes\x18\x08 \x01(\x04\"A\n\tDirective\x12\x14\n\x0clease_ttl_ms\x18\x01 \x01(\x04\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x0f\n\x07refused\x18\x03 \x01(\t\"b\n\x04News\x12)\n\x08snapshot\x18\x01 \x01(\x0b\x32\x15.penstock.v1.SnapshotH\x00\x12\'\n\x07routing\x18\x02 \x01(\x0b\x32\x14.penstock.v1.RoutingH\x00\x42\x06\n\x04what\"]\n\x07Routing\x12%\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x16.penstock.v1.RouteFile\x12+\n\x07\x65\x66\x66\x65\x63ts\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.RolloutEffect\")\n\tRouteFile\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"b\n\rRolloutEffect\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0f\n\x07rollout\x18\x02 \x01(\t\x12\x11\n\tcandidate\x18\x03 \x01(\t\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x12\x0e\n\x06mirror\x18\x05 \x01(\t\"P\n\x05Lease\x12\x1f\n\x04\x62\x65\x61t\x18\x01 \x01(\x0b\x32\x11.penstock.v1.Beat\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.penstock.v1.LeaseState\"l\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\"\n\x06leases\x18\x02 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x19\n\x11self_preservation\x18\x03 \x01(\x08\x12\x0f\n\x07settled\x18\x04 \x01(\x08\"\x80\x01\n\x0cWorkerReport\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12*\n\x07metrics\x18\x02 \x03(\x0b\x32\x19.penstock.v1.MetricFamily\x12\x0e\n\x06routes\x18\x03 \x01(\t\x12$\n\x04\x61rms\x18\x04 \x03(\x0b\x32\x16.penstock.v1.ArmReport\"\xc0\x01\n\tArmReport\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0f\n\x07rollout\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\x10\n\x08requests\x18\x04 \x01(\x04\x12\x0e\n\x06\x65rrors\x18\x05 \x01(\x04\x12\x34\n\x07latency\x18\x06 \x03(\x0b\x32#.penstock.v1.ArmReport.LatencyEntry\x1a.\n\x0cLatencyEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"d\n\x0cMetricFamily\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04help\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12*\n\x07samples\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MetricSample\"\x91\x01\n\x0cMetricSample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.penstock.v1.MetricSample.LabelsEntry\x12\r\n\x05value\x18\x03 \x01(\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*a\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LOADING\x10\x01\x12\t\n\x05READY\x10\x02\x12\r\n\tUNLOADING\x10\x03\x12\x0f\n\x0bUNAVAILABLE\x10\x04*@\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x08\n\x04HELD\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x32\x42\n\tDiscovery\x12\x35\n\x04Join\x12\x11.penstock.v1.Beat\x1a\x16.penstock.v1.Directive(\x01\x30\x01\x32H\n\nSupervisor\x12:\n\x06\x41ttach\x12\x19.penstock.v1.WorkerReport\x1a\x11.penstock.v1.News(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.discovery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ARMREPORT_LATENCYENTRY']._loaded_options = None
+  _globals['_ARMREPORT_LATENCYENTRY']._serialized_options = b'8\001'
   _globals['_METRICSAMPLE_LABELSENTRY']._loaded_options = None
   _globals['_METRICSAMPLE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1500
-  _globals['_MODELSTATE']._serialized_end=1597
-  _globals['_LEASESTATE']._serialized_start=1599
-  _globals['_LEASESTATE']._serialized_end=1663
+  _globals['_MODELSTATE']._serialized_start=2088
+  _globals['_MODELSTATE']._serialized_end=2185
+  _globals['_LEASESTATE']._serialized_start=2187
+  _globals['_LEASESTATE']._serialized_end=2251
   _globals['_BEAT']._serialized_start=40
   _globals['_BEAT']._serialized_end=309
   _globals['_MODELTABLE']._serialized_start=311
@@ -49,20 +51,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOAD']._serialized_end=913
   _globals['_DIRECTIVE']._serialized_start=915
   _globals['_DIRECTIVE']._serialized_end=980
-  _globals['_LEASE']._serialized_start=982
-  _globals['_LEASE']._serialized_end=1062
-  _globals['_SNAPSHOT']._serialized_start=1064
-  _globals['_SNAPSHOT']._serialized_end=1172
-  _globals['_WORKERREPORT']._serialized_start=1174
-  _globals['_WORKERREPORT']._serialized_end=1248
-  _globals['_METRICFAMILY']._serialized_start=1250
-  _globals['_METRICFAMILY']._serialized_end=1350
-  _globals['_METRICSAMPLE']._serialized_start=1353
-  _globals['_METRICSAMPLE']._serialized_end=1498
-  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_start=1453
-  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_end=1498
-  _globals['_DISCOVERY']._serialized_start=1665
-  _globals['_DISCOVERY']._serialized_end=1731
-  _globals['_SUPERVISOR']._serialized_start=1733
-  _globals['_SUPERVISOR']._serialized_end=1809
+  _globals['_NEWS']._serialized_start=982
+  _globals['_NEWS']._serialized_end=1080
+  _globals['_ROUTING']._serialized_start=1082
+  _globals['_ROUTING']._serialized_end=1175
+  _globals['_ROUTEFILE']._serialized_start=1177
+  _globals['_ROUTEFILE']._serialized_end=1218
+  _globals['_ROLLOUTEFFECT']._serialized_start=1220
+  _globals['_ROLLOUTEFFECT']._serialized_end=1318
+  _globals['_LEASE']._serialized_start=1320
+  _globals['_LEASE']._serialized_end=1400
+  _globals['_SNAPSHOT']._serialized_start=1402
+  _globals['_SNAPSHOT']._serialized_end=1510
+  _globals['_WORKERREPORT']._serialized_start=1513
+  _globals['_WORKERREPORT']._serialized_end=1641
+  _globals['_ARMREPORT']._serialized_start=1644
+  _globals['_ARMREPORT']._serialized_end=1836
+  _globals['_ARMREPORT_LATENCYENTRY']._serialized_start=1790
+  _globals['_ARMREPORT_LATENCYENTRY']._serialized_end=1836
+  _globals['_METRICFAMILY']._serialized_start=1838
+  _globals['_METRICFAMILY']._serialized_end=1938
+  _globals['_METRICSAMPLE']._serialized_start=1941
+  _globals['_METRICSAMPLE']._serialized_end=2086
+  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_start=2041
+  _globals['_METRICSAMPLE_LABELSENTRY']._serialized_end=2086
+  _globals['_DISCOVERY']._serialized_start=2253
+  _globals['_DISCOVERY']._serialized_end=2319
+  _globals['_SUPERVISOR']._serialized_start=2321
+  _globals['_SUPERVISOR']._serialized_end=2393
 # @@protoc_insertion_point(module_scope)

@@ -129,6 +129,44 @@ class Directive(_message.Message):
     refused: str
     def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., refused: _Optional[str] = ...) -> None: ...
 
+class News(_message.Message):
+    __slots__ = ("snapshot", "routing")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
+    snapshot: Snapshot
+    routing: Routing
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ...) -> None: ...
+
+class Routing(_message.Message):
+    __slots__ = ("files", "effects")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    EFFECTS_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[RouteFile]
+    effects: _containers.RepeatedCompositeFieldContainer[RolloutEffect]
+    def __init__(self, files: _Optional[_Iterable[_Union[RouteFile, _Mapping]]] = ..., effects: _Optional[_Iterable[_Union[RolloutEffect, _Mapping]]] = ...) -> None: ...
+
+class RouteFile(_message.Message):
+    __slots__ = ("source", "text")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    text: str
+    def __init__(self, source: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class RolloutEffect(_message.Message):
+    __slots__ = ("route", "rollout", "candidate", "weight", "mirror")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    MIRROR_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    rollout: str
+    candidate: str
+    weight: float
+    mirror: str
+    def __init__(self, route: _Optional[str] = ..., rollout: _Optional[str] = ..., candidate: _Optional[str] = ..., weight: _Optional[float] = ..., mirror: _Optional[str] = ...) -> None: ...
+
 class Lease(_message.Message):
     __slots__ = ("beat", "state")
     BEAT_FIELD_NUMBER: _ClassVar[int]
@@ -150,12 +188,39 @@ class Snapshot(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ..., settled: _Optional[bool] = ...) -> None: ...
 
 class WorkerReport(_message.Message):
-    __slots__ = ("worker", "metrics")
+    __slots__ = ("worker", "metrics", "routes", "arms")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    ARMS_FIELD_NUMBER: _ClassVar[int]
     worker: str
     metrics: _containers.RepeatedCompositeFieldContainer[MetricFamily]
-    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ...) -> None: ...
+    routes: str
+    arms: _containers.RepeatedCompositeFieldContainer[ArmReport]
+    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ..., routes: _Optional[str] = ..., arms: _Optional[_Iterable[_Union[ArmReport, _Mapping]]] = ...) -> None: ...
+
+class ArmReport(_message.Message):
+    __slots__ = ("route", "rollout", "arm", "requests", "errors", "latency")
+    class LatencyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    rollout: str
+    arm: str
+    requests: int
+    errors: int
+    latency: _containers.ScalarMap[int, int]
+    def __init__(self, route: _Optional[str] = ..., rollout: _Optional[str] = ..., arm: _Optional[str] = ..., requests: _Optional[int] = ..., errors: _Optional[int] = ..., latency: _Optional[_Mapping[int, int]] = ...) -> None: ...
 
 class MetricFamily(_message.Message):
     __slots__ = ("name", "help", "type", "samples")

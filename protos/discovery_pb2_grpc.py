@@ -111,7 +111,7 @@ class SupervisorStub:
         self.Attach = channel.stream_stream(
                 '/penstock.v1.Supervisor/Attach',
                 request_serializer=protos_dot_discovery__pb2.WorkerReport.SerializeToString,
-                response_deserializer=protos_dot_discovery__pb2.Snapshot.FromString,
+                response_deserializer=protos_dot_discovery__pb2.News.FromString,
                 _registered_method=True)
 
 
@@ -132,7 +132,7 @@ def add_SupervisorServicer_to_server(servicer, server):
             'Attach': grpc.stream_stream_rpc_method_handler(
                     servicer.Attach,
                     request_deserializer=protos_dot_discovery__pb2.WorkerReport.FromString,
-                    response_serializer=protos_dot_discovery__pb2.Snapshot.SerializeToString,
+                    response_serializer=protos_dot_discovery__pb2.News.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -163,7 +163,7 @@ class Supervisor:
             target,
             '/penstock.v1.Supervisor/Attach',
             protos_dot_discovery__pb2.WorkerReport.SerializeToString,
-            protos_dot_discovery__pb2.Snapshot.FromString,
+            protos_dot_discovery__pb2.News.FromString,
             options,
             channel_credentials,
             insecure,

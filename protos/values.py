@@ -100,8 +100,11 @@ class Timeline:
     batch_rows: int = 0
     instances: list[str] = field(default_factory=list)  # one an attempt
     route: str = ""
+    rollout: str = ""  # that was under way
     arm: str = ""  # that served, or was to serve
     arm_shown: bool = False  # whether the client may know it
+    began: float = 0.0  # when the arm was asked
+    answered: float = 0.0  # when its first part was there
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))

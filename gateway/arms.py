@@ -1,0 +1,55 @@
+"""What a worker counts for each arm: the evidence by which rollouts are judged.
+
+Only what says something about the arm counts: answers, and failures that are the server's fault.
+Latency is that of the arm, from asking it to its first part, so that clients which send or read
+slowly change nothing.
+"""
+
+from protos import discovery_pb2 as pb
+from protos.errors import PenstockError
+from protos.values import Timeline
+from routing.evidence.counts import ArmCounts
+from routing.evidence.histogram import Histogram
+
+Key = tuple[str, str, str]  # route, rollout, arm
+
+
+class ArmBook:
+    """Counts by route, rollout and arm since the last report; bounded by what routes name."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Key, ArmCounts] = {}
+
+    def observe(self, timeline: Timeline, error: Exception | None) -> None:
+        """Counts a request that was sent to an arm."""
+        if error is not None and not _servers_fault(error):
+            return
+        key = (timeline.route, timeline.rollout, timeline.arm)
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = ArmCounts()
+        counts.add(timeline.answered - timeline.began, failed=error is not None)
+
+    def take(self) -> list[pb.ArmReport]:
+        """Everything since the last call."""
+        taken, self._counts = self._counts, {}
+        return [
+            pb.ArmReport(
+                route=route,
+                rollout=rollout,
+                arm=arm,
+                requests=counts.requests,
+                errors=counts.errors,
+                latency=counts.latency.counts,
+            )
+            for (route, rollout, arm), counts in taken.items()
+        ]
+
+
+def counts_of(report: pb.ArmReport) -> ArmCounts:
+    """The wire form as a value."""
+    return ArmCounts(report.requests, report.errors, Histogram(report.latency))
+
+
+def _servers_fault(error: Exception) -> bool:
+    return not isinstance(error, PenstockError) or error.row.fault == "server"
