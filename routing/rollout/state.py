@@ -10,8 +10,10 @@ Status = Literal["progressing", "waiting", "paused", "held", "completed", "rolle
 # - progressing: a step is being worked on by itself;
 # - waiting: at a `pause` step, for a person or for its time;
 # - paused: a person has stopped it where it was;
-# - held: an analysis was inconclusive, or failed with `onFail: hold`; a person decides;
+# - held: a step was inconclusive, and waits for evidence or a person; or a metric failed with
+#   `onFail: hold` (`harm`), and a person decides;
 # - completed, rolled_back, aborted: the end; all or nothing for the candidate.
+TERMINAL: frozenset[Status] = frozenset({"completed", "rolled_back", "aborted"})
 
 TRANSITIONS: dict[Status, tuple[Status, ...]] = {
     "progressing": (
@@ -23,9 +25,9 @@ TRANSITIONS: dict[Status, tuple[Status, ...]] = {
         "rolled_back",
         "aborted",
     ),
-    "waiting": ("progressing", "paused", "completed", "rolled_back", "aborted"),
+    "waiting": ("progressing", "paused", "held", "completed", "rolled_back", "aborted"),
     "paused": ("progressing", "waiting", "held", "completed", "rolled_back", "aborted"),
-    "held": ("progressing", "paused", "completed", "rolled_back", "aborted"),
+    "held": ("progressing", "paused", "held", "completed", "rolled_back", "aborted"),
     "completed": (),
     "rolled_back": (),
     "aborted": (),
@@ -37,10 +39,12 @@ class RolloutState:
     """One rollout of one route. Times are Unix seconds, as they outlive processes.
 
     `id` is a digest of the route's name, the candidate's and baseline's targets, steps and
-    analysis: editing those begins another rollout. `weight` is the candidate's in percent.
-    `mirror_percent` is more than 0 while a mirror step runs. `since` is when the evidence that
-    counts begins (the first step that showed the candidate any traffic). `version` grows with each
-    change; a change is written only over the version that it was made from.
+    analysis: editing those begins another rollout. `candidate` and `baseline` are names of arms.
+    `weight` is the candidate's in percent. `mirror_percent` is more than 0 from a mirror step on
+    until disagreement is decided. `since` is when mirrored pairs begin to count, `weight_since`
+    when the candidate got its present weight, from which the arms are compared: what was seen at
+    another weight had another mixture of hours in each arm, and would compare those. `version`
+    grows with each change; a change is written only over the version that it was made from.
     """
 
     id: str
@@ -54,6 +58,8 @@ class RolloutState:
     started: float
     step_started: float
     since: float
+    weight_since: float
     reason: str = ""
     version: int = 0
     before_pause: Status = "progressing"
+    harm: bool = False  # held because a metric failed
