@@ -1,0 +1,435 @@
+"""Mirrors: the candidate gets copies, and whatever it does, the primary doesn't notice."""
+
+import asyncio
+import gc
+import random
+import weakref
+
+import pytest
+
+from protos.errors import Kind, PenstockError
+from protos.route.snapshot import Arm
+from protos.schedule import MAX_PRIORITY
+from protos.service import Reply
+from protos.values import Part, Target
+from routing.shadow.capture import NO_ROOM
+from routing.shadow.mirror import FULL, STOPPING, Mirror
+from routing.shadow.pairing import GONE
+from tests.routing.shadow.shadow_scene import (
+    NEVER,
+    TRACE,
+    Answers,
+    Scene,
+    part,
+    request,
+    route,
+    rule,
+)
+
+MIRRORED = route(rule())
+
+
+async def test_the_client_gets_the_primarys_answer_and_the_pair_is_recorded():
+    service = Answers(v1=part(1.0), v2=part(2.0, version="2"))
+    async with Scene(service) as scene:
+        answer = await scene.ask(request(MIRRORED))
+        (record,) = await scene.recorded()
+
+    assert answer == [part(1.0)]
+    assert record.status == "compared"
+    assert record.outcome.agrees is False
+    assert (record.route, record.mirror, record.arm) == ("fraud", "candidate", "stable")
+    assert (record.model, record.version, record.primary_version) == ("m", "2", "1")
+    assert (record.tenant, record.trace_id, record.request_id) == ("acme", TRACE, "id-1")
+    assert record.shape == "x FP32[1,1]"
+    assert record.at == 1_700_000_000.0
+    assert record.primary.parts == record.candidate.parts == 1
+    assert record.primary.bytes == record.candidate.bytes == 4
+    assert 0.0 <= record.candidate.first_seconds <= record.candidate.seconds < 1.0
+
+
+async def test_the_copy_has_the_same_payload_the_lowest_priority_and_times_of_its_own():
+    service = Answers()
+    async with Scene(service) as scene:
+        asked = request(MIRRORED, budget=2.0)
+        await asyncio.sleep(0.01)
+        await scene.ask(asked)
+        await scene.recorded()
+    primary, copy = service.asked
+
+    assert primary is asked
+    assert copy.payload is asked.payload
+    assert (copy.model, copy.version) == ("m", "2")
+    assert copy.context.target == Target("candidate", "m", "2")
+    assert copy.context.priority == MAX_PRIORITY
+    assert copy.context.shadow
+    assert copy.context.route is None
+    assert copy.context.timeline is not asked.context.timeline
+    assert 0.01 <= copy.context.deadline - asked.context.deadline < 1.0
+    assert copy.context.traceparent == asked.context.traceparent
+
+
+async def test_the_primary_is_handed_on_before_its_copy():
+    service = Answers()
+    async with Scene(service) as scene:
+        sending = asyncio.ensure_future(scene.ask(request(MIRRORED)))
+        await asyncio.sleep(0)
+        assert [each.version for each in service.asked] == ["1"]
+        await sending
+        await scene.recorded()
+    assert [each.version for each in service.asked] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "unmirrored",
+    [
+        request(None),
+        request(route()),
+        request(MIRRORED, shadow=True),
+        request(route(rule(percent=0.0))),
+        request(MIRRORED, parameters={"sequence_id": 3}),
+    ],
+    ids=["no route", "no mirror", "a copy itself", "0 percent", "of a sequence"],
+)
+async def test_these_are_not_mirrored(unmirrored):
+    service = Answers()
+    async with Scene(service) as scene:
+        await scene.ask(unmirrored)
+        await asyncio.sleep(0)
+        assert scene.mirror.in_flight == 0
+    assert len(service.asked) == 1
+    assert scene.records == []
+
+
+async def test_so_many_percent_are_mirrored_and_two_mirrors_are_independent():
+    service = Answers()
+    snapshot = route(rule(percent=30.0), rule("other", version="3", percent=50.0))
+    async with Scene(service) as scene:
+        for _ in range(2000):
+            await scene.ask(request(snapshot))
+            await asyncio.sleep(0)
+        await scene.mirror.drain(5.0)
+    by_version = {v: sum(each.version == v for each in service.asked) for v in "123"}
+
+    assert by_version["1"] == 2000
+    assert 540 < by_version["2"] < 660
+    assert 920 < by_version["3"] < 1080
+    both = 2000 * 0.15
+    sent = {id(each.payload) for each in service.asked if each.version == "2"}
+    assert both - 75 < sum(id(e.payload) in sent for e in service.asked if e.version == "3")
+
+
+async def test_a_candidate_that_never_answers_delays_no_primary_and_holds_no_more_than_its_cap():
+    service = Answers(v1=part(1.0), v2=NEVER)
+    snapshot = route(rule(maxInFlight=4))
+    async with Scene(service) as scene:
+        async with asyncio.timeout(5.0):
+            for _ in range(500):
+                assert await scene.ask(request(snapshot)) == [part(1.0)]
+        await asyncio.sleep(0)
+        records = await scene.recorded(496)
+
+        assert scene.mirror.in_flight == scene.counts().in_flight == 4
+        assert scene.pairing.room.held == 4 * (4 + 4)  # input and primary's answer of each
+        assert {(record.status, record.outcome.reason) for record in records} == {("dropped", FULL)}
+        assert records[0].version == "2"
+        assert records[0].primary.parts == 1
+    assert scene.mirror.in_flight == scene.counts().in_flight == 0
+    assert scene.pairing.room.held == 0
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("copy")]
+
+
+async def test_copies_that_end_make_room_for_others():
+    service = Answers()
+    async with Scene(service) as scene:
+        for _ in range(20):
+            await scene.ask(request(route(rule(maxInFlight=1))))
+            await scene.mirror_idle()
+        await scene.recorded(20)
+        assert scene.counts().compared == 20
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [(Kind.LOST, "lost"), (Kind.MODEL_FAILED, "model_failed"), (RuntimeError("x"), "internal")],
+)
+async def test_a_candidates_failure_is_recorded_and_nothing_else(failure, error):
+    service = Answers(v1=part(1.0), v2=failure)
+    async with Scene(service) as scene:
+        assert await scene.ask(request(MIRRORED)) == [part(1.0)]
+        (record,) = await scene.recorded()
+
+    assert (record.status, record.candidate.error) == ("candidate_failed", error)
+    assert len(service.asked) == 2  # it is not tried again
+    assert scene.counts().failed == 1
+
+
+async def test_a_candidate_too_busy_for_the_lowest_priority_hasnt_failed():
+    async with Scene(Answers(v2=Kind.OVERLOADED)) as scene:
+        await scene.ask(request(MIRRORED))
+        (record,) = await scene.recorded()
+    assert (record.status, record.candidate.error) == ("dropped", "overloaded")
+
+
+async def test_a_candidate_that_is_not_there_fails_every_pair():
+    def missing(model, version):
+        raise PenstockError(Kind.NOT_FOUND, "none")
+
+    service = Answers()
+    async with Scene(service, resolve=missing) as scene:
+        await scene.ask(request(MIRRORED))
+        (record,) = await scene.recorded()
+    assert (record.status, record.candidate.error) == ("candidate_failed", "not_found")
+    assert record.version == "2"
+    assert len(service.asked) == 1
+
+
+async def test_a_copys_deadline_ends_it_whatever_carries_it():
+    async with Scene(Answers(v2=NEVER)) as scene:
+        await scene.ask(request(MIRRORED, budget=0.05))
+        (record,) = await scene.recorded()
+        assert scene.mirror.in_flight == 0
+    assert (record.status, record.candidate.error) == ("candidate_failed", "deadline")
+    assert 0.04 < record.candidate.seconds < 1.0
+
+
+async def test_a_failed_primary_is_nobodys_evidence():
+    service = Answers(v1=Kind.INVALID)
+    async with Scene(service) as scene:
+        with pytest.raises(PenstockError):
+            await scene.ask(request(MIRRORED))
+        (record,) = await scene.recorded()
+    assert (record.status, record.primary.error) == ("primary_failed", "invalid")
+    assert record.shape == ""
+    assert len(service.asked) == 1  # it was refused at once, so no copy was sent
+
+
+async def test_a_client_that_goes_away_ends_the_primary_and_not_the_copy():
+    service = Answers(v1=NEVER)
+    async with Scene(service) as scene:
+        sending = asyncio.ensure_future(scene.ask(request(MIRRORED)))
+        await asyncio.sleep(0)
+        sending.cancel()
+        (record,) = await scene.recorded()
+    assert (record.status, record.outcome.reason) == ("primary_failed", GONE)
+    assert record.candidate.error == ""
+    assert record.candidate.parts == 1
+
+
+async def test_without_a_version_the_newest_is_resolved_for_each_copy():
+    versions = iter("456")
+    async with Scene(Answers(), resolve=lambda m, v: next(versions)) as scene:
+        for _ in range(2):
+            await scene.ask(request(route(rule(version=""))))
+        records = await scene.recorded(2)
+    assert [record.version for record in records] == ["4", "5"]
+
+
+async def test_the_canary_is_not_compared_with_itself():
+    service = Answers()
+    async with Scene(service) as scene:
+        await scene.ask(request(MIRRORED, target=Target("canary", "m", "2")))
+        await asyncio.sleep(0.01)
+    assert len(service.asked) == 1
+    assert scene.records == []
+    assert scene.pairing.room.held == 0
+
+
+async def test_a_single_arm_may_be_compared_with_itself_as_an_a_a_test():
+    snapshot = route(rule(version="1"), arms=[Arm("stable", "m", "1", 1.0)])
+    async with Scene(Answers()) as scene:
+        await scene.ask(request(snapshot))
+        (record,) = await scene.recorded()
+    assert record.outcome.agrees is True
+
+
+# --- the noise floor ------------------------------------------------------------------------------
+
+
+async def test_the_primarys_arm_is_asked_again_for_the_noise_floor():
+    service = Answers(v1=part(1.0), v2=part(2.0))
+    snapshot = route(rule(compare={"noiseFloor": "stable", "noiseSample": "100%"}))
+    async with Scene(service) as scene:
+        await scene.ask(request(snapshot))
+        (record,) = await scene.recorded()
+    assert record.outcome.agrees is False
+    assert record.noise.agrees is True
+    again = service.asked[2]
+    assert again.context.shadow
+    assert again.context.target == Target("stable", "m", "1")
+    assert scene.counts().noise_sent == 1
+
+
+async def test_noise_is_measured_on_the_sample_only():
+    snapshot = route(rule(compare={"noiseFloor": "stable", "noiseSample": "40%"}))
+    async with Scene(Answers()) as scene:
+        for _ in range(1000):
+            await scene.ask(request(snapshot))
+            await scene.mirror_idle()
+        records = await scene.recorded(1000)
+    assert 340 < sum(record.noise is not None for record in records) < 460
+
+
+async def test_another_arms_answer_is_not_taken_for_the_noise():
+    service = Answers()
+    snapshot = route(
+        rule(version="3", compare={"noiseFloor": "stable", "noiseSample": "100%"}),
+    )
+    async with Scene(service) as scene:
+        await scene.ask(request(snapshot, target=Target("canary", "m", "2")))
+        (record,) = await scene.recorded()
+    assert record.noise is None
+    assert len(service.asked) == 2
+
+
+async def test_a_model_that_must_not_run_twice_is_not_asked_again():
+    service = Answers()
+    snapshot = route(rule(compare={"noiseFloor": "stable", "noiseSample": "100%"}))
+    async with Scene(service, idempotent=False) as scene:
+        await scene.ask(request(snapshot))
+        (record,) = await scene.recorded()
+    assert record.noise is None
+    assert len(service.asked) == 2
+
+
+async def test_noise_counts_against_the_same_cap():
+    service = Answers(v1=part(1.0), v2=NEVER)
+    snapshot = route(
+        rule(maxInFlight=1, compare={"noiseFloor": "stable", "noiseSample": "100%"}),
+    )
+    async with Scene(service) as scene:
+        await scene.ask(request(snapshot))
+        await asyncio.sleep(0.01)
+        assert len(service.asked) == 2
+        assert scene.mirror.in_flight == 1
+
+
+# --- bounds and the end ---------------------------------------------------------------------------
+
+
+async def test_payloads_in_memory_are_bounded_by_bytes():
+    service = Answers(v1=part(1.0), v2=NEVER)
+    async with Scene(service, room=20) as scene:
+        for _ in range(50):
+            await scene.ask(request(MIRRORED))
+        assert scene.pairing.room.held <= 20
+        await asyncio.sleep(0.01)
+        assert NO_ROOM in {record.outcome.reason for record in scene.records}
+    assert scene.pairing.room.held == 0
+
+
+async def test_draining_waits_for_copies_and_starts_no_others():
+    service = Answers()
+    async with Scene(service) as scene:
+        await scene.ask(request(MIRRORED))
+        await asyncio.sleep(0)
+        await scene.mirror.drain(5.0)
+        assert scene.mirror.in_flight == 0
+        await scene.ask(request(MIRRORED))
+        await asyncio.sleep(0)
+    assert [each.version for each in service.asked] == ["1", "2", "1"]
+    assert [record.status for record in scene.records] == ["compared"]
+
+
+async def test_what_closing_cuts_off_was_dropped_and_did_not_fail():
+    scene = Scene(Answers(v2=NEVER))
+    await scene.ask(request(MIRRORED))
+    await asyncio.sleep(0)
+    await scene.mirror.drain(0.01)
+    await scene.mirror.close()
+    (record,) = scene.records
+    assert (record.status, record.outcome.reason) == ("dropped", STOPPING)
+
+
+async def test_closing_before_a_copy_has_begun_leaves_nothing_behind():
+    scene = Scene(Answers())
+    sending = asyncio.ensure_future(scene.ask(request(MIRRORED)))
+    await asyncio.sleep(0)
+    await scene.mirror.close()
+    await sending
+    assert scene.mirror.in_flight == 0
+    assert scene.pairing.room.held == 0
+
+
+class Watchable(Part):
+    """A part that weak references may point to."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("candidate", ["answers", "fails"])
+async def test_answers_are_freed_by_their_references_without_the_collector(candidate):
+    parts = []
+
+    async def service(request):
+        if candidate == "fails" and request.context.shadow:
+            raise PenstockError(Kind.LOST, "scripted")
+        answer = Watchable(request.payload, request.version, {}, True)
+        parts.append(weakref.ref(answer))
+        return Reply(answer)
+
+    gc.disable()
+    try:
+        async with Scene(service) as scene:
+            for _ in range(20):
+                await scene.ask(request(MIRRORED))
+            await scene.mirror_idle()
+            await scene.recorded(20)
+            await asyncio.sleep(0.01)
+            assert [each() for each in parts if each() is not None] == []
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_happens_every_mirrored_request_is_recorded_once_and_nothing_stays(seed):
+    rng = random.Random(seed)
+
+    class Moody(Answers):
+        async def __call__(self, request):
+            await asyncio.sleep(rng.choice([0, 0, 0.001, 0.003]))
+            answer = rng.choice(
+                [part(1.0), part(2.0), Kind.LOST, Kind.OVERLOADED, [part(1.0, final=False)] * 3]
+            )
+            if isinstance(answer, list) and not request.context.streaming:
+                answer = part(3.0)
+            self.by_version[request.version] = answer
+            return await super().__call__(request)
+
+    snapshot = route(
+        rule(maxInFlight=6, compare={"noiseFloor": "stable", "noiseSample": "50%"}),
+        rule("other", version="3", percent=50.0),
+    )
+    scene = Scene(Moody(), room=200, waiting=8)
+    asked = [
+        asyncio.ensure_future(scene.ask(request(snapshot, streaming=rng.random() < 0.3)))
+        for _ in range(100)
+    ]
+    for each in rng.sample(asked, 20):
+        asyncio.get_running_loop().call_later(rng.random() * 0.004, each.cancel)
+    await asyncio.gather(*asked, return_exceptions=True)
+    await scene.mirror.drain(5.0)
+    await scene.mirror.close()
+
+    first = [record for record in scene.records if record.mirror == "candidate"]
+    # A task that is cancelled before it begins has asked for nothing.
+    assert 80 <= len(first) <= 100
+    for name in ("candidate", "other"):
+        counts = scene.counts(name)
+        recorded = [record for record in scene.records if record.mirror == name]
+        assert counts.in_flight == 0
+        assert len(recorded) == (
+            counts.compared
+            + counts.dropped
+            + counts.failed
+            + counts.primary_failed
+            + counts.incomparable
+        )
+    assert scene.pairing.room.held == 0
+    assert scene.mirror.in_flight == 0
+
+
+def test_it_says_what_it_holds():
+    scene = Scene(Answers())
+    assert repr(scene.mirror) == "<Mirror 0 in flight, <Room 0 of 67108864 bytes>>"
+    assert isinstance(scene.mirror, Mirror)
