@@ -1,0 +1,65 @@
+"""What the commands have in common: their options, asking a running gateway, and tables."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.client import GatewayClient
+from gateway.config import FACES, Config, load_config
+from gateway.credentials import Credentials
+from protos.errors import invalid
+
+T = TypeVar("T")
+
+File = Annotated[Path, typer.Option("--config", metavar="FILE", help="penstock.yaml")]
+Offset = Annotated[
+    int | None, typer.Option("--port-offset", metavar="N", min=0, help="Moves all ports.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Prints JSON for programs.")]
+DEFAULT_FILE = Path("penstock.yaml")
+_LAST_PORT = 65535
+
+
+def load_settings(file: Path, port_offset: int | None = None) -> Config:
+    """The configuration with its ports moved; raises ConfigError, or INVALID for a port too far."""
+    loaded = load_config(file)
+    if port_offset is None:
+        return loaded
+    moved = loaded.model_copy(update={"port_offset": port_offset})
+    if any(moved.listener(face).address.port > _LAST_PORT for face in FACES):
+        raise invalid(f"--port-offset {port_offset}: moves a port beyond the last, {_LAST_PORT}")
+    return moved
+
+
+def ask(
+    file: Path, port_offset: int | None, question: Callable[[GatewayClient], Awaitable[T]]
+) -> T:
+    """What a running gateway answers to the configuration's administrator."""
+    settings = load_settings(file, port_offset)
+    credentials = Credentials(settings)
+
+    async def answer() -> T:
+        async with GatewayClient(settings, lambda: credentials.admin(time.time())) as client:
+            return await question(client)
+
+    # On a terminal only, and not into what programs read.
+    with Console(stderr=True).status("asking the gateway"):
+        return asyncio.run(answer())
+
+
+def show(value: Any, rows: list[list[str]], columns: tuple[str, ...], as_json: bool) -> None:
+    """The value as JSON, or its rows as a table."""
+    if as_json:
+        print(json.dumps(value, indent=2))
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
