@@ -15,6 +15,7 @@ from protos.values import Part, Target
 from routing.shadow.capture import NO_ROOM
 from routing.shadow.mirror import FULL, STOPPING, Mirror
 from routing.shadow.pairing import GONE
+from tests.routing.scripted_backend import ScriptedBackend, connected
 from tests.routing.shadow.shadow_scene import (
     NEVER,
     TRACE,
@@ -427,6 +428,49 @@ async def test_whatever_happens_every_mirrored_request_is_recorded_once_and_noth
         )
     assert scene.pairing.room.held == 0
     assert scene.mirror.in_flight == 0
+
+
+# --- over a real exchange -------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def backend():
+    backend = ScriptedBackend()
+    await backend.start()
+    yield backend
+    await backend.stop()
+
+
+async def test_primaries_leave_in_a_frame_of_their_own_before_the_copies(backend):
+    async def echo(call):
+        await backend.answer(call, call.inputs["x"])
+
+    backend.on_call = echo
+    async with connected(backend) as exchange, Scene(exchange) as scene:
+        snapshot = route(rule(maxInFlight=64))
+        await asyncio.gather(*[scene.ask(request(snapshot)) for _ in range(20)])
+        records = await scene.recorded(20)
+    shadows = [call.shadow for call in backend.calls.values()]
+    assert shadows == [False] * 20 + [True] * 20
+    assert backend.frames[0] >= 19
+    assert {record.status for record in records} == {"compared"}
+
+
+async def test_copies_that_are_cut_off_are_cancelled_at_their_backend(backend):
+    async def answer_primaries(call):
+        if not call.shadow:
+            await backend.answer(call, call.inputs["x"])
+
+    backend.on_call = answer_primaries
+    async with connected(backend) as exchange:
+        async with Scene(exchange) as scene:
+            await asyncio.gather(*[scene.ask(request(MIRRORED)) for _ in range(5)])
+            await backend.until(lambda: len(backend.calls) == 10)
+            assert exchange.in_flight == 5
+        assert exchange.in_flight == 0
+        await backend.until(lambda: len(backend.cancels) == 5)
+    copies = [call.id for call in backend.calls.values() if call.shadow]
+    assert sorted(backend.cancels) == sorted(copies)
 
 
 def test_it_says_what_it_holds():
