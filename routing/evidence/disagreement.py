@@ -1,0 +1,42 @@
+"""How much more the candidate differs from the primary than the primary differs from itself."""
+
+from math import sqrt
+
+from routing.evidence.counts import PairCounts
+from routing.evidence.interval import Interval
+from routing.evidence.proportion import wilson
+
+
+def above_noise(counts: PairCounts, level: float = 0.95) -> Interval:
+    """The candidate's disagreement rate minus the noise rate, in shares (0.01 is 1 pp).
+
+    Noise is measured on a random sample of the same requests, so the likelihood factors into three
+    independent shares: p, that the candidate differs (from all pairs), and a and b, that the second
+    primary differs where the candidate does and where it doesn't (from those with noise). The
+    estimate p(1 - a) - (1 - p)b is the maximum-likelihood one: it uses the pairs without noise, and
+    what both answers have in common cancels. Its interval puts Wilson's intervals of the three
+    together by the variance estimates recovered from their ends (MOVER; Zou and Donner, Statistics
+    in Medicine 2008; Newcombe, ibid. 1998), so it is good at small counts and at zero.
+
+    Where no noise was measured it is taken to be none. A candidate that repairs answers can lie
+    below 0.
+    """
+    differs = wilson(counts.candidate_differs, counts.compared, level)
+    if not counts.with_noise:
+        return differs
+    in_differing = wilson(counts.both_differ, counts.both_differ + counts.only_candidate, level)
+    in_agreeing = wilson(counts.only_noise, counts.only_noise + counts.neither, level)
+    p, a, b = differs.estimate, in_differing.estimate, in_agreeing.estimate
+    estimate = p * (1 - a) - (1 - p) * b
+    slope = 1 - a + b
+    down = sqrt(
+        (slope * (p - differs.low)) ** 2
+        + (p * (in_differing.high - a)) ** 2
+        + ((1 - p) * (in_agreeing.high - b)) ** 2
+    )
+    up = sqrt(
+        (slope * (differs.high - p)) ** 2
+        + (p * (a - in_differing.low)) ** 2
+        + ((1 - p) * (b - in_agreeing.low)) ** 2
+    )
+    return Interval(estimate, max(-1.0, estimate - down), min(1.0, estimate + up), level)
