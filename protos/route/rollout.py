@@ -96,7 +96,8 @@ class Metric(Settings):
 class Analysis(Settings):
     """`baseline` is measured at the same time as the candidate, never in the past.
 
-    `confidence` is that of each metric over the whole rollout, however often it is looked at.
+    `confidence` is that of all metrics together over the whole rollout, however often they are
+    looked at.
     """
 
     baseline: Name
