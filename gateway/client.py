@@ -93,6 +93,17 @@ class GatewayClient:
     async def unload(self, model: str) -> None:
         await self._order(model, "unload")
 
+    async def rollouts(self) -> dict[str, Any]:
+        """All rollouts as the admin face tells them."""
+        answer: dict[str, Any] = await self._call("GET", f"{self._admin}/admin/rollouts")
+        return answer
+
+    async def rollout_action(self, route: str, action: str) -> dict[str, Any]:
+        """Pauses, resumes or aborts the rollout of a route; returns what became of it."""
+        where = f"{self._admin}/admin/rollouts/{quote(route, safe='')}/{action}"
+        answer: dict[str, Any] = await self._call("POST", where)
+        return answer
+
     async def _order(self, model: str, verb: str) -> None:
         where = f"{self.public}/v2/repository/models/{quote(model)}/{verb}"
         await self._call("POST", where, json={}, patience=_LOAD_SECONDS)
