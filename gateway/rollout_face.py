@@ -1,0 +1,36 @@
+"""Rollouts on the admin face: `GET /admin/rollouts`, `POST /admin/rollouts/{route}/{action}`."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.rollouts import Rollouts
+from policies.authorize import ADMIN
+from protos.errors import Kind, PenstockError
+from protos.values import Principal
+from protos.wording import did_you_mean, quote
+
+
+def rollout_routes(rollouts: Rollouts, require: Callable[[Request, str], Principal]) -> list[Route]:
+    """Both take the scope `admin`; a change is recorded under the token's subject@tenant."""
+    actions = {"pause": rollouts.pause, "resume": rollouts.resume, "abort": rollouts.abort}
+
+    async def status(request: Request) -> Response:
+        require(request, ADMIN)
+        return JSONResponse(await rollouts.status())
+
+    async def act(request: Request) -> Response:
+        principal = require(request, ADMIN)
+        name = request.path_params["action"]
+        if (action := actions.get(name)) is None:
+            hint = did_you_mean(name, actions)
+            raise PenstockError(Kind.NOT_FOUND, f"no action is called {quote(name)}{hint}")
+        actor = f"{principal.subject}@{principal.tenant}"
+        return JSONResponse(await action(request.path_params["route"], actor))
+
+    return [
+        Route("/admin/rollouts", status),
+        Route("/admin/rollouts/{route}/{action}", act, methods=["POST"]),
+    ]

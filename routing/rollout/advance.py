@@ -1,0 +1,104 @@
+"""What a rollout does next, given what was seen. Looking often costs no certainty.
+
+Harm is looked for before anything else, whatever the step: a canary that hurts doesn't wait for
+its analysis.
+"""
+
+from collections.abc import Sequence
+
+from protos.route.rollout import Rollout
+from routing.evidence.judge import Finding
+from routing.rollout.event import CONTROLLER, Event
+from routing.rollout.evidence import Evidence, findings
+from routing.rollout.outcome import Outcome, disagreement_passes, outcome
+from routing.rollout.state import TERMINAL, RolloutState
+from routing.rollout.steps import finish, proceed
+from routing.rollout.transition import move
+
+Change = tuple[RolloutState, Event]
+
+
+def advance(
+    state: RolloutState, rollout: Rollout, evidence: Evidence, now: float
+) -> tuple[RolloutState, list[Event]]:
+    """The state after one look, and the record of each change on the way; mostly none.
+
+    `now` is Unix time in seconds; a clock that is put back makes steps longer, and no more. A
+    rollout that is over stays as it is.
+    """
+    events: list[Event] = []
+    if state.status in TERMINAL:
+        return state, events
+    found = findings(rollout, evidence)
+    if any(finding.verdict == "fail" for finding in found):
+        change = _harmed(state, rollout, found, now)
+        return (state, events) if change is None else (change[0], [change[1]])
+    seen_at = state.weight_since
+    # What was seen at one weight says nothing of the next.
+    while state.weight_since == seen_at:
+        change = _next(state, rollout, evidence, found, now)
+        if change is None:
+            break
+        state, event = change
+        events.append(event)
+    return state, events
+
+
+def _harmed(
+    state: RolloutState, rollout: Rollout, found: Sequence[Finding], now: float
+) -> Change | None:
+    reason = "; ".join(finding.reason for finding in found if finding.verdict == "fail")
+    if rollout.analysis.on_fail == "rollback":
+        return finish(state, "rolled_back", now, actor=CONTROLLER, action="rollback", reason=reason)
+    if state.harm:
+        return None
+    return move(state, "held", now, actor=CONTROLLER, action="hold", reason=reason, harm=True)
+
+
+def _next(
+    state: RolloutState,
+    rollout: Rollout,
+    evidence: Evidence,
+    found: Sequence[Finding],
+    now: float,
+) -> Change | None:
+    if state.status in TERMINAL or state.status == "paused" or state.harm:
+        return None
+    step = rollout.steps[state.step]
+    if state.status == "progressing" and state.mirror_percent and step.mirror is None:
+        decided = disagreement_passes(found)
+        if decided:
+            return move(
+                state,
+                "progressing",
+                now,
+                actor=CONTROLLER,
+                action="end mirror",
+                reason="enough answers were compared",
+                mirror_percent=0.0,
+            )
+    elapsed = max(0.0, now - state.step_started)
+    came_to = outcome(step, state.weight, elapsed, evidence, found)
+    if came_to.verdict == "done":
+        return proceed(state, rollout, now, actor=CONTROLLER, action="step", reason=came_to.reason)
+    if came_to.verdict == "inconclusive":
+        return _undecided(state, rollout, came_to, now)
+    if came_to.verdict == "wait" and state.status == "progressing":
+        return move(state, "waiting", now, actor=CONTROLLER, action="wait", reason=came_to.reason)
+    return None
+
+
+def _undecided(
+    state: RolloutState, rollout: Rollout, came_to: Outcome, now: float
+) -> Change | None:
+    """As `onInconclusive` has it, but nothing proceeds without any evidence."""
+    what = rollout.analysis.on_inconclusive
+    if what == "rollback":
+        return finish(
+            state, "rolled_back", now, actor=CONTROLLER, action="rollback", reason=came_to.reason
+        )
+    if what == "proceed" and came_to.data:
+        return proceed(state, rollout, now, actor=CONTROLLER, action="step", reason=came_to.reason)
+    if state.status == "held":
+        return None
+    return move(state, "held", now, actor=CONTROLLER, action="hold", reason=came_to.reason)
