@@ -192,7 +192,6 @@ class Pairing:
                 self.refused += 1
                 log.exception("a record of shadow traffic was lost")
             self._release(pair)
-            del pair  # or an idle thread would hold the last answers
 
     def _record(self, pair: Pair) -> PairRecord:
         candidate = pair.candidate
