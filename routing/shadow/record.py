@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 # - compared: both answers are there and the comparison made sense of them;
-# - candidate_failed: the primary answered, the candidate failed (`candidate_error` says how);
+# - candidate_failed: the primary answered, the candidate failed (`candidate.error` says how);
 # - primary_failed: nothing to compare with; not the candidate's fault, and not counted against it;
 # - incomparable: both answered, but not in kind (`reason` says why);
-# - dropped: the copy was never sent, because too many were under way.
+# - dropped: the copy was not sent, or not compared, for want of room or time here, or because the
+#   candidate was too busy for the lowest priority (`reason` says which).
 Status = Literal["compared", "candidate_failed", "primary_failed", "incomparable", "dropped"]
 
 
@@ -51,7 +52,7 @@ class PairRecord:
     `at` is Unix time in seconds. `mirror` is the mirror's `backend` name, `arm` the primary's arm;
     `model` and `version` are the candidate's exact ones. `shape` describes the inputs for a report
     by segment, such as `x FP32[1,64]`. `noise` is None where no second primary was asked, or where
-    it failed.
+    its answer failed or couldn't be compared.
     """
 
     at: float
@@ -71,5 +72,5 @@ class PairRecord:
     outcome: Outcome = Outcome(None)
     noise: Outcome | None = None
     shape: str = ""
-    rollout: str = ""  # the rollout that asked for it
+    rollout: str = ""  # the rollout under way whose candidate this is
     payloads: str = ""  # JSON with both answers, redacted; mostly empty
