@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 FULL = "too many copies are under way"
 STOPPING = "the gateway is stopping"
+UNSENT = "the copy could not be made"
 # So long cancelled copies may take to end, and waiting pairs to be compared.
 CLOSING = 1.0  # seconds
 
@@ -119,7 +120,11 @@ class Mirror:
     def _send_all(self, request: InferRequest, pairs: list[Pair]) -> None:
         for pair in pairs:
             pair.describe(request)
-            self._send(request, pair)
+            try:
+                self._send(request, pair)
+            except Exception:
+                log.exception("a request of route %s could not be mirrored", pair.route.name)
+                pair.drop(UNSENT)
             pair.ended()
 
     def _send(self, request: InferRequest, pair: Pair) -> None:

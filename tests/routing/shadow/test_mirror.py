@@ -11,7 +11,7 @@ from protos.route.snapshot import Arm
 from protos.schedule import MAX_PRIORITY
 from protos.values import Target
 from routing.shadow.capture import NO_ROOM, Capture
-from routing.shadow.mirror import FULL, STOPPING, Mirror
+from routing.shadow.mirror import FULL, STOPPING, UNSENT, Mirror
 from routing.shadow.pairing import GONE, Pair
 from tests.routing.scripted_backend import ScriptedBackend, connected
 from tests.routing.shadow.shadow_scene import (
@@ -181,6 +181,24 @@ async def test_a_candidate_that_is_not_there_fails_every_pair():
     assert (record.status, record.candidate.error) == ("candidate_failed", "not_found")
     assert record.version == "2"
     assert len(service.asked) == 1
+
+
+async def test_a_copy_that_cant_be_made_stops_neither_the_primary_nor_other_mirrors():
+    def broken_for_two(model, version):
+        if version == "2":
+            raise RuntimeError("a bug")
+        return version
+
+    service = Answers(v1=part(1.0))
+    snapshot = route(rule(), rule("other", version="3"))
+    async with Scene(service, resolve=broken_for_two) as scene:
+        assert await scene.ask(request(snapshot)) == [part(1.0)]
+        records = await scene.recorded(2)
+    assert {r.mirror: (r.status, r.outcome.reason) for r in records} == {
+        "candidate": ("dropped", UNSENT),
+        "other": ("compared", ""),
+    }
+    assert scene.pairing.room.held == 0
 
 
 async def test_a_copys_deadline_ends_it_whatever_carries_it():
