@@ -1,10 +1,10 @@
 """How much more the candidate differs from the primary than the primary differs from itself."""
 
-from math import sqrt
+from math import hypot
 
 from routing.evidence.counts import PairCounts
 from routing.evidence.interval import Interval
-from routing.evidence.proportion import wilson
+from routing.evidence.proportion import equal_tailed
 
 
 def above_noise(counts: PairCounts, level: float = 0.95) -> Interval:
@@ -14,29 +14,44 @@ def above_noise(counts: PairCounts, level: float = 0.95) -> Interval:
     independent shares: p, that the candidate differs (from all pairs), and a and b, that the second
     primary differs where the candidate does and where it doesn't (from those with noise). The
     estimate p(1 - a) - (1 - p)b is the maximum-likelihood one: it uses the pairs without noise, and
-    what both answers have in common cancels. Its interval puts Wilson's intervals of the three
-    together by the variance estimates recovered from their ends (MOVER; Zou and Donner, Statistics
-    in Medicine 2008; Newcombe, ibid. 1998), so it is good at small counts and at zero.
+    what both answers have in common cancels. Its interval puts score intervals of the three
+    together by the variances recovered from their ends (MOVER; Zou and Donner, Statistics in
+    Medicine 2008; Newcombe, ibid. 1998), so it is good at small counts and at zero.
 
     Where no noise was measured it is taken to be none. A candidate that repairs answers can lie
     below 0.
     """
-    differs = wilson(counts.candidate_differs, counts.compared, level)
+    differs = equal_tailed(counts.candidate_differs, counts.compared, level)
     if not counts.with_noise:
         return differs
-    in_differing = wilson(counts.both_differ, counts.both_differ + counts.only_candidate, level)
-    in_agreeing = wilson(counts.only_noise, counts.only_noise + counts.neither, level)
+    in_differing, in_agreeing = _noise(counts, level)
     p, a, b = differs.estimate, in_differing.estimate, in_agreeing.estimate
-    estimate = p * (1 - a) - (1 - p) * b
     slope = 1 - a + b
-    down = sqrt(
-        (slope * (p - differs.low)) ** 2
-        + (p * (in_differing.high - a)) ** 2
-        + ((1 - p) * (in_agreeing.high - b)) ** 2
+    down = hypot(
+        slope * (p - differs.low), p * (in_differing.high - a), (1 - p) * (in_agreeing.high - b)
     )
-    up = sqrt(
-        (slope * (differs.high - p)) ** 2
-        + (p * (a - in_differing.low)) ** 2
-        + ((1 - p) * (b - in_agreeing.low)) ** 2
+    up = hypot(
+        slope * (differs.high - p), p * (a - in_differing.low), (1 - p) * (b - in_agreeing.low)
     )
+    estimate = excess(counts)
     return Interval(estimate, max(-1.0, estimate - down), min(1.0, estimate + up), level)
+
+
+def excess(counts: PairCounts) -> float:
+    """The estimate alone, and 0 without pairs."""
+    p = _share(counts.candidate_differs, counts.compared)
+    a = _share(counts.both_differ, counts.both_differ + counts.only_candidate)
+    b = _share(counts.only_noise, counts.only_noise + counts.neither)
+    return p * (1 - a) - (1 - p) * b
+
+
+def _noise(counts: PairCounts, level: float) -> tuple[Interval, Interval]:
+    """The noise where the candidate differs, and where it doesn't."""
+    return (
+        equal_tailed(counts.both_differ, counts.both_differ + counts.only_candidate, level),
+        equal_tailed(counts.only_noise, counts.only_noise + counts.neither, level),
+    )
+
+
+def _share(successes: int, n: int) -> float:
+    return successes / n if n else 0.0

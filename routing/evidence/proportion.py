@@ -35,3 +35,23 @@ def z_score(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1: {level}")
     return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def equal_tailed(successes: int, n: int, level: float = 0.95) -> Interval:
+    """As `wilson`, but either end is missed equally often also where the share is small.
+
+    The score interval with its skewness taken out (Cai, J. Stat. Plan. Inference 2005; Laud,
+    Pharmaceutical Statistics 2017): ends that are to be combined with others' need that.
+    """
+    plain = wilson(successes, n, level)
+    if n == 0:
+        return plain
+    share, z2 = plain.estimate, z_score(level) ** 2
+    # (share - skew (1 - 2p) - p)^2 = z^2 p (1 - p) / n, solved for p.
+    skew = (z2 - 1) / (6 * n)
+    a = (1 - 2 * skew) ** 2 + z2 / n
+    half_b = (share - skew) * (1 - 2 * skew) + z2 / (2 * n)
+    root = sqrt(max(0.0, half_b**2 - a * (share - skew) ** 2))
+    low = 0.0 if share == 0 else max(0.0, min(share, (half_b - root) / a))
+    high = 1.0 if share == 1 else min(1.0, max(share, (half_b + root) / a))
+    return Interval(share, low, high, level)

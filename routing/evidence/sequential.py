@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routing.evidence.counts import PairCounts
+from routing.evidence.disagreement import excess
 from routing.evidence.histogram import LAST, Histogram, upper_bound
 from routing.evidence.interval import Interval
 from routing.evidence.mixture import Mixture, furthest
@@ -25,6 +26,7 @@ _LOWER = np.array([0.0, *_UPPER[:-1]])
 # Half of a quantile's prior is as good as so many trials: narrowest at a few thousand requests.
 _QUANTILE_TRIALS = 100.0
 _FINE = 1e-6
+_LEAST = 1e-300
 
 
 def bernoulli(successes: int, n: int, alpha: float) -> tuple[float, float]:
@@ -77,7 +79,7 @@ def disagreement_sequence(counts: PairCounts, alpha: float) -> Interval:
     differs = Mixture(counts.candidate_differs, counts.compared - counts.candidate_differs)
     if not counts.with_noise:
         low, high = bernoulli(counts.candidate_differs, counts.compared, alpha)
-        return Interval(_share(counts.candidate_differs, counts.compared), low, high, 1 - alpha)
+        return Interval(excess(counts), low, high, 1 - alpha)
     limit = log_limit(alpha)
     in_differing = Mixture(counts.both_differ, counts.only_candidate)
     in_agreeing = Mixture(counts.only_noise, counts.neither)
@@ -89,8 +91,9 @@ def disagreement_sequence(counts: PairCounts, alpha: float) -> Interval:
         while True:
             gain = (low + high) / 2
             p = differs.at_slope(slope * gain)
-            a = in_differing.at_slope(-slope * p[0])
-            b = in_agreeing.at_slope(-slope * p[1])
+            # Never level: where p is 0, nothing is known of a, and the limit counts.
+            a = in_differing.at_slope(-slope * max(p[0], _LEAST))
+            b = in_agreeing.at_slope(-slope * max(p[1], _LEAST))
             if high - low < _FINE:
                 return p, a, b
             if a[1] + b[0] > gain:
@@ -107,8 +110,7 @@ def disagreement_sequence(counts: PairCounts, alpha: float) -> Interval:
         p, a, b = at(side * slope)
         return p[0] * a[1] - p[1] * b[0]
 
-    p, a, b = at(0.0)
-    estimate = p[0] * a[1] - p[1] * b[0]
+    estimate = excess(counts)
     return Interval(estimate, min(estimate, end(-1)), max(estimate, end(+1)), 1 - alpha)
 
 
@@ -125,13 +127,14 @@ def ratio_of_quantiles(
     """
     if not 0 < q < 1:
         raise ValueError(f"q must lie between 0 and 1: {q}")
-    possible = _log_wealths(candidate, q)[:, None] + _log_wealths(baseline, q)[None, :] < log_limit(
-        alpha
-    )
-    of_candidate, of_baseline = np.nonzero(possible)
-    low = float(np.min(_LOWER[of_candidate] / _UPPER[of_baseline]))
+    limit = log_limit(alpha)
+    of_candidate, of_baseline = _log_wealths(candidate, q), _log_wealths(baseline, q)
+    i = np.flatnonzero(of_candidate + of_baseline.min() < limit)
+    j = np.flatnonzero(of_baseline + of_candidate.min() < limit)
+    possible = of_candidate[i][:, None] + of_baseline[j][None, :] < limit
+    low = float(np.min(_LOWER[i][:, None] / _UPPER[j], where=possible, initial=inf))
     with np.errstate(divide="ignore"):
-        high = float(np.max(_UPPER[of_candidate] / _LOWER[of_baseline]))
+        high = float(np.max(_UPPER[i][:, None] / _LOWER[j], where=possible, initial=0.0))
     known = candidate.total and baseline.total
     estimate = candidate.quantile(q) / baseline.quantile(q) if known else 1.0
     return Interval(estimate, low, high, 1 - alpha)
@@ -141,16 +144,18 @@ def _log_wealths(latency: Histogram, q: float) -> NDArray[np.float64]:
     """Shape [buckets]: the evidence against the quantile's lying in each bucket."""
     prior = ((0.5, 0.5), (_QUANTILE_TRIALS * q, _QUANTILE_TRIALS * (1 - q)))
     # Where the quantile lies in a bucket, at least q end by its upper end and at most q before it.
-    too_few = np.zeros(LAST + 1)
-    too_many = np.zeros(LAST + 1)
+    too_few = np.empty(LAST + 1)
+    too_many = np.empty(LAST + 1)
     ended = 0
-    few, many = _one_sided(0, latency.total, q, prior)
-    for index in range(LAST + 1):
-        too_many[index] = many
-        if count := latency.counts.get(index, 0):
-            ended += count
-            few, many = _one_sided(ended, latency.total, q, prior)
-        too_few[index] = few
+    few, many = _one_sided(ended, latency.total, q, prior)
+    too_many[0] = many
+    since = 0
+    for index, count in latency.items():
+        too_few[since:index], too_many[since + 1 : index + 1] = few, many
+        ended += count
+        few, many = _one_sided(ended, latency.total, q, prior)
+        since = index
+    too_few[since:], too_many[since + 1 :] = few, many
     return np.logaddexp(too_few, too_many) - log(2)
 
 
