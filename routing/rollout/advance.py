@@ -33,9 +33,8 @@ def advance(
     if any(finding.verdict == "fail" for finding in found):
         change = _harmed(state, rollout, found, now)
         return (state, events) if change is None else (change[0], [change[1]])
-    seen_at = state.weight_since
-    # What was seen at one weight says nothing of the next.
-    while state.weight_since == seen_at:
+    weight = state.weight
+    while state.weight == weight:  # what was seen at one weight says nothing of the next
         change = _next(state, rollout, evidence, found, now)
         if change is None:
             break
@@ -65,18 +64,17 @@ def _next(
     if state.status in TERMINAL or state.status == "paused" or state.harm:
         return None
     step = rollout.steps[state.step]
-    if state.status == "progressing" and state.mirror_percent and step.mirror is None:
-        decided = disagreement_passes(found)
-        if decided:
-            return move(
-                state,
-                "progressing",
-                now,
-                actor=CONTROLLER,
-                action="end mirror",
-                reason="enough answers were compared",
-                mirror_percent=0.0,
-            )
+    outlived = state.mirror_percent > 0 and step.mirror is None
+    if outlived and state.status == "progressing" and disagreement_passes(found):
+        return move(
+            state,
+            "progressing",
+            now,
+            actor=CONTROLLER,
+            action="end mirror",
+            reason="enough answers were compared",
+            mirror_percent=0.0,
+        )
     elapsed = max(0.0, now - state.step_started)
     came_to = outcome(step, state.weight, elapsed, evidence, found)
     if came_to.verdict == "done":
