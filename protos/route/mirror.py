@@ -1,8 +1,9 @@
 """Shadow traffic of a route, and how its answers are compared."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from protos.route.match import Name, Version
 from protos.settings import Settings
@@ -11,6 +12,17 @@ from protos.shares import Share
 Kind = Literal["auto", "tensor", "label", "scores", "json", "text", "tokens"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
+_POINTER = re.compile(r"(/([^~/]|~[01])*)+")
+
+
+def _pointer(text: str) -> str:
+    if not _POINTER.fullmatch(text):
+        raise ValueError("a JSON Pointer is written such as /items/*/price, with ~1 for / in names")
+    return text
+
+
+Pointer = Annotated[str, AfterValidator(_pointer)]
+
 
 class Compare(Settings):
     """How two answers are compared.
@@ -18,7 +30,8 @@ class Compare(Settings):
     - `tensor`: every element within `atol + rtol * |primary|`; max error and cosine beside it;
     - `label`: the index of the largest element (or the BYTES label) is the same; top `topK`;
     - `scores`: the drift of the distributions (KS, PSI), an element within `atol`, `rtol`;
-    - `json`: BYTES that hold JSON, field by field but those in `ignore` (JSON Pointers, RFC 6901);
+    - `json`: BYTES that hold JSON, field by field but those in `ignore` (JSON Pointers, RFC 6901,
+      and `*` for any index of an array);
     - `text`: BYTES as text, equal, or within `maxEdit` of its length in edits;
     - `tokens`: streamed text, part by part and as a whole;
     - `auto`: by the outputs: floats as tensor, one score vector as label, BYTES as json or text.
@@ -34,7 +47,7 @@ class Compare(Settings):
     atol: float = Field(default=1e-6, ge=0)
     rtol: float = Field(default=0.0, ge=0)
     top_k: int = Field(default=1, ge=1, le=1000)
-    ignore: tuple[str, ...] = ()
+    ignore: tuple[Pointer, ...] = ()
     max_edit: Share = 0.0
     noise_floor: Name | None = None
     noise_sample: Share = 0.5
