@@ -7,11 +7,15 @@ itself (connections, calls in flight, failures) stays here on purpose.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from protos import discovery_pb2 as pb
+from protos.errors import PenstockError
 from protos.service import Reply
 from protos.values import InferRequest, Signature, TensorSpec
 from routing.exchange import Exchange
+from routing.latency import PeakEwma
+from routing.outlier import Breaker, Verdict, verdict
 
 # Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
 TYPICAL_BATCH = 8
@@ -23,9 +27,15 @@ Connect = Callable[[str, str], Exchange]  # address, access key
 
 
 class Endpoint:
-    """One backend instance of one epoch."""
+    """One backend instance of one epoch.
 
-    def __init__(self, beat: pb.Beat, exchange: Exchange) -> None:
+    Beside what beats tell there is what only this process can see: how much longer its calls take
+    than the backend says it spent on them (`excess`: the way there and back), and how they ended.
+    """
+
+    def __init__(
+        self, beat: pb.Beat, exchange: Exchange, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.instance = beat.instance
         self.epoch = beat.epoch
         self.address = beat.address
@@ -34,6 +44,11 @@ class Endpoint:
         self.models: dict[ModelKey, pb.Model] = {}
         self.signatures: dict[ModelKey, Signature] = {}
         self.suspect_turn = asyncio.Lock()
+        self.excess = PeakEwma()
+        self.breakers: dict[ModelKey, Breaker] = {}
+        self._clock = clock
+        self._due: dict[int, float] = {}  # when each unanswered call was expected to be answered
+        self._tickets = count()
         self._models_revision = -1
         self.update(beat, suspect=False)
 
@@ -41,6 +56,13 @@ class Endpoint:
         """Takes a newer beat of the same instance and epoch."""
         self.beat = beat
         self.suspect = suspect
+        # Read for every request, so as plain numbers: a message's fields cost ten times as much.
+        load = beat.load
+        self._willing = beat.healthy and not beat.draining and not suspect
+        self._queued = load.queued_work_us / 1e6
+        self._reported = load.in_flight
+        self._per_call = load.service_p50_us / max(load.in_flight, TYPICAL_BATCH) / 1e6
+        self._service = load.service_p99_us / 1e6
         if beat.models_revision != self._models_revision:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}
@@ -49,14 +71,8 @@ class Endpoint:
     @property
     def usable(self) -> bool:
         """Whether new work may go here: nothing said or seen speaks against it."""
-        beat = self.beat
-        return (
-            self.exchange.connected
-            and beat.healthy
-            and not beat.draining
-            and not self.suspect
-            and not self.exchange.silent
-        )
+        exchange = self.exchange
+        return self._willing and exchange.connected and not exchange.silent
 
     @property
     def possible(self) -> bool:
@@ -79,13 +95,49 @@ class Endpoint:
 
     def predicted_wait(self) -> float:
         """Seconds of work before a new call: what the last beat told and what went there since."""
-        load = self.beat.load
-        per_call = load.service_p50_us / max(load.in_flight, TYPICAL_BATCH)
-        since = max(0, self.exchange.in_flight - load.in_flight)
-        return (load.queued_work_us + since * per_call) / 1e6
+        since = self.exchange.in_flight - self._reported
+        return self._queued + since * self._per_call if since > 0 else self._queued
+
+    def cost(self, now: float) -> float:
+        """Seconds that a new call would lose here: waiting, on the way, and to what is stuck.
+
+        The oldest unanswered call counts from when its answer was due, so that an endpoint that
+        stops answering is left at once and not when the first of its calls has ended.
+        """
+        cost = self.predicted_wait() + self.excess.at(now)
+        if self._due:
+            late = now - next(iter(self._due.values()))
+            if late > 0.0:
+                cost += late
+        return cost
 
     async def __call__(self, request: InferRequest) -> Reply:
-        return await self.exchange(request)
+        key = (request.model, request.version)
+        breaker = self.breakers.get(key)
+        if breaker is None:
+            breaker = self.breakers[key] = Breaker()
+        ticket = next(self._tickets)
+        began = self._clock()
+        due = self._due[ticket] = began + self.predicted_wait() + self._service
+        try:
+            reply = await self.exchange(request)
+        except BaseException as error:
+            now = self._clock()
+            if now > due:
+                self.excess.at_least(now - due, now)
+            what = Verdict.NOTHING
+            if isinstance(error, PenstockError):
+                connected = self.exchange.connected
+                what = verdict(error.kind, connected=connected, late=now > due)
+            breaker.record(what, now)
+            raise
+        finally:
+            del self._due[ticket]
+        now = self._clock()
+        first = reply.first
+        self.excess.observe(now - began - (first.queue_us + first.compute_us) / 1e6, now)
+        breaker.record(Verdict.GOOD, now)
+        return reply
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.instance} {self.address} {self.state}>"
@@ -110,8 +162,9 @@ def _specs(specs: Iterable[pb.TensorSpec]) -> tuple[TensorSpec, ...]:
 class EndpointTable:
     """Applies snapshots; opens and closes exchanges; answers who serves what."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
+        self._clock = clock
         self._endpoints: dict[tuple[str, int], Endpoint] = {}
         self._serving: dict[ModelKey, tuple[Endpoint, ...]] = {}
         self._versions: dict[str, tuple[str, ...]] = {}
@@ -133,7 +186,7 @@ class EndpointTable:
                 known = None
             if known is None:
                 exchange = self._connect(beat.address, beat.access_key)
-                known = self._endpoints[key] = Endpoint(beat, exchange)
+                known = self._endpoints[key] = Endpoint(beat, exchange, self._clock)
             known.update(beat, suspect=lease.state == pb.SUSPECT)
         retired = [self._endpoints.pop(key) for key in self._endpoints.keys() - seen]
         for endpoint in retired:
@@ -143,7 +196,7 @@ class EndpointTable:
         before = set(self._versions)
         gone = {name for e in retired for name, _ in e.models if not e.beat.draining}
         self._index()
-        now = time.monotonic()
+        now = self._clock()
         for model in before - set(self._versions):
             if model in gone:
                 self._lost[model] = now

@@ -81,6 +81,8 @@ class Exchange:
 
     @property
     def silent(self) -> bool:
+        if not self._small.calls and not self._large.calls:
+            return False
         now = time.monotonic()
         return self._small.silent(now) or self._large.silent(now)
 

@@ -1,23 +1,33 @@
 """Picks the endpoint of a call: few endpoints a worker, and all calls of a turn to the same one.
 
 Frames are what costs on a stream, not calls, so calls that became ready in one turn of the event
-loop stay together: the first takes the endpoint with the least predicted wait, the others follow it
-while its wait stays near that. Measured (benchmarks/experiments/README.md): this costs within 15 %
-of a single endpoint where even spreading over sixteen costs five times as much, and, unlike filling
-one endpoint to a fixed count, doesn't lengthen queues.
+loop stay together: the first takes the endpoint that costs it least, the others follow it while its
+cost stays near that. Measured (benchmarks/experiments/README.md): this costs within 15 % of a
+single endpoint where even spreading over sixteen costs five times as much, and, unlike filling one
+endpoint to a fixed count, doesn't lengthen queues.
 
 The aperture is Finagle's idea: a worker uses a subset of the endpoints, its own by rendezvous
-hashing, at least three, growing while all of them have queues.
+hashing, at least three, growing while all of them have queues. Over more than three, the better of
+two random ones is taken (Mitzenmacher 2001): beats are up to a second old, and with old figures the
+least of all is the same one for every worker, which then is the most loaded one; besides, it costs
+the same over any number. Up to three all are compared: there the worker's own calls in flight are
+most of what it knows, a third look costs 0.7 µs, and two random ones would send each third turn to
+no better than the second best, such as one of two slow endpoints.
 """
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from math import inf
 
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import InferRequest
+from routing import affinity as affine
+from routing.affinity import Affinity
 from routing.endpoints import Endpoint, EndpointTable
+from routing.outlier import Outliers, Verdict
 from routing.resolve import not_ready
 
 MIN_APERTURE = 3
@@ -64,7 +74,10 @@ class Aperture:
 
 
 class Pick:
-    """The service at the bottom of the stack: hands the request to an endpoint's exchange."""
+    """The service at the bottom of the stack: hands the request to an endpoint's exchange.
+
+    `affinities` are by model name; models without one, the usual case, pay nothing for them.
+    """
 
     def __init__(
         self,
@@ -72,29 +85,43 @@ class Pick:
         worker: str,
         clock: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
+        rng: random.Random | None = None,
+        affinities: Mapping[str, Affinity] | None = None,
     ) -> None:
         self._table = table
         self._worker = worker
         self._clock = clock
         self._call_soon = call_soon
+        self._rng = rng or random.Random()  # noqa: S311 (no secret)
+        self._affinities = affinities or {}
         self._apertures: dict[ModelKey, Aperture] = {}
         self._turn: dict[ModelKey, tuple[Endpoint, float]] = {}
+        self.outliers = Outliers()
         self.panics = 0
 
     async def __call__(self, request: InferRequest) -> Reply:
         endpoint = self.choose(request)
-        request.context.timeline.instances.append(endpoint.instance)
-        if not request.context.suspect:
-            return await endpoint(request)
-        # One suspect at a time: if the endpoint dies again, it is known who was there.
-        async with endpoint.suspect_turn:
-            return await endpoint(request)
+        try:
+            request.context.timeline.instances.append(endpoint.instance)
+            if not request.context.suspect:
+                reply = await endpoint(request)
+            else:
+                # One suspect at a time: if the endpoint dies again, it is known who was there.
+                async with endpoint.suspect_turn:
+                    reply = await endpoint(request)
+        except BaseException:
+            self._failed(endpoint, request)
+            raise
+        if self.outliers.troubled:
+            self._answered(endpoint, request)
+        return reply
 
     def has_elsewhere(self, request: InferRequest) -> bool:
         """Whether there is a usable endpoint that this request hasn't been to."""
         tried = request.context.timeline.instances
-        serving = self._table.serving(request.model, request.version)
-        return any(e.usable and e.instance not in tried for e in serving)
+        key = (request.model, request.version)
+        serving = self._table.serving(*key)
+        return any(e.instance not in tried for e in self._in_service(key, serving))
 
     def choose(self, request: InferRequest) -> Endpoint:
         """The endpoint for this attempt; raises UNAVAILABLE when there is none to be had."""
@@ -102,18 +129,25 @@ class Pick:
         tried = request.context.timeline.instances
         if tried:
             return self._elsewhere(key, tried)
+        now = self._clock()
+        if key in self.outliers.troubled and (probe := self._probe(key, request, now)) is not None:
+            return probe
+        if self._affinities and (affinity := self._affinities.get(request.model)) is not None:
+            # Nobody follows: another request of this turn may have its prefix elsewhere.
+            candidates = self._candidates(key, now)
+            return min(candidates, key=lambda e: affine.cost(affinity, request, e, now))
         following = self._turn.get(key)
         if following is not None:
             endpoint, bound = following
-            if endpoint.usable and endpoint.predicted_wait() <= bound:
+            if endpoint.usable and endpoint.cost(now) <= bound:
                 return endpoint
         elif not self._turn:
             self._call_soon(self._turn.clear)
-        endpoint = self._least_waiting(self._candidates(key))
-        self._turn[key] = (endpoint, endpoint.predicted_wait() + FOLLOW_AT_MOST)
+        endpoint = self._cheapest(self._candidates(key, now), now)
+        self._turn[key] = (endpoint, endpoint.cost(now) + FOLLOW_AT_MOST)
         return endpoint
 
-    def _candidates(self, key: ModelKey) -> tuple[Endpoint, ...]:
+    def _candidates(self, key: ModelKey, now: float) -> Sequence[Endpoint]:
         serving = self._table.serving(*key)
         if not serving:
             raise not_ready(*key)
@@ -122,16 +156,26 @@ class Pick:
         aperture = self._apertures.get(key)
         if aperture is None:
             aperture = self._apertures[key] = Aperture(self._worker)
-        subset = aperture.subset(serving, self._clock())
-        return tuple(e for e in subset if e.usable) or self._usable(key, serving)
+        subset = aperture.subset(serving, now)
+        if len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
+            two = self._two(subset)
+            if two[0].usable and two[1].usable:
+                return two
+        return self._in_service(key, subset) or self._usable(key, serving)
 
-    def _usable(self, key: ModelKey, serving: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-        usable = tuple(e for e in serving if e.usable)
+    def _in_service(self, key: ModelKey, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+        if key in self.outliers.troubled:
+            excludes = self.outliers.excludes
+            return [e for e in endpoints if e.usable and not excludes(e, key)]
+        return [e for e in endpoints if e.usable]
+
+    def _usable(self, key: ModelKey, serving: Sequence[Endpoint]) -> Sequence[Endpoint]:
+        usable = self._in_service(key, serving)
         if len(usable) >= PANIC_SHARE * len(serving):
             return usable
         # Panic (Envoy's term): so much is bad at once that the signs are doubted, not the servers.
         self.panics += 1
-        possible = tuple(e for e in serving if e.possible)
+        possible = [e for e in serving if e.possible]
         if not possible:
             raise PenstockError(
                 Kind.UNAVAILABLE,
@@ -146,20 +190,59 @@ class Pick:
         if not serving:
             raise not_ready(*key)
         usable = self._usable(key, serving)
-        fresh = tuple(e for e in usable if e.instance not in tried)
-        return self._least_waiting(fresh or usable)
+        fresh = [e for e in usable if e.instance not in tried]
+        return self._cheapest(fresh or usable, self._clock())
 
-    def _least_waiting(self, endpoints: tuple[Endpoint, ...]) -> Endpoint:
+    def _cheapest(self, endpoints: Sequence[Endpoint], now: float) -> Endpoint:
         if len(endpoints) == 1:
             return endpoints[0]
-        return min(endpoints, key=_load)
+        if len(endpoints) > MIN_APERTURE:
+            endpoints = self._two(endpoints)
+        best, least = endpoints[0], inf
+        for endpoint in endpoints:
+            cost = endpoint.cost(now)
+            if cost < least or (cost == least and _fewer(endpoint, best)):
+                best, least = endpoint, cost
+        return best
+
+    def _two(self, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, Endpoint]:
+        number = len(endpoints)
+        first = int(self._rng.random() * number)
+        second = int(self._rng.random() * (number - 1))
+        return endpoints[first], endpoints[second + (second >= first)]
+
+    def _probe(self, key: ModelKey, request: InferRequest, now: float) -> Endpoint | None:
+        """An ejected endpoint whose time is over; this request finds out how it is."""
+        if request.context.suspect:
+            return None
+        endpoint = self.outliers.due(key, self._table.serving(*key), now)
+        if endpoint is not None:
+            endpoint.breakers[key].begin_probe(request)
+        return endpoint
+
+    def _answered(self, endpoint: Endpoint, request: InferRequest) -> None:
+        breaker = endpoint.breakers.get((request.model, request.version))
+        if breaker is not None and breaker.probe is request:
+            breaker.end_probe(breaker.last, self._clock())
+
+    def _failed(self, endpoint: Endpoint, request: InferRequest) -> None:
+        key = (request.model, request.version)
+        breaker = endpoint.breakers.get(key)
+        if breaker is None:
+            return
+        if breaker.probe is request:
+            breaker.end_probe(breaker.last, self._clock())
+        elif breaker.last is Verdict.BAD or breaker.last is Verdict.MODEL:
+            peers = self._table.serving(*key)
+            if self.outliers.judge(endpoint, key, peers, self._clock()):
+                self._turn.pop(key, None)
 
     def __repr__(self) -> str:
         return f"<Pick {self._worker}, {len(self._apertures)} apertures>"
 
 
-def _load(endpoint: Endpoint) -> tuple[float, int]:
-    return endpoint.predicted_wait(), endpoint.exchange.in_flight
+def _fewer(one: Endpoint, other: Endpoint) -> bool:
+    return one.exchange.in_flight < other.exchange.in_flight
 
 
 def event_loop_turn() -> Callable[[Callable[[], None]], object]:

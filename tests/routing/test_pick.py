@@ -19,8 +19,12 @@ class FakeEndpoint:
         self.possible = possible
         self.exchange = SimpleNamespace(in_flight=0)
         self.suspect_turn = asyncio.Lock()
+        self.breakers = {}
 
     def predicted_wait(self):
+        return self.wait
+
+    def cost(self, now):
         return self.wait
 
 
