@@ -113,6 +113,8 @@ def drawn(row: dict[str, Any]) -> RenderableType:
     else:
         pieces.append(Text("  the route no longer asks for this rollout", style="dim"))
     pieces.append(Text(f"  {row['reason']}"))
+    if row["now"]:
+        pieces.append(Text(f"  now: {row['now']}"))
     if (seen := row["evidence"]) is not None:
         pieces.append(Text(f"  {_seen(seen)}", style="dim"))
     if row["findings"]:

@@ -8,10 +8,11 @@ from typing import Any
 from protos.route.document import Route
 from protos.route.rollout import Step
 from routing.evidence.counts import ArmCounts
-from routing.evidence.judge import Finding
+from routing.evidence.judge import Finding, overall
 from routing.rollout.event import Event
 from routing.rollout.evidence import Evidence, findings
 from routing.rollout.identity import parts
+from routing.rollout.outcome import outcome
 from routing.rollout.state import RolloutState
 
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("m", 60.0))
@@ -22,12 +23,14 @@ def described(
     route: Route | None,
     evidence: Evidence | None,
     history: Sequence[Event],
+    now: float,
 ) -> dict[str, Any]:
     """The state, its steps in words, what was seen and what that says, and the audit records.
 
     `route` is None when no document asks for this rollout, `evidence` when it is over; then there
-    are no steps or findings. Shares are of 1, latencies are ratios, times Unix seconds, weights in
-    percent; a bound or interval's end that is not finite is null.
+    are no steps or findings. `reason` is that of the last change, `now` where the step stands.
+    Shares are of 1, latencies are ratios, times Unix seconds, weights in percent; a bound or an
+    interval's end that is not finite is null.
     """
     said: dict[str, Any] = {
         "route": state.route,
@@ -42,6 +45,7 @@ def described(
         "weight": state.weight,
         "mirror_percent": state.mirror_percent,
         "reason": state.reason,
+        "now": "",
         "started": state.started,
         "step_started": state.step_started,
         "weight_since": state.weight_since,
@@ -60,7 +64,12 @@ def described(
         rollout, _, _ = parts(route)
         said["steps"] = [_step(step) for step in rollout.steps]
         if evidence is not None:
-            said["findings"] = [_finding(each) for each in findings(rollout, evidence)]
+            found = findings(rollout, evidence)
+            said["findings"] = [_finding(each) for each in found]
+            if overall(found) != "fail":
+                elapsed = max(0.0, now - state.step_started)
+                step = rollout.steps[state.step]
+                said["now"] = outcome(step, state.weight, elapsed, evidence, found).reason
     return said
 
 

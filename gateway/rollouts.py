@@ -207,7 +207,7 @@ class Rollouts:
         asked = route if route is not None and _in_force(state, route) else None
         looked = None if state.status in TERMINAL else _evidence(store, state)
         history = list(store.audit.read(route=state.route, limit=HISTORY))
-        return described(state, asked, looked, history)
+        return described(state, asked, looked, history, self._clock())
 
     def _translated(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:

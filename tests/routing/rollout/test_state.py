@@ -1,5 +1,8 @@
 """Whatever people do and the evidence says, in any order and at any time."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -26,6 +29,7 @@ from tests.routing.rollout.made_routes import (
 )
 
 WHO = "ada@risk"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "rollouts.md"
 STEPS = st.sampled_from(
     [MIRROR, CANARY, ANALYSIS, PAUSE, {"pause": {"for": "1m"}}, {"setWeight": 50}, {"setWeight": 0}]
 )
@@ -116,3 +120,8 @@ class Rollouts(RuleBasedStateMachine):
 TestRollouts = Rollouts.TestCase
 TestRollouts.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
 TestRollouts.pytestmark = [pytest.mark.timeout(60)]
+
+
+def test_the_documentation_draws_the_table():
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", DOCUMENT.read_text(), re.MULTILINE)
+    assert drawn == [(before, after) for before, to in TRANSITIONS.items() for after in to]
