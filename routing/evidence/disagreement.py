@@ -4,7 +4,7 @@ from math import hypot
 
 from routing.evidence.counts import PairCounts
 from routing.evidence.interval import Interval
-from routing.evidence.proportion import equal_tailed
+from routing.evidence.proportion import score_hull
 
 
 def above_noise(counts: PairCounts, level: float = 0.95) -> Interval:
@@ -21,7 +21,7 @@ def above_noise(counts: PairCounts, level: float = 0.95) -> Interval:
     Where no noise was measured it is taken to be none. A candidate that repairs answers can lie
     below 0.
     """
-    differs = equal_tailed(counts.candidate_differs, counts.compared, level)
+    differs = score_hull(counts.candidate_differs, counts.compared, level)
     if not counts.with_noise:
         return differs
     in_differing, in_agreeing = _noise(counts, level)
@@ -48,8 +48,8 @@ def excess(counts: PairCounts) -> float:
 def _noise(counts: PairCounts, level: float) -> tuple[Interval, Interval]:
     """The noise where the candidate differs, and where it doesn't."""
     return (
-        equal_tailed(counts.both_differ, counts.both_differ + counts.only_candidate, level),
-        equal_tailed(counts.only_noise, counts.only_noise + counts.neither, level),
+        score_hull(counts.both_differ, counts.both_differ + counts.only_candidate, level),
+        score_hull(counts.only_noise, counts.only_noise + counts.neither, level),
     )
 
 

@@ -37,11 +37,12 @@ def z_score(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
-def equal_tailed(successes: int, n: int, level: float = 0.95) -> Interval:
-    """As `wilson`, but either end is missed equally often also where the share is small.
+def score_hull(successes: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's interval together with the one that has its skewness taken out.
 
-    The score interval with its skewness taken out (Cai, J. Stat. Plan. Inference 2005; Laud,
-    Pharmaceutical Statistics 2017): ends that are to be combined with others' need that.
+    Where the share is small Wilson's lower end is missed too often (Cai, J. Stat. Plan. Inference
+    2005; Laud, Pharmaceutical Statistics 2017), and its upper end too rarely. That is no matter for
+    the interval, but for ends that are to be combined with others' it is.
     """
     plain = wilson(successes, n, level)
     if n == 0:
@@ -52,6 +53,6 @@ def equal_tailed(successes: int, n: int, level: float = 0.95) -> Interval:
     a = (1 - 2 * skew) ** 2 + z2 / n
     half_b = (share - skew) * (1 - 2 * skew) + z2 / (2 * n)
     root = sqrt(max(0.0, half_b**2 - a * (share - skew) ** 2))
-    low = 0.0 if share == 0 else max(0.0, min(share, (half_b - root) / a))
-    high = 1.0 if share == 1 else min(1.0, max(share, (half_b + root) / a))
+    low = max(0.0, min(plain.low, (half_b - root) / a))
+    high = min(1.0, max(plain.high, (half_b + root) / a))
     return Interval(share, low, high, level)
