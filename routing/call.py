@@ -2,19 +2,25 @@
 
 import asyncio
 from collections import deque
+from math import inf
 
 from protos.errors import PenstockError
 from protos.values import InferRequest, Part
 
 
 class Call:
-    """Belongs to the lane that carries it; `wire` is empty once it was written."""
+    """Belongs to the lane that carries it; `wire` is empty once it was written.
+
+    `idle_after` is for how many seconds its consumer may leave parts unread.
+    """
 
     __slots__ = (
         "deadline",
         "first",
+        "first_deadline",
         "id",
         "idle",
+        "idle_after",
         "more",
         "parts",
         "size",
@@ -25,13 +31,24 @@ class Call:
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, call_id: int, wire: bytes, request: InferRequest
+        self,
+        loop: asyncio.AbstractEventLoop,
+        call_id: int,
+        wire: bytes,
+        request: InferRequest,
+        idle_after: float,
     ) -> None:
+        context = request.context
         self.id = call_id
         self.wire = wire
         self.size = len(wire)
-        self.deadline = request.context.deadline
-        self.streaming = request.context.streaming
+        self.deadline = context.deadline
+        self.streaming = context.streaming
+        # A unary reply has one part, which the deadline is for.
+        self.first_deadline = context.first_deadline if context.streaming else inf
+        route = context.route
+        idle = None if route is None else route.spec.timeouts.idle
+        self.idle_after = idle_after if idle is None else idle
         self.first: asyncio.Future[Part] = loop.create_future()
         self.parts: deque[Part | PenstockError] = deque()
         self.more: asyncio.Event | None = None

@@ -36,7 +36,7 @@ class Link:
 
     open_channel: Callable[[], aio.Channel]
     access_key: str
-    idle: float  # seconds that a consumer may leave parts unread
+    idle: float  # seconds that a consumer may leave parts unread, unless its route says
     rng: random.Random
     on_lost: Callable[[int], None]
 
@@ -60,9 +60,10 @@ class Lane:
         self._task = self.loop.create_task(self._run(), name=f"exchange {name}")
 
     def submit(self, call_id: int, wire: bytes, request: InferRequest) -> Call:
-        call = Call(self.loop, call_id, wire, request)
-        if call.deadline != inf:
-            call.timer = self.loop.call_at(call.deadline, self._expire, call)
+        call = Call(self.loop, call_id, wire, request, self._link.idle)
+        soonest = min(call.deadline, call.first_deadline)
+        if soonest != inf:
+            call.timer = self.loop.call_at(soonest, self._expire, call)
         if not self.calls:
             self._heard = time.monotonic()
         self.calls[call.id] = call
@@ -99,7 +100,17 @@ class Lane:
 
     def _expire(self, call: Call) -> None:
         self.abandon(call)
-        call.fail(PenstockError(Kind.DEADLINE, "the deadline passed before the reply came"))
+        late = "the first part of the reply" if call.first_deadline < call.deadline else "the reply"
+        call.fail(PenstockError(Kind.DEADLINE, f"the deadline passed before {late} came"))
+
+    def _begun(self, call: Call) -> None:
+        """The first part of several is there: from now on only the whole deadline counts."""
+        call.first_deadline = inf
+        if call.timer is not None:
+            call.timer.cancel()
+            call.timer = None
+        if call.deadline != inf:
+            call.timer = self.loop.call_at(call.deadline, self._expire, call)
 
     async def _run(self) -> None:
         failures = 0
@@ -189,6 +200,8 @@ class Lane:
                     self._forget(call)
                     call.take(part)
                 elif call.streaming:
+                    if call.first_deadline != inf:
+                        self._begun(call)
                     call.take(part)
                     self.watch_consumer(call)
                 else:
@@ -205,8 +218,7 @@ class Lane:
     def watch_consumer(self, call: Call) -> None:
         """Parts that nobody takes must not stay for ever: from now on there is a limit."""
         if call.idle is None and call.parts:
-            idle = self._link.idle
-            call.idle = self.loop.call_later(idle, self._consumer_idle, call)
+            call.idle = self.loop.call_later(call.idle_after, self._consumer_idle, call)
 
     def _consumer_idle(self, call: Call) -> None:
         call.idle = None

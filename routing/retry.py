@@ -3,6 +3,10 @@
 Stands above picking, so that a retry can go elsewhere, and can't retry after the first part of a
 reply: the service returns when that part exists. The budget follows Finagle's RetryBudget: each
 request deposits a fraction of a retry, and a reserve lets quiet services retry too.
+
+A call that no batch held goes elsewhere once at no cost, if it is answered there. Such calls have a
+budget of their own that gets back what was answered: one backend that drains or dies sends away any
+number of calls, and when all refuse, no more than the budget's share is asked twice.
 """
 
 import hashlib
@@ -15,6 +19,10 @@ from protos.service import Reply, Service
 from protos.values import InferRequest
 
 MAX_ATTEMPTS = 3
+MOST_ROUTES = 1024  # that have a budget of their own at a time
+RESERVE = 10.0  # retries that a quiet route may make at once
+# Calls that may be on their way elsewhere at once when they come back from a backend that drains.
+REQUEUE_RESERVE = 50.0
 POISON_TTL = 600.0  # seconds
 POISON_ENTRIES = 1024
 
@@ -22,10 +30,12 @@ POISON_ENTRIES = 1024
 class Budget:
     """Retries that may still be made: `share` of the requests plus a reserve that refills."""
 
+    __slots__ = ("_at", "_balance", "_most", "_refill", "_reserve", "share")
+
     def __init__(
-        self, now: float, share: float = 0.1, reserve: float = 10.0, refill: float = 2.0
+        self, now: float, share: float = 0.1, reserve: float = RESERVE, refill: float = 2.0
     ) -> None:
-        self._share = share
+        self.share = share
         self._most = reserve + 1000 * share
         self._reserve = reserve
         self._refill = refill  # retries a second up to the reserve
@@ -34,7 +44,7 @@ class Budget:
 
     def deposit(self) -> None:
         if self._balance < self._most:
-            self._balance += self._share
+            self._balance += self.share
 
     def withdraw(self, now: float) -> bool:
         if self._balance < self._reserve:
@@ -46,9 +56,40 @@ class Budget:
         self._balance -= 1.0
         return True
 
+    def refund(self) -> None:
+        """Gives back what a withdrawal took, since it came to a good end."""
+        self._balance = min(self._most, self._balance + 1.0)
+
     def reserve_for(self, calls: int) -> None:
         """A dead stream's calls must all fit, or a quiet service would lose them."""
         self._balance = max(self._balance, float(calls))
+
+
+class Budgets:
+    """A budget for each route document, and `shared`, for requests without one.
+
+    The shared one also pays for calls that were lost with a stream, whatever their route: its
+    reserve was raised for exactly these when the stream died.
+    """
+
+    def __init__(self, shared: Budget, clock: Callable[[], float]) -> None:
+        self.shared = shared
+        self._clock = clock
+        self._routes: OrderedDict[str, Budget] = OrderedDict()
+
+    def of(self, request: InferRequest) -> Budget:
+        route = request.context.route
+        if route is None or route.implicit:
+            return self.shared
+        share = route.spec.retries.budget
+        budget = self._routes.get(route.name)
+        if budget is None or budget.share != share:
+            # Who writes 0 % wants no retries, so there is no reserve then.
+            reserve = RESERVE if share else 0.0
+            budget = self._routes[route.name] = Budget(self._clock(), share, reserve)
+            if len(self._routes) > MOST_ROUTES:
+                self._routes.popitem(last=False)
+        return budget
 
 
 class Poison:
@@ -93,13 +134,14 @@ class Retry:
 
     def __init__(
         self,
-        budget: Budget,
+        budgets: Budgets,
         poison: Poison,
         idempotent: Callable[[InferRequest], bool],
         has_elsewhere: Callable[[InferRequest], bool],
         clock: Callable[[], float],
     ) -> None:
-        self._budget = budget
+        self._budgets = budgets
+        self._requeues = Budget(clock(), reserve=REQUEUE_RESERVE)
         self._poison = poison
         self._idempotent = idempotent
         self._has_elsewhere = has_elsewhere
@@ -109,39 +151,67 @@ class Retry:
     async def __call__(self, request: InferRequest, service: Service) -> Reply:
         if self._poison.holds(request, self._clock()):
             raise poisonous()
-        self._budget.deposit()
-        free = True  # a call that no batch held may go elsewhere once without budget
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        budget = self._budgets.of(request)
+        budget.deposit()
+        self._requeues.deposit()
+        route = request.context.route
+        limit = MAX_ATTEMPTS if route is None else 1 + route.spec.retries.max
+        paid_by: Budget | None = None
+        requeued = False
+        attempt = 1
+        while True:
             try:
-                return await service(request)
+                reply = await service(request)
             except PenstockError as error:
                 now = self._clock()
                 if error.kind is Kind.LOST and request.context.suspect:
                     self._poison.add(request, now)
                     raise poisonous() from error
-                if attempt == MAX_ATTEMPTS or not self._may_retry(request, error, free, now):
+                # A hedged attempt was two.
+                attempt = max(attempt, len(request.context.timeline.instances))
+                if attempt >= limit:
                     raise
-                free = free and error.row.retry != "elsewhere"
+                paid_by = self._pay(request, error, budget, requeued, now)
+                if paid_by is None:
+                    raise
+                requeued = requeued or error.row.retry == "elsewhere"
+                attempt += 1
                 self.retries += 1
                 context = request.context
                 request = replace(
                     request,
                     context=replace(context, suspect=context.suspect or error.kind is Kind.LOST),
                 )
-        raise AssertionError("the last attempt returns or raises")
+            else:
+                if paid_by is self._requeues:
+                    paid_by.refund()
+                return reply
 
-    def _may_retry(
-        self, request: InferRequest, error: PenstockError, free: bool, now: float
-    ) -> bool:
+    def _pay(
+        self,
+        request: InferRequest,
+        error: PenstockError,
+        budget: Budget,
+        requeued: bool,
+        now: float,
+    ) -> Budget | None:
+        """The budget that another attempt was paid from, or None if there must be none."""
         if now >= request.context.deadline:
-            return False
+            return None
         match error.row.retry:
             case "elsewhere":
-                return self._has_elsewhere(request) and (free or self._budget.withdraw(now))
+                if not self._has_elsewhere(request):
+                    return None
+                if not requeued and self._requeues.withdraw(now):
+                    return self._requeues
             case "if_idempotent":
-                return self._idempotent(request) and self._budget.withdraw(now)
+                if not self._idempotent(request):
+                    return None
+                if error.kind is Kind.LOST:
+                    budget = self._budgets.shared
             case "never":
-                return False
+                return None
+        return budget if budget.withdraw(now) else None
 
 
 def poisonous() -> PenstockError:

@@ -5,7 +5,7 @@ import pytest
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
-from routing.retry import MAX_ATTEMPTS, POISON_TTL, Budget, Poison, Retry
+from routing.retry import MAX_ATTEMPTS, POISON_TTL, Budget, Budgets, Poison, Retry
 
 
 def request(tenant="t", data=b"\0\0\0\0", deadline=100.0):
@@ -32,8 +32,8 @@ class Scripted:
 
 
 def retry(budget=None, idempotent=True, now=0.0, elsewhere=True):
-    budget = budget or Budget(0.0)
-    return Retry(budget, Poison(), lambda _: idempotent, lambda _: elsewhere, lambda: now)
+    budgets = Budgets(budget or Budget(0.0), lambda: now)
+    return Retry(budgets, Poison(), lambda _: idempotent, lambda _: elsewhere, lambda: now)
 
 
 @pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.OVERLOADED, Kind.LOST, Kind.BAD_REPLY])
