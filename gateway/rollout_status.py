@@ -52,7 +52,7 @@ def described(
         "version": state.version,
         "evidence": None,
         "findings": [],
-        "history": [asdict(event) for event in sorted(history, key=lambda event: event.at)],
+        "history": [asdict(event) for event in history],
     }
     if evidence is not None:
         said["evidence"] = {

@@ -47,8 +47,9 @@ class Rollouts:
     """`routes` gives the documents in force by name, `publish` takes every new set of effects.
 
     `store` gives the opened store and may raise; it is called from threads, the others from the
-    event loop. `holder` names this process. While the store doesn't answer the last effects stay
-    in force; `failures` counts the looks that this cost, `problem` says why the last one failed.
+    event loop. `holder` names this process and no other, nor an earlier one of this machine. While
+    the store doesn't answer the last effects stay in force; `failures` counts the looks that this
+    cost, `problem` says why the last one failed.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Rollouts:
 
         Raises UNAVAILABLE when the store doesn't answer.
         """
-        return await asyncio.to_thread(self._translated, lambda: self._status(self._routes()))
+        return await asyncio.to_thread(_translated, lambda: self._status(self._routes()))
 
     async def pause(self, route: str, actor: str) -> dict[str, Any]:
         """Raises NOT_FOUND, INVALID as `command.pause` does, UNAVAILABLE without a store."""
@@ -125,9 +126,7 @@ class Rollouts:
 
     async def _command(self, route: str, make: Make) -> dict[str, Any]:
         document = self._routes().get(route)
-        answer = await asyncio.to_thread(
-            self._translated, lambda: self._change(route, make, document)
-        )
+        answer = await asyncio.to_thread(_translated, lambda: self._change(route, make, document))
         self._woken.set()
         return answer
 
@@ -206,17 +205,8 @@ class Rollouts:
     def _described(self, store: Store, state: RolloutState, route: Route | None) -> dict[str, Any]:
         asked = route if route is not None and _in_force(state, route) else None
         looked = None if state.status in TERMINAL else _evidence(store, state)
-        history = list(store.audit.read(route=state.route, limit=HISTORY))
+        history = store.audit.read(route=state.route, limit=HISTORY)
         return described(state, asked, looked, history, self._clock())
-
-    def _translated(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return question()
-        except SQLAlchemyError as error:
-            raise PenstockError(
-                Kind.UNAVAILABLE,
-                "the record store doesn't answer; see the status before you try again",
-            ) from error
 
     def _note(self, failure: Exception | None) -> None:
         if failure is None:
@@ -245,3 +235,13 @@ def _evidence(store: Store, state: RolloutState) -> Evidence:
         baseline=arms.get(state.baseline) or ArmCounts(),
         pairs=store.pairs.counts(state.route, since=state.since, rollout=state.id),
     )
+
+
+def _translated(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return question()
+    except SQLAlchemyError as error:
+        raise PenstockError(
+            Kind.UNAVAILABLE,
+            "the record store doesn't answer; see the status before you try again",
+        ) from error
