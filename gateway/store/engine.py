@@ -1,0 +1,175 @@
+"""Opens the store of durable records: SQLite beside one gateway, or a PostgreSQL of many.
+
+Everything here is synchronous and may be called from any thread but the event loop's; every call
+takes a connection of its own from the pool.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from gateway.store import schema
+from gateway.store.arms import Arms
+from gateway.store.audit import Audit
+from gateway.store.compact import compact
+from gateway.store.leader import Leader
+from gateway.store.pairs import Pairs
+from gateway.store.rollouts import Rollouts
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10  # that a call may wait for a connection or for another's transaction
+_OURS_ONLY = 0o600
+_LOCK = 0x70656E73  # the advisory lock under which PostgreSQL's tables are made
+# A server that hangs, or that went away without a word, must not keep a thread for hours; and a
+# replica that was stopped in mid-transaction must not keep the others from its rows.
+_POSTGRES = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "options": "-c statement_timeout=60s -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=30s",
+}
+
+
+class StoreError(SQLAlchemyError):
+    """The store can't be used as it is; the sentence says why and what to do."""
+
+
+class Store:
+    """The kinds of records, each with its own operations.
+
+    They raise SQLAlchemyError when the database fails.
+    """
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        self.pairs = Pairs(database)
+        self.arms = Arms(database)
+        self.rollouts = Rollouts(database)
+        self.leader = Leader(database)
+        self.audit = Audit(database)
+
+    def tidy(self, now: float, keep: float) -> int:
+        """Forgets comparisons and counts that are older than `keep` seconds, and sums up what is
+        older than minutes; how many rows that saved. For every minute or so, from any replica.
+
+        States of rollouts and audit records are kept for good.
+        """
+        forgotten = self.pairs.forget(now - keep) + self.arms.forget(now - keep)
+        return forgotten + compact(self._database, now)
+
+    def close(self) -> None:
+        self._database.dispose()
+
+    def __repr__(self) -> str:
+        return f"<Store {self._database.url.render_as_string(hide_password=True)}>"
+
+
+def open_store(url: str) -> Store:
+    """Opens `sqlite:///path` or `postgresql+psycopg://user:password@host/database`.
+
+    Makes the tables where there are none. Raises StoreError for another kind of URL and for tables
+    of another version of Penstock, SQLAlchemyError when the database doesn't answer.
+    """
+    database = _engine(_parsed(url))
+    try:
+        _prepare(database)
+    except BaseException:
+        database.dispose()
+        raise
+    return Store(database)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the store's URL can't be read; it is such as sqlite:///path") from None
+    if parsed.drivername == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            raise StoreError("the store's URL names no file: sqlite:///path")
+        return parsed
+    if parsed.drivername != "postgresql+psycopg":
+        raise StoreError(
+            "the store's URL begins with sqlite:/// or postgresql+psycopg://, "
+            f"not {parsed.drivername}://"
+        )
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        arguments = {name: value for name, value in _POSTGRES.items() if name not in url.query}
+        return create_engine(
+            url, connect_args=arguments, pool_pre_ping=True, pool_timeout=BUSY_SECONDS
+        )
+    _private_file(Path(url.database or ""))
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _private_file(path: Path) -> None:
+    """SQLite gives its other files the mode of this one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OURS_ONLY))
+    except FileExistsError:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & ~_OURS_ONLY:
+            log.warning("the records in %s can be read by others (mode %o)", path, mode)
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own way of beginning transactions is to begin them late; we say when.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # In WAL mode NORMAL loses the last commits with the machine's power, but never with a process.
+    connection.exec_driver_sql(
+        f"PRAGMA synchronous = {'FULL' if options.get('durable') else 'NORMAL'}"
+    )
+    # A transaction that reads first and writes then would fail when another wrote in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare(database: Engine) -> None:
+    with _making_tables(database) as connection:
+        schema.metadata.create_all(connection)
+        found = connection.scalars(select(schema.schema.c.version)).all()
+        if not found:
+            connection.execute(insert(schema.schema), {"version": schema.VERSION})
+        elif found != [schema.VERSION]:
+            raise StoreError(
+                f"the records were written by another version of Penstock (schema "
+                f"{', '.join(map(str, found))}, this one reads {schema.VERSION}): "
+                "name another database in store.url, or run that version"
+            )
+
+
+@contextmanager
+def _making_tables(database: Engine) -> Iterator[Connection]:
+    with database.execution_options(writes=True).begin() as connection:
+        if database.dialect.name == "postgresql":
+            # Two gateways may start at once, and `create_all` looks before it makes.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield connection

@@ -1,0 +1,181 @@
+"""Mirrored requests: each pair as a record, and what they add up to by second."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from hashlib import blake2b
+from math import ceil, floor
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Row, func, insert, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from gateway.store.schema import pair_counts, pairs
+from gateway.store.transactions import forget, writing
+from routing.evidence.counts import PairCounts
+from routing.shadow.record import Outcome, PairRecord, Side
+
+_PAGE = 2000  # rows; each page is a transaction of its own, so that a long read holds up nobody
+_COUNTS = [field.name for field in fields(PairCounts)]
+_PLAIN = [
+    *("at", "route", "mirror", "arm", "model", "version", "primary_version", "tenant"),
+    *("trace_id", "request_id", "kind", "status", "shape", "rollout", "payloads"),
+]
+
+
+class Pairs:
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+
+    def append(self, records: Sequence[PairRecord]) -> None:
+        """Writes a batch. The same batch again changes nothing, so that one whose answer was lost
+        can be repeated."""
+        if not records:
+            return
+        batch = _digest(records)
+        sums = [
+            {"batch": batch, "at": second, "span": 1.0, "route": route, "mirror": mirror}
+            | {"rollout": rollout}
+            | asdict(counts)
+            for (second, route, mirror, rollout), counts in _sums(records).items()
+        ]
+        try:
+            with writing(self._database) as connection:
+                connection.execute(insert(pair_counts), sums)
+                connection.execute(insert(pairs), [_row(record) for record in records])
+        except IntegrityError:
+            if not self._has(batch):
+                raise
+
+    def read(
+        self,
+        route: str,
+        *,
+        mirror: str | None = None,
+        since: float,
+        until: float | None = None,
+    ) -> Iterator[PairRecord]:
+        """The route's records with since <= at < until, in that order, a page at a time."""
+        wanted = _wanted(pairs.c.route == route, pairs.c.mirror, mirror) & (pairs.c.at >= since)
+        if until is not None:
+            wanted &= pairs.c.at < until
+        place = tuple_(pairs.c.at, pairs.c.id)
+        query = select(pairs).where(wanted).order_by(pairs.c.at, pairs.c.id).limit(_PAGE)
+        page = query
+        while True:
+            with self._database.connect() as connection:
+                rows = connection.execute(page).all()
+            yield from map(_record, rows)
+            if len(rows) < _PAGE:
+                return
+            page = query.where(place > tuple_(rows[-1].at, rows[-1].id))
+
+    def counts(
+        self, route: str, *, mirror: str | None = None, since: float = 0.0, rollout: str = ""
+    ) -> PairCounts:
+        """What the records since then add up to; `rollout` "" is any, with or without one.
+
+        Exact to the second, and exactly for the last minutes and for the times since when rollouts
+        in the store count; for other times of long ago to the minute or the hour.
+        """
+        whole = ceil(since)
+        summed = _wanted(pair_counts.c.route == route, pair_counts.c.mirror, mirror)
+        begun = _wanted(pairs.c.route == route, pairs.c.mirror, mirror)
+        if rollout:
+            summed &= pair_counts.c.rollout == rollout
+            begun &= pairs.c.rollout == rollout
+        sums = select(*(func.sum(pair_counts.c[name]) for name in _COUNTS))
+        first = select(
+            pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees, func.count().label("times")
+        ).group_by(pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees)
+        first = first.where(begun & (pairs.c.at >= since) & (pairs.c.at < whole))
+        with self._database.connect() as connection:
+            row = connection.execute(sums.where(summed & (pair_counts.c.at >= whole))).one()
+            total = PairCounts(*(int(each or 0) for each in row))
+            if since < whole:  # of the second within which `since` lies, the pairs themselves
+                for status, agrees, noise_agrees, times in connection.execute(first):
+                    for _ in range(times):
+                        _count(total, status, agrees, noise_agrees)
+        return total
+
+    def routes(self) -> list[str]:
+        """The routes that have records, in order."""
+        with self._database.connect() as connection:
+            query = select(pair_counts.c.route).distinct().order_by(pair_counts.c.route)
+            return list(connection.scalars(query))
+
+    def forget(self, before: float) -> int:
+        """Deletes the records from before that time; how many pairs."""
+        forget(self._database, pair_counts, floor(before))
+        return forget(self._database, pairs, before)
+
+    def _has(self, batch: str) -> bool:
+        with self._database.connect() as connection:
+            query = select(pair_counts.c.id).where(pair_counts.c.batch == batch).limit(1)
+            return connection.scalar(query) is not None
+
+
+def _wanted(
+    condition: ColumnElement[bool], column: ColumnElement[str], mirror: str | None
+) -> ColumnElement[bool]:
+    return condition if mirror is None else condition & (column == mirror)
+
+
+def _digest(records: Sequence[PairRecord]) -> str:
+    digest = blake2b(digest_size=16)
+    for each in records:
+        key = [each.at, each.route, each.mirror, each.trace_id, each.request_id, each.status]
+        digest.update(json.dumps(key).encode())
+    return digest.hexdigest()
+
+
+def _sums(
+    records: Sequence[PairRecord],
+) -> Mapping[tuple[float, str, str, str], PairCounts]:
+    sums: dict[tuple[float, str, str, str], PairCounts] = {}
+    for each in records:
+        key = float(floor(each.at)), each.route, each.mirror, each.rollout
+        noise = None if each.noise is None else each.noise.agrees
+        _count(sums.setdefault(key, PairCounts()), each.status, each.outcome.agrees, noise)
+    return sums
+
+
+def _count(counts: PairCounts, status: str, agrees: bool | None, noise_agrees: bool | None) -> None:
+    if status == "primary_failed":
+        return
+    counts.sampled += 1
+    if status == "compared" and agrees is not None:
+        counts.add(not agrees, None if noise_agrees is None else not noise_agrees)
+
+
+def _row(record: PairRecord) -> dict[str, Any]:
+    noise = record.noise
+    # Infinity and NaN are measures too, and a record must not be lost for them; and it is ASCII.
+    detail = {
+        "primary": _values(record.primary),
+        "candidate": _values(record.candidate),
+        "outcome": _values(record.outcome),
+        "noise": None if noise is None else _values(noise),
+    }
+    return {name: getattr(record, name) for name in _PLAIN} | {
+        "agrees": record.outcome.agrees,
+        "noise_agrees": None if noise is None else noise.agrees,
+        "detail": json.dumps(detail, separators=(",", ":")),
+    }
+
+
+def _values(value: Side | Outcome) -> list[Any]:
+    found = [getattr(value, field.name) for field in fields(value)]
+    return [dict(each) if isinstance(each, Mapping) else each for each in found]
+
+
+def _record(row: Row[Any]) -> PairRecord:
+    detail = json.loads(row.detail)
+    noise = detail["noise"]
+    return PairRecord(
+        **{name: getattr(row, name) for name in _PLAIN},
+        primary=Side(*detail["primary"]),
+        candidate=Side(*detail["candidate"]),
+        outcome=Outcome(*detail["outcome"]),
+        noise=None if noise is None else Outcome(*noise),
+    )
