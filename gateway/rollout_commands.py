@@ -157,7 +157,7 @@ def _findings(findings: list[dict[str, Any]]) -> Table:
             each["metric"],
             f"{_figure(each['low'], ratio)} to {_figure(each['high'], ratio)}",
             _figure(each["bound"], ratio),
-            Text(each["reason"]),
+            Text(each["reason"].removeprefix(f"{each['metric']}: "), style="dim"),
         )
     return table
 
