@@ -1,6 +1,6 @@
-"""Chooses a comparison by the primary's outputs alone, so that it doesn't depend on the candidate.
+"""Chooses a comparison by what the primary's outputs are, whatever the candidate's are.
 
-- an answer in several parts with BYTES among them: `tokens`, which looks at these alone;
+- either answer in several parts, and BYTES among them: `tokens`, which looks at these alone;
 - BYTES that are JSON objects or arrays: `json`; other UTF-8: `text`; else: `tensor`;
 - floats, if no other output has floats and its rows are probabilities (none negative, sum 1):
   `label`;

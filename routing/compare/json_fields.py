@@ -19,8 +19,8 @@ from routing.compare.pointers import Below, Way, pointer_to, step, tokens
 from routing.compare.settled import bounded, differ, incomparable
 from routing.shadow.record import Outcome
 
-# Documents of more are not compared: each field costs about a microsecond.
-MOST_FIELDS = 100_000
+# Answers of more, primary and candidate together, are not compared: a field takes a microsecond.
+MOST_FIELDS = 200_000
 
 _MISSING = object()
 
@@ -99,8 +99,9 @@ def _walk(
     waiting: list[tuple[Any, Any, Way, Below]] = [(primary, candidate, None, ignored)]
     while waiting:
         mine, theirs, way, below = waiting.pop()
-        if tally.fields + len(waiting) > MOST_FIELDS:
-            raise incomparable(f"{element}: more than {MOST_FIELDS} fields")
+        # Before anything is made of what is below.
+        if tally.fields + len(waiting) + _width(mine) + _width(theirs) > MOST_FIELDS:
+            raise incomparable(f"{element}: there are more than {MOST_FIELDS} fields")
         if type(mine) is dict and type(theirs) is dict and (mine or theirs):
             names = [*mine, *(name for name in theirs if name not in mine)]
             steps = [(mine.get(name, _MISSING), theirs.get(name, _MISSING), name) for name in names]
@@ -121,6 +122,10 @@ def _walk(
             left = step(below, name, is_index) if below else below
             if left is not None:
                 waiting.append((a, b, (way, name), left))
+
+
+def _width(value: Any) -> int:
+    return len(value) if type(value) in (dict, list) else 0
 
 
 def _difference(mine: Any, theirs: Any, how: Compare) -> str:

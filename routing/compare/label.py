@@ -121,45 +121,46 @@ def _compare(pair: Pair, how: Compare, tally: Tally) -> None:
 def _compare_rows(mine: Array, theirs: Array, how: Compare, tally: Tally) -> None:
     p, unlabelled = _ranked(mine)
     c, also_unlabelled = _ranked(theirs)
-    tied = p >= _least_tied(p.max(1), how)[:, None]
+    largest, best = p.max(1), c.max(1)
+    tied = p >= (largest - _tolerance(largest, how))[:, None]
     held = np.where(tied, c, -np.inf).max(1)  # the candidate's score for what the primary says
-    best = c.max(1)
-    better = c > (held + (best - _least_tied(best, how)))[:, None]
+    better = c > (held + _tolerance(best, how))[:, None]
     flipped = np.count_nonzero(better, axis=1) >= how.top_k
-    flipped |= unlabelled != also_unlabelled
+    margin = np.nan_to_num(best - held, nan=0.0, posinf=FARTHEST)  # NaN: the same infinity
+    lone = unlabelled != also_unlabelled
+    flipped[lone] = True
+    margin[lone] = FARTHEST
     tally.labels += len(p)
     tally.flips += int(np.count_nonzero(flipped))
     tally.scored += len(p)
     tally.overlap += _overlap(p, c, how.top_k)
-    margin = best - held
-    margin[~np.isfinite(margin)] = 0.0
-    margin[flipped & ~np.isfinite(best - held)] = FARTHEST
-    margin[unlabelled != also_unlabelled] = FARTHEST
     tally.distance = max(tally.distance, float(margin.max()))
 
 
 def _ranked(scores: Array) -> tuple[Array, Array]:
     """Scores that have an order, and which rows have nothing to put in it."""
     ranked = doubles(scores)
-    nan = np.asarray(np.isnan(ranked))
-    if not nan.any():
-        return ranked, np.zeros(len(ranked), bool)
-    ranked[nan] = -np.inf
-    unlabelled: Array = nan.all(1)
-    return ranked, unlabelled
+    nan: Array = ranked != ranked
+    if nan.any():
+        ranked[nan] = -np.inf
+    return ranked, np.logical_and.reduce(nan, axis=1)
 
 
-def _least_tied(largest: Array, how: Compare) -> Array:
-    """The least score that is tied with the largest; infinities are tied with themselves alone."""
-    tolerance = how.atol + how.rtol * np.abs(largest)
-    return np.where(np.isfinite(largest), largest - tolerance, largest)
+def _tolerance(largest: Array, how: Compare) -> Array:
+    """Infinities have none: they are tied with themselves alone."""
+    return np.where(np.isfinite(largest), how.atol + how.rtol * np.abs(largest), 0.0)
 
 
 def _overlap(p: Array, c: Array, k: int) -> float:
     """The share of the primary's K largest among the candidate's, summed over the rows."""
     if k == 1:
         return float(np.count_nonzero(p.argmax(1) == c.argmax(1)))
-    ours = np.argsort(-p, axis=1, kind="stable")[:, :k]
-    theirs = np.argsort(-c, axis=1, kind="stable")[:, :k]
-    shared = (ours[:, :, None] == theirs[:, None, :]).any(2)
-    return float(shared.sum()) / k
+    return float(np.count_nonzero(_among_largest(p, k) & _among_largest(c, k))) / k
+
+
+def _among_largest(scores: Array, k: int) -> Array:
+    """Which are of the row's K largest; of equal ones the first."""
+    largest = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    among = np.zeros(scores.shape, bool)
+    np.put_along_axis(among, largest, True, axis=1)
+    return among

@@ -8,6 +8,8 @@ over many pairs (Kolmogorov-Smirnov, population stability index). A row's score 
 - the largest of more: the classifier's confidence (their mean would always be the same).
 """
 
+import math
+
 import numpy as np
 
 from protos.datatypes import Array
@@ -22,7 +24,7 @@ def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
     """All outputs of floats, part by part, as `tensor` does; the scores are of the first output.
 
     Rows without a finite score have no part in `score_primary` and `score_candidate`, which are
-    left out if there is no other row. Raises Settled.
+    left out if there is no other row, or if their sum is beyond all floats. Raises Settled.
     """
     pairs = side_by_side(primary, candidate, _floats, "outputs of floats")
     outcome = compare_pairs(pairs, how)
@@ -31,8 +33,10 @@ def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
     theirs = _rows([pair.candidate for pair in first])
     measures = dict(outcome.measures)
     if mine.size and theirs.size:
-        measures["score_primary"] = float(mine.mean())
-        measures["score_candidate"] = float(theirs.mean())
+        with np.errstate(over="ignore"):
+            figures = float(mine.mean()), float(theirs.mean())
+        if all(map(math.isfinite, figures)):
+            measures["score_primary"], measures["score_candidate"] = figures
     return Outcome(outcome.agrees, outcome.distance, measures, outcome.reason)
 
 

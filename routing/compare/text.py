@@ -35,6 +35,7 @@ class Tally:
     characters: int = 0
     edits: int | None = 0
     similarity: float = 1.0
+    texts: int = 0
     unlike: int = 0
     unknown: int = 0
     where: str = ""
@@ -44,7 +45,10 @@ class Tally:
         if self.edits is not None:
             measures["edits"] = float(self.edits)
         if self.unlike:
-            agrees, reason = False, f"the texts differ, first in {self.where}"
+            agrees, reason = (
+                False,
+                f"{self.unlike} of {self.texts} texts differ, first in {self.where}",
+            )
         elif self.unknown:
             return Outcome(None, measures=measures, reason="the texts are too long for maxEdit")
         else:
@@ -119,6 +123,7 @@ def _bytes(tensor: Tensor) -> bool:
 
 
 def _compare(mine: str, theirs: str, max_edit: float, tally: Tally) -> None:
+    tally.texts += 1
     tally.characters += len(mine)
     if mine == theirs:
         return
