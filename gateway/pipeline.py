@@ -1,20 +1,28 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
-    head  → observe → authenticate → read body → decode → deadline     (the face)
-          → authorise → resolve → circuit → retry → hedge → pick → exchange   (here)
-          ⇒ backend: queue → batch → execute ⇒ parts                   (backends)
-          → encode → bytes                                             (the face)
+    head  → observe → authenticate → read body → decode → match route, deadline     (the face)
+          → authorise → split → mirror → circuit → retry → hedge → pick → exchange  (here)
+          ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
+          → encode → bytes                                                          (the face)
 
 What stands above the decode works on the head alone, so that strangers' bodies are never parsed.
 The order of what follows is bound by these reasons:
-- authorise stands above resolve: a model that may not be used answers as one that doesn't exist;
-- resolve fixes the exact version before anything depends on it;
+- matching pins one snapshot of the route, which carries timeouts, limits and arms: whatever is
+  loaded later doesn't touch the request;
+- authorise stands above split: a model that may not be used answers as one that doesn't exist, and
+  who may use the route's model may use its arms;
+- split fixes the arm and the exact version before anything depends on them;
 - the deadline stands above retry: one deadline spans all attempts and the backend's queue;
+- mirror stands below split, which says what the primary is, and above retry: a primary is one
+  request however often it is tried, and copies are never tried again;
 - the circuit stands above retry: that an arm is full is no reason to ask it again;
 - retry stands above pick, so that a retry can go elsewhere; never after the first part, which is
-  structural: awaiting a Service returns when that part exists.
+  structural: awaiting a Service returns when that part exists;
+- hedge stands below retry, whose attempts and budget it shares.
 """
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,11 +30,17 @@ from policies.authorize import Authorize
 from protos.service import Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
+from routing.compare.comparator import comparator
 from routing.endpoints import EndpointTable
 from routing.hedge import Hedge
 from routing.pick import Pick
-from routing.resolve import Resolve
+from routing.resolve import resolve
 from routing.retry import Budget, Budgets, Poison, Retry
+from routing.rules.route import Split
+from routing.rules.split import Splitter
+from routing.shadow.mirror import Mirror
+from routing.shadow.pairing import Pairing
+from routing.shadow.record import PairRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,9 @@ class Pipeline:
     """The stacked service and the parts of it that others look at."""
 
     service: Service
+    split: Split
+    mirror: Mirror
+    pairing: Pairing
     circuit: Circuit
     retry: Retry
     hedge: Hedge
@@ -45,10 +62,14 @@ def build(
     budget: Budget,
     *,
     worker: str,
+    record: Callable[[PairRecord], bool],
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
 ) -> Pipeline:
-    """Stacks the filters over the endpoints of `table`; `clock` is the event loop's."""
+    """Stacks the filters over the endpoints of `table`; `clock` is the event loop's.
+
+    `record` takes what mirrors found, from another thread, and returns False for what it drops.
+    """
 
     def idempotent(request: InferRequest) -> bool:
         endpoints = table.serving(request.model, request.version)
@@ -58,10 +79,22 @@ def build(
             e.signatures[request.model, request.version].idempotent for e in endpoints
         )
 
-    pick = Pick(table, worker, clock, call_soon)
+    chance = random.Random()  # noqa: S311 (no secret)
+    pick = Pick(table, worker, clock, call_soon, chance)
     budgets, poison = Budgets(budget, clock), Poison()
-    circuit = Circuit()
     retry = Retry(budgets, poison, idempotent, pick.has_elsewhere, clock)
     hedge = Hedge(budgets, poison, idempotent, pick.has_elsewhere, clock)
-    service = stack([Authorize(), Resolve(table), circuit, retry, hedge], pick)
-    return Pipeline(service, circuit, retry, hedge, pick)
+    circuit = Circuit()
+    pairing = Pairing(comparator, record)
+    mirror = Mirror(
+        pick,
+        lambda model, version: resolve(table, model, version),
+        pairing,
+        idempotent=idempotent,
+        rng=chance.random,
+        clock=clock,
+        wall=time.time,
+    )
+    split = Split(table, Splitter(chance.random))
+    service = stack([Authorize(), split, mirror, circuit, retry, hedge], pick)
+    return Pipeline(service, split, mirror, pairing, circuit, retry, hedge, pick)

@@ -4,15 +4,27 @@ A version in the request is a pin; without one the highest version that is READY
 whichever framework runs it.
 """
 
+from collections.abc import Sequence, Sized
+from typing import Protocol
+
 from protos.errors import Kind, PenstockError, unknown_model
-from protos.service import Reply, Service
 from protos.values import Context, InferRequest, Signature, Target
 from routing.endpoints import EndpointTable
 
 DEFAULT_ARM = "default"
 
 
-def resolve(table: EndpointTable, model: str, version: str) -> str:
+class Versions(Protocol):
+    """What resolving has to know of the endpoints; `EndpointTable` says what each means."""
+
+    def versions(self, model: str) -> Sequence[str]: ...
+
+    def serving(self, model: str, version: str) -> Sized: ...
+
+    def may_come(self, model: str) -> bool: ...
+
+
+def resolve(table: Versions, model: str, version: str) -> str:
     """The version that serves; raises NOT_FOUND, or UNAVAILABLE for one that is not READY."""
     versions = table.versions(model)
     if not versions:
@@ -44,18 +56,6 @@ def signature_of(table: EndpointTable, model: str, version: str) -> Signature:
     return table.serving(model, version)[0].signatures[model, version]
 
 
-class Resolve:
-    """The filter that fixes a request's target."""
-
-    def __init__(self, table: EndpointTable) -> None:
-        self._table = table
-
-    async def __call__(self, request: InferRequest, service: Service) -> Reply:
-        version = resolve(self._table, request.model, request.version)
-        target = Target(DEFAULT_ARM, request.model, version)
-        return await service(aimed(request, target))
-
-
 def aimed(request: InferRequest, target: Target) -> InferRequest:
     """The request on its way to `target`; written out because `replace` costs twice as much."""
     c = request.context
@@ -69,6 +69,9 @@ def aimed(request: InferRequest, target: Target) -> InferRequest:
         c.shadow,
         c.streaming,
         c.suspect,
+        c.route,
+        c.headers,
+        c.first_deadline,
     )
     return InferRequest(
         request.id, target.model, target.version, request.payload, request.parameters, context
