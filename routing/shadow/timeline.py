@@ -8,7 +8,7 @@ from routing.evidence.counts import PairCounts
 from routing.evidence.interval import Interval
 from routing.evidence.proportion import wilson
 
-MOMENTS = 48
+MOMENTS = 32  # at most; fewer are too coarse to place a change, more are noise
 _STEPS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86400, 7 * 86400)
 
 

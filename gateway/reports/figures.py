@@ -1,0 +1,269 @@
+"""The plots of a report: agreement over time, latencies, scores, and intervals beside bounds."""
+
+from collections.abc import Sequence
+from math import log10
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.reports.markup import Markup, element
+from gateway.reports.scale import Scale, around, ticks, time_ticks
+from gateway.reports.svg import (
+    Axis,
+    area,
+    band,
+    curves,
+    dot,
+    line,
+    mark,
+    plot,
+    stairs,
+    strip,
+    upright,
+    whisker,
+)
+from gateway.reports.wording import amount, duration, moment
+from routing.evidence.histogram import Histogram, upper_bound
+from routing.evidence.interval import Interval
+from routing.shadow.figures import Latency, Scores
+from routing.shadow.timeline import Moment
+from routing.shadow.verdict import Check
+from routing.shadow.wording import percent
+
+_SCORE_BINS = 40
+_LATENCY_BINS = 60
+# Where the percentile plot has its labels: as many nines as are worth a look.
+_PERCENTILES = (0.0, 0.5, 0.9, 0.99, 0.999)
+
+
+def figure(caption: str, *content: Markup, wide: bool = False) -> Markup:
+    title = element("figcaption", caption)
+    return element("figure", title, *content, class_="wide" if wide else None)
+
+
+def legend(*keys: tuple[str, str]) -> Markup:
+    """The names of what is drawn, each with its line as a sample: class and text."""
+    return element(
+        "p",
+        *[
+            element("span", element("i", class_=f"key {class_}"), text, class_="entry")
+            for class_, text in keys
+        ],
+        class_="legend",
+    )
+
+
+def over_time(name: str, moments: Sequence[Moment], since: float, until: float) -> Markup:
+    """Agreement by interval of time, with its interval, beside the primary's with itself."""
+    x = Scale(since, max(until, since + 1))
+    lowest = [m.agreement.low for m in moments] + [
+        m.own_agreement.estimate for m in moments if m.own_agreement
+    ]
+    y = Scale(min(0.99, around([*lowest, 1.0], 4).low), 1.0)
+    bands: list[Markup] = []
+    dots: list[Markup] = []
+    runs: list[list[tuple[float, float]]] = []
+    own: list[list[tuple[float, float]]] = []
+    end = None
+    for each in moments:
+        left, right = x.at(each.start), x.at(each.start + each.seconds)
+        middle = (left + right) / 2
+        if each.start != end:
+            runs.append([])
+            own.append([])
+        end = each.start + each.seconds
+        low, high = y.at(each.agreement.low), y.at(each.agreement.high)
+        bands.append(band(left, right - left, low, high, "band"))
+        dots.append(dot(middle, y.at(each.agreement.estimate), "candidate"))
+        runs[-1].append((middle, y.at(each.agreement.estimate)))
+        if each.own_agreement is not None:
+            own[-1].append((middle, y.at(each.own_agreement.estimate)))
+    worst = min(moments, key=lambda each: each.agreement.estimate)
+    level = f"{moments[0].agreement.level * 100:g} %"
+    description = (
+        f"{len(moments)} intervals of time. The lowest agreement is "
+        f"{percent(worst.agreement.estimate)}, from {moment(worst.start)}."
+    )
+    keys = [("candidate", "candidate with primary"), ("band", f"{level} interval")]
+    if any(own):
+        keys.append(("primary", "primary with itself"))
+    return figure(
+        "Answers that agree",
+        legend(*keys),
+        plot(
+            f"{name}-time",
+            "Agreement over time",
+            description,
+            Axis(x, tuple(time_ticks(x))),
+            Axis(y, tuple((value, percent(value)) for value in ticks(y, 4))),
+            *bands,
+            curves(
+                *[line(run, "primary") for run in own if len(run) > 1],
+                *[line(run, "candidate") for run in runs if len(run) > 1],
+            ),
+            *dots,
+        ),
+        wide=True,
+    )
+
+
+def percentiles(name: str, latency: Latency) -> Markup:
+    """Latency by percentile, on a scale on which each nine is as wide as the last."""
+    summary = latency.comparison
+    total = latency.primary.total
+    shown = [q for q in _PERCENTILES if (1 - q) * total >= 1]
+    x = Scale(0.0, -log10(1 - shown[-1]) or 1.0)
+    curves_ = [(_percentiles(h), c) for h, c in _sides(latency)]
+    y = around([0.0, *(v for points, _ in curves_ for q, v in points if q <= shown[-1])], 4)
+    description = (
+        f"The candidate's p50 is {duration(summary.candidate.p50)} and its p99 "
+        f"{duration(summary.candidate.p99)}; the primary's are {duration(summary.primary.p50)} and "
+        f"{duration(summary.primary.p99)}."
+    )
+    return figure(
+        "By percentile",
+        _two_sides(),
+        plot(
+            f"{name}-percentiles",
+            "Latency by percentile",
+            description,
+            Axis(x, tuple((-log10(1 - q), f"p{q * 100:g}" if q else "min") for q in shown)),
+            Axis(y, tuple((value, duration(value) if value else "0") for value in ticks(y, 4))),
+            curves(
+                *[
+                    line(
+                        [(x.at(-log10(1 - q)), y.at(v)) for q, v in points if q <= shown[-1]],
+                        class_,
+                    )
+                    for points, class_ in curves_
+                ]
+            ),
+        ),
+    )
+
+
+def latencies(name: str, latency: Latency) -> Markup:
+    """How often each latency occurred; times on a logarithmic scale."""
+    used = [i for h, _ in _sides(latency) for i, _ in h.items()]
+    first, last = min(used), max(used)
+    merged = max(1, -(-(last - first + 1) // _LATENCY_BINS))
+    bins = (last - first) // merged + 1
+    x = Scale(upper_bound(first - 1), upper_bound(first + bins * merged - 1), log=True)
+    edges = [index / bins for index in range(bins + 1)]
+    heights = [
+        (_merged(h, first, merged, bins) / max(1, h.total), class_) for h, class_ in _sides(latency)
+    ]
+    return _densities(
+        f"{name}-latencies",
+        "By frequency",
+        "Frequency of latencies",
+        f"From {duration(x.low)} to {duration(x.high)}.",
+        Axis(x, tuple((value, duration(value)) for value in ticks(x, 4))),
+        edges,
+        heights,
+    )
+
+
+def score_plot(name: str, scores: Scores) -> Markup:
+    """The distributions of both scores over each other."""
+    values = np.concatenate([scores.primary, scores.candidate])
+    x = around([float(values.min()), float(values.max())], 5)
+    if x.high == x.low:
+        x = Scale(x.low - 0.5, x.high + 0.5)
+    edges = np.linspace(x.low, x.high, _SCORE_BINS + 1)
+    heights = [
+        (np.histogram(side, edges)[0] / scores.sample, class_)
+        for side, class_ in ((scores.primary, "primary"), (scores.candidate, "candidate"))
+    ]
+    return _densities(
+        f"{name}-scores",
+        "Scores by frequency",
+        "Distributions of the scores",
+        f"The largest distance of the distribution functions is {scores.ks.statistic:.3f}.",
+        Axis(x, tuple((value, amount(value)) for value in ticks(x, 5))),
+        [x.at(float(edge)) for edge in edges],
+        heights,
+    )
+
+
+def bullet(check: Check) -> Markup | None:
+    """The check's interval beside its bound; None for a plain count."""
+    interval = check.interval
+    if interval is None:
+        return None
+    neutral = 1.0 if check.name.startswith("latency_") else 0.0
+    reach = max(abs(check.bound - neutral), abs(interval.estimate - neutral)) * 2
+    scale = Scale(min(neutral, interval.estimate) - reach / 2, neutral + reach)
+    return strip(
+        upright(scale, neutral, "neutral"),
+        upright(scale, check.bound, "bound"),
+        whisker(scale, interval.low, interval.high, check.state),
+        mark(scale, interval.estimate, check.state),
+    )
+
+
+def forest_strip(
+    scale: Scale, bound: float, wide: Interval, interval: Interval, flagged: bool
+) -> Markup:
+    """A segment: the corrected interval thin, its own thick."""
+    class_ = "missed" if flagged else "plain"
+    return strip(
+        upright(scale, 0.0, "neutral"),
+        upright(scale, bound, "bound"),
+        whisker(scale, wide.low, wide.high, f"{class_} thin"),
+        whisker(scale, interval.low, interval.high, class_),
+        mark(scale, interval.estimate, class_),
+    )
+
+
+def _densities(
+    name: str,
+    caption: str,
+    title: str,
+    description: str,
+    x: Axis,
+    edges: Sequence[float],
+    heights: Sequence[tuple[NDArray[np.float64], str]],
+) -> Markup:
+    y = Scale(0.0, max(float(each.max()) for each, _ in heights) * 1.08 or 1.0)
+    outlines = [(stairs(edges, [y.at(float(h)) for h in each]), class_) for each, class_ in heights]
+    return figure(
+        caption,
+        _two_sides(),
+        plot(
+            name,
+            title,
+            description,
+            x,
+            Axis(y, tuple((value, percent(value)) for value in ticks(y, 3))),
+            curves(
+                *[area(outline, class_) for outline, class_ in outlines],
+                *[line(outline, class_) for outline, class_ in outlines],
+            ),
+        ),
+    )
+
+
+def _two_sides() -> Markup:
+    return legend(("primary", "primary"), ("candidate", "candidate"))
+
+
+def _sides(latency: Latency) -> tuple[tuple[Histogram, str], ...]:
+    return ((latency.primary, "primary"), (latency.candidate, "candidate"))
+
+
+def _percentiles(histogram: Histogram) -> list[tuple[float, float]]:
+    """Share below, and seconds; the last bucket's share is short of 1 by half a request."""
+    seen = 0
+    points: list[tuple[float, float]] = []
+    for index, count in histogram.items():
+        points.append((seen / histogram.total, upper_bound(index)))
+        seen += count
+    return [*points, (1 - 0.5 / histogram.total, points[-1][1])]
+
+
+def _merged(histogram: Histogram, first: int, width: int, bins: int) -> NDArray[np.float64]:
+    heights = np.zeros(bins)
+    for index, count in histogram.items():
+        heights[(index - first) // width] += count
+    return heights

@@ -1,0 +1,345 @@
+"""The parts of a report's page below its verdict."""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
+
+from gateway.reports.figures import (
+    forest_strip,
+    latencies,
+    legend,
+    over_time,
+    percentiles,
+    score_plot,
+)
+from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
+from gateway.reports.scale import Scale
+from gateway.reports.wording import amount, duration, octets, precise
+from routing.evidence.drift import PSI_LARGE, PSI_SLIGHT
+from routing.shadow.figures import Latency
+from routing.shadow.record import PairRecord
+from routing.shadow.report import Report
+from routing.shadow.segments import Dimension, Segment
+from routing.shadow.wording import count, level, percent, point_range, points, ratio, ratio_range
+
+_PAYLOAD = 4000  # characters of stored answers that a page shows
+
+
+def sections(name: str, report: Report) -> Iterable[Markup]:
+    """`name` makes ids unique in the document."""
+    if report.timeline:
+        yield _section(
+            "Agreement over time",
+            over_time(name, report.timeline, report.since, report.now),
+            _agreement(report),
+        )
+    if report.dimensions:
+        yield _section("Where it differs", *_forest(report))
+    if report.service_time is not None and report.latency is not None:
+        yield _section("Latency", *_latency(name, report, report.service_time, report.latency))
+    if report.scores is not None:
+        yield _section("Scores", *_scores(name, report))
+    if report.measures:
+        yield _section("What the comparison measured", _measures(report))
+    yield _section("Failures and sizes", _failures(report))
+    yield _section("What became of the pairs", *_pairs(report))
+    if report.worst:
+        yield _section("The pairs that differ most", *_worst(report.worst))
+
+
+def table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]], class_: str | None = None
+) -> Markup:
+    """The first column names the row. Each cell knows its column, for screens without room.
+
+    The roles are said aloud, as a table that the style sheet lays out otherwise may lose them.
+    """
+    head = element(
+        "tr",
+        *[element("th", column, scope="col", role="columnheader") for column in columns],
+        role="row",
+    )
+    body = [
+        element(
+            "tr",
+            element("th", row[0], scope="row", role="rowheader"),
+            *[
+                element("td", cell, data_column=column, role="cell")
+                for column, cell in zip(columns[1:], row[1:], strict=True)
+            ],
+            role="row",
+        )
+        for row in rows
+    ]
+    return element(
+        "table",
+        element("caption", caption),
+        element("thead", head, role="rowgroup"),
+        element("tbody", *body, role="rowgroup"),
+        class_=class_,
+        role="table",
+    )
+
+
+def _section(title: str, *content: Markup) -> Markup:
+    return element("section", element("h3", title), *content)
+
+
+def _note(*text: Child) -> Markup:
+    return element("p", *text, class_="note")
+
+
+def _agreement(report: Report) -> Markup:
+    differ = report.disagreement
+    rows: list[tuple[Child, ...]] = [
+        ("Candidate differs from primary", percent(differ.raw.estimate), point_range(differ.raw))
+    ]
+    if differ.noise is not None:
+        noise = differ.noise
+        rows.append(("Primary differs from itself", percent(noise.estimate), point_range(noise)))
+    above = differ.above_noise
+    rows.append(("Above noise", points(above.estimate), point_range(above)))
+    figures = table(
+        "Disagreement", ("Of the compared pairs", "Share", f"{level(above)} interval"), rows
+    )
+    why = _counted("What differed", differ.reasons)
+    return element("div", figures, why, class_="pair")
+
+
+def _counted(title: str, counts: Sequence[tuple[str, int]]) -> Markup | None:
+    if not counts:
+        return None
+    rows = [(foreign(text), count(n)) for text, n in counts]
+    return table(title, ("Reason", "Pairs"), rows)
+
+
+def _forest(report: Report) -> Iterable[Markup]:
+    bound = report.criteria.max_above_noise
+    scale = _forest_scale(report, bound)
+    shown = sum(len(each.segments) for each in report.dimensions)
+    yield legend(
+        ("thick", f"{report.criteria.level * 100:g} % interval"),
+        ("thin", "for all segments together"),
+        ("bound", f"bound, {points(bound)}"),
+    )
+    for dimension in report.dimensions:
+        yield _dimension(dimension, scale, bound)
+    yield _note(
+        f"Disagreement above noise by segment. Of {shown} segments some look bad by chance, so one "
+        f"is flagged only if the interval that holds for all of them together (Bonferroni) lies "
+        f"beyond the bound."
+    )
+
+
+def _forest_scale(report: Report, bound: float) -> Scale:
+    # A handful of pairs has an interval as wide as the page; arrows stand for what is cut.
+    segments = [s for each in report.dimensions for s in each.segments if s.compared]
+    large = [s.above_noise for s in segments if s.compared * 100 >= report.samples.compared]
+    high = max([2 * bound, *(each.high for each in large)])
+    low = min([-bound, *(each.low for each in large)])
+    return Scale(max(low, -high), high)
+
+
+def _dimension(dimension: Dimension, scale: Scale, bound: float) -> Markup:
+    rows = [_segment_row(each, foreign(each.value), scale, bound) for each in dimension.segments]
+    if dimension.rest is not None:
+        more = dimension.distinct - len(dimension.segments)
+        others = f"{'at least ' if dimension.at_least else ''}{count(more)} others"
+        rows.append(_segment_row(dimension.rest, element("em", others), scale, bound))
+    title = f"By {dimension.name}"
+    return table(
+        title, (dimension.name.capitalize(), "Pairs", "Above noise", "Interval"), rows, "forest"
+    )
+
+
+def _segment_row(segment: Segment, name: Markup, scale: Scale, bound: float) -> tuple[Child, ...]:
+    interval = segment.above_noise
+    figures = joined(
+        points(interval.estimate),
+        element("small", f" {point_range(interval)}"),
+        element("strong", "beyond the bound", class_="flag") if segment.flagged else None,
+    )
+    drawing = forest_strip(scale, bound, segment.corrected, interval, segment.flagged)
+    return name, count(segment.compared), figures if segment.compared else "none compared", drawing
+
+
+def _latency(name: str, report: Report, service: Latency, total: Latency) -> Iterable[Markup]:
+    yield element("div", percentiles(name, service), latencies(name, service), class_="pair plots")
+    kinds = [("Without queueing", service), ("In all", total)]
+    if report.first_part is not None:
+        kinds.append(("To the first part", report.first_part))
+    rows: list[tuple[Child, ...]] = []
+    for title, latency in kinds:
+        rows += _latency_rows(title, latency)
+    columns = ("Time", "p50", "p90", "p99", "Mean", "Median difference of a pair")
+    yield table("Latency of primary and candidate", columns, rows, "cards")
+    yield _note(
+        "The plots show, and the verdict judges, the time without waiting in the backend’s queue: "
+        "copies have the lowest priority, so they wait longest, whatever the candidate is like.",
+        f" Quantiles are of a random sample of {count(service.sample)} pairs."
+        if service.sample < report.samples.compared
+        else None,
+    )
+
+
+def _latency_rows(title: str, latency: Latency) -> list[tuple[Child, ...]]:
+    comparison = latency.comparison
+    rows: list[tuple[Child, ...]] = []
+    for who, side in (("primary", comparison.primary), ("candidate", comparison.candidate)):
+        times = [duration(value) for value in (side.p50, side.p90, side.p99, side.mean)]
+        delta: Child = "" if who == "primary" else "too few pairs"
+        if who == "candidate" and comparison.delta is not None:
+            d = comparison.delta
+            wide = f" {duration(d.low)} to {duration(d.high)}"
+            delta = joined(duration(d.estimate), element("small", wide))
+        rows.append((f"{title}, {who}", *times, delta))
+    for q, r in latency.ratios:
+        both = joined(ratio(r.estimate), element("small", f" {ratio_range(r)}"))
+        cells = [both if f"p{q * 100:g}" == column else "" for column in ("p50", "p90", "p99")]
+        rows.append((f"{title}, ratio", *cells, "", ""))
+    return rows
+
+
+def _scores(name: str, report: Report) -> Iterable[Markup]:
+    scores = report.scores
+    if scores is None:
+        return
+    interval = scores.psi
+    meaning = "no change"
+    if interval.estimate >= PSI_LARGE:
+        meaning = "a change that matters"
+    elif interval.estimate >= PSI_SLIGHT:
+        meaning = "a slight change"
+    rows: list[tuple[Child, ...]] = [
+        (
+            "Population stability index",
+            joined(
+                f"{interval.estimate:.3f}",
+                element("small", f" {interval.low:.3f} to {interval.high:.3f}"),
+            ),
+            f"{meaning}: below {PSI_SLIGHT:g} is none, above {PSI_LARGE:g} matters",
+        ),
+        (
+            "Kolmogorov–Smirnov distance",
+            f"{scores.ks.statistic:.3f}",
+            f"p {'< 0.001' if scores.ks.p_value < 0.001 else f'= {scores.ks.p_value:.3f}'}",
+        ),
+    ]
+    yield element(
+        "div",
+        score_plot(name, scores),
+        table("Drift of the scores", ("Statistic", "Value", "Meaning"), rows),
+        class_="pair plots",
+    )
+
+
+def _measures(report: Report) -> Markup:
+    rows: list[tuple[Child, ...]] = [
+        (
+            foreign(each.name),
+            count(each.count),
+            *[amount(value) for value in (each.low, each.p50, each.p99, each.high)],
+            count(each.not_finite) if each.not_finite else "none",
+        )
+        for each in report.measures
+    ]
+    columns = ("Measure", "Pairs", "Least", "p50", "p99", "Most", "Not finite")
+    left = report.measures_left_out
+    return joined(
+        table("Measures over all compared pairs", columns, rows, "cards"),
+        _note(f"{count(left)} values of further measures were left out.") if left else None,
+    )
+
+
+def _failures(report: Report) -> Markup:
+    errors, sizes = report.errors, report.sizes
+    rows: list[tuple[Child, ...]] = [
+        (who, percent(rate.estimate), point_range(rate))
+        for who, rate in (("Primary", errors.primary), ("Candidate", errors.candidate))
+    ]
+    rows.append(("Candidate − primary", points(errors.delta.estimate), point_range(errors.delta)))
+    failures = table(
+        f"Failures by a server’s fault, of {count(errors.known)} pairs",
+        ("Who", "Share", f"{level(errors.delta)} interval"),
+        rows,
+    )
+    volume = table(
+        "Sizes of the compared answers",
+        ("What", "Value"),
+        [
+            ("Mean of the primary", octets(sizes.primary_mean)),
+            ("Mean of the candidate", octets(sizes.candidate_mean)),
+            ("Pairs that differ in size", count(sizes.differ)),
+        ],
+    )
+    return element(
+        "div", failures, volume, _counted("The candidate’s failures", errors.kinds), class_="pair"
+    )
+
+
+def _pairs(report: Report) -> Iterable[Markup]:
+    samples = report.samples
+    parts = (
+        ("compared", "compared", samples.compared),
+        ("incomparable", "incomparable", samples.incomparable),
+        ("failed", "candidate failed", samples.failed),
+        ("dropped", "dropped", samples.dropped),
+    )
+    total = max(1, samples.sampled)
+    yield element(
+        "div",
+        *[
+            element("i", class_=class_, style=f"flex-grow:{n / total:.5f}")
+            for class_, _, n in parts
+            if n
+        ],
+        class_="stack",
+        aria_hidden="true",
+    )
+    rows: list[tuple[Child, ...]] = [
+        (joined(element("i", class_=f"key block {class_}"), title), count(n), percent(n / total))
+        for class_, title, n in parts
+    ]
+    yield element(
+        "div",
+        table(f"{count(samples.sampled)} sampled pairs", ("Status", "Pairs", "Share"), rows),
+        _counted("Why pairs were not compared", samples.reasons),
+        class_="pair",
+    )
+    noise = (
+        f"The primary was asked a second time for {count(samples.with_noise)} of them. "
+        if samples.with_noise
+        else "The primary was never asked a second time. "
+    )
+    yield _note(
+        noise,
+        f"Beside these, the primary failed or its client went away {count(samples.primary_failed)} "
+        "times, which leaves nothing to compare with.",
+    )
+
+
+def _worst(records: Sequence[PairRecord]) -> Iterable[Markup]:
+    cells: tuple[tuple[str, Callable[[PairRecord], Child]], ...] = (
+        ("Distance", lambda r: amount(r.outcome.distance) if isfinite(r.outcome.distance) else "∞"),
+        ("When", lambda r: element("time", precise(r.at))),
+        ("Tenant", lambda r: foreign(r.tenant)),
+        ("Label", lambda r: foreign(r.outcome.label)),
+        ("Input shape", lambda r: foreign(r.shape)),
+        ("What differed", lambda r: foreign(r.outcome.reason)),
+        ("Request", lambda r: element("code", foreign(r.request_id))),
+        ("Trace", lambda r: element("code", foreign(r.trace_id))),
+    )
+    yield table(
+        "The largest distances",
+        [column for column, _ in cells],
+        [[make(record) for _, make in cells] for record in records],
+        "cards worst",
+    )
+    kept = [record for record in records if record.payloads]
+    for record in kept:
+        yield element(
+            "details",
+            element("summary", "Redacted answers of request ", foreign(record.request_id)),
+            element("pre", visible(record.payloads, _PAYLOAD)),
+        )
+    if not kept:
+        yield _note("Answers themselves are not stored; a trace leads to what is known of them.")
