@@ -7,10 +7,11 @@ stays honest.
 
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from queue import SimpleQueue
 
 from protos.route.mirror import Compare, Mirror
 from protos.route.snapshot import RouteSnapshot
@@ -25,6 +26,11 @@ WAITING_PAIRS = 1024
 # Dropped pairs are nothing but their record, yet a flood of them is bounded too.
 WAITING_RECORDS = 16_384
 SHAPE_LENGTH = 200  # characters
+
+LINGER = 0.05  # seconds that pairs wait for others
+# So long the thread works while the event loop may be waiting for the interpreter, in seconds. It
+# would get it unasked, but only after `sys.getswitchinterval()`, 5 ms.
+SLICE = 0.00025
 
 LAGGING = "the comparisons lag behind"
 BUSY = "the candidate refused it, as it was too busy"
@@ -141,9 +147,9 @@ class Pairing:
         self._sink = sink
         self._redact = redact
         self._waiting = waiting
-        self._queue: SimpleQueue[Pair | None] = SimpleQueue()
+        self._queue: deque[Pair] = deque()  # its ends may be used from different threads
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closing = threading.Event()
         self.room = Room(room)
         self.counts: dict[tuple[str, str], MirrorCounts] = {}  # by route and mirror
         self.overflowed = 0  # pairs without a record, as too many were waiting
@@ -158,40 +164,49 @@ class Pairing:
     def submit(self, pair: Pair) -> None:
         """Takes a pair whose answers are over. Called by the event loop; never waits."""
         status, _ = pair.verdict()
-        waiting = self._queue.qsize()
+        waiting = len(self._queue)
         if status is not None:
             self._release(pair)
         elif waiting >= self._waiting:
             pair.drop(LAGGING)
             self._release(pair)
-        if self._closed or waiting >= WAITING_RECORDS:
+        if self._closing.is_set() or waiting >= WAITING_RECORDS:
             self.overflowed += 1
             self._release(pair)
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="shadow pairs", daemon=True)
             self._thread.start()
-        self._queue.put(pair)
+        self._queue.append(pair)
 
     def close(self, timeout: float) -> None:
         """Compares what is waiting, for so many seconds at most. Waits: not for the event loop."""
-        self._closed = True
+        self._closing.set()
         if self._thread is not None:
-            self._queue.put(None)
             self._thread.join(timeout)
             if self._thread.is_alive():
-                log.warning("%d mirrored requests are left uncompared", self._queue.qsize())
+                log.warning("%d mirrored requests are left uncompared", len(self._queue))
 
     def _run(self) -> None:
-        while (pair := self._queue.get()) is not None:
+        # Not woken by each pair: that would cost the event loop more than a comparison does.
+        while not self._closing.wait(LINGER):
+            self._work()
+        self._work()
+
+    def _work(self) -> None:
+        pause = time.monotonic() + SLICE
+        while self._queue:
+            pair = self._queue.popleft()
             try:
-                record = self._record(pair)
-                if not self._sink(record):
+                if not self._sink(self._record(pair)):
                     self.refused += 1
             except Exception:
                 self.refused += 1
                 log.exception("a record of shadow traffic was lost")
             self._release(pair)
+            if time.monotonic() > pause:
+                time.sleep(0)  # gives the interpreter to the event loop, if that waits for it
+                pause = time.monotonic() + SLICE
 
     def _record(self, pair: Pair) -> PairRecord:
         candidate = pair.candidate
