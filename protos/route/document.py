@@ -8,7 +8,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from protos.route.match import Backend, Match, Name, Pins, Priority, Sticky, twice
+from protos.route.match import (
+    PINNED,
+    Backend,
+    Match,
+    Name,
+    Pins,
+    Priority,
+    Sticky,
+    twice,
+)
 from protos.route.mirror import Mirror
 from protos.route.policies import Cache, Circuit, Limit, Privacy, Retries, Timeouts
 from protos.route.rollout import Rollout
@@ -43,6 +52,8 @@ class Spec(Settings):
         names = [arm.name for arm in self.backends]
         if (name := twice(names)) is not None:
             raise ValueError(f"backends: two are called {name}")
+        if PINNED in names:
+            raise ValueError(f"backends: {PINNED} is the name for versions that clients choose")
         if not any(arm.weight for arm in self.backends):
             raise ValueError("backends: every weight is 0")
         if (name := twice([each.backend for each in self.mirror])) is not None:

@@ -6,14 +6,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from protos.settings import Settings
+from protos.wording import quote
 
 MAX_WEIGHT = 1_000_000
 
-_STICKY = re.compile(r"(jwt|header|cookie)\.[A-Za-z0-9_.:/-]{1,128}|tenant")
+_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
+_STICKY = r"(jwt|header|cookie)\.[A-Za-z0-9_.:/-]{1,128}|tenant"
+_PATTERN = r"[^*]*\*?[^*]*"
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 
 
-def _arm_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", name):
+def _name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
         raise ValueError("should be small letters, digits, '.', '_' and '-', at most 63")
     return name
 
@@ -25,14 +29,27 @@ def _pattern(text: str) -> str:
 
 
 def _sticky_key(text: str) -> str:
-    if not _STICKY.fullmatch(text):
+    if not re.fullmatch(_STICKY, text):
         raise ValueError("should be jwt.CLAIM, header.NAME, cookie.NAME or tenant")
     return text
 
 
-Name = Annotated[str, AfterValidator(_arm_name)]
+def _headers(wanted: dict[str, str]) -> dict[str, str]:
+    for name in wanted:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{quote(name)} is no name of a header")
+    if (name := twice([name.lower() for name in wanted])) is not None:
+        raise ValueError(f"{name} is given twice; letters' case makes no difference")
+    return wanted
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{_NAME}$"})]
 # A name, or a pattern in which one `*` stands for any run of letters.
-Pattern = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_pattern)]
+Pattern = Annotated[
+    str,
+    Field(min_length=1, max_length=256, json_schema_extra={"pattern": f"^{_PATTERN}$"}),
+    AfterValidator(_pattern),
+]
 # "" is any version; numbers are written in quotes, as versions are names.
 Version = Annotated[str, Field(max_length=256)]
 
@@ -46,7 +63,7 @@ class Match(Settings):
 
     model: Pattern
     tenants: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
-    headers: dict[str, Pattern] = Field(default_factory=dict)
+    headers: Annotated[dict[str, Pattern], AfterValidator(_headers)] = Field(default_factory=dict)
     claims: dict[str, Pattern] = Field(default_factory=dict)
 
 
@@ -70,7 +87,11 @@ class Sticky(Settings):
     A request without the key is divided by chance. Another `salt` shuffles the users anew.
     """
 
-    key: Annotated[str, AfterValidator(_sticky_key)]
+    key: Annotated[
+        str,
+        AfterValidator(_sticky_key),
+        Field(json_schema_extra={"pattern": f"^({_STICKY})$"}),
+    ]
     salt: str = Field(default="", max_length=256)
 
 
@@ -81,6 +102,8 @@ class Priority(Settings):
     highest: int = Field(default=1, ge=1, le=0xFFFF)
 
 
+# What is called the arm of a version that a client chose and no arm has.
+PINNED = "pinned"
 # Whether a version in the URL decides: that of an arm, any, or none (then it is refused).
 Pins = Literal["arms", "any", "refuse"]
 

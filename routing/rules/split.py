@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
 from protos.errors import Kind, PenstockError, invalid
+from protos.route.match import PINNED
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.values import InferRequest
 from protos.wording import quote
 from routing.rules.sources import sticky_source
 
-PINNED = "pinned"  # the arm of a version that the client names and no arm has
 _EMPTY = blake2b(digest_size=16)  # to copy, at half the cost of making one
 _STEP = 2.0**-52
 _int, _log = int.from_bytes, math.log

@@ -1,0 +1,41 @@
+"""What a route asks for that this version doesn't do: valid, and said when it is loaded."""
+
+from collections.abc import Iterable, Iterator
+
+from protos.route.document import Spec
+from protos.strict_yaml import Path
+from routing.rules.loaded import Loaded
+
+
+def notes_of(routes: Iterable[Loaded]) -> list[str]:
+    """A sentence for each, with file and line."""
+    return [
+        f"{each.source}:{each.document.line(path)}: {note}"
+        for each in routes
+        for path, note in _notes(each.route.spec)
+    ]
+
+
+def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
+    if spec.cache is not None:
+        yield ("spec", "cache"), "cache: no answers are kept; every request is executed"
+    for index, limit in enumerate(spec.limits):
+        kind = "tokens" if limit.tokens else "rows" if limit.rows else "requests"
+        yield (
+            ("spec", "limits", index),
+            f"limits: {kind} per {limit.per} are not counted; nothing is refused",
+        )
+    for index, mirror in enumerate(spec.mirror):
+        if mirror.compare.payloads:
+            yield (
+                ("spec", "mirror", index, "compare", "payloads"),
+                "payloads: no answers are kept without a privacy policy that redacts them",
+            )
+    if spec.pins == "arms":
+        for index, arm in enumerate(spec.backends):
+            if not arm.version:
+                yield (
+                    ("spec", "backends", index),
+                    f"backends: {arm.name} has no version that clients could ask for;"
+                    " with `pins: any` they may ask for every one",
+                )
