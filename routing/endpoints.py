@@ -13,6 +13,7 @@ from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
 from protos.service import Reply
 from protos.values import InferRequest, Signature, TensorSpec
+from protos.versions import version_order
 from routing.exchange import Exchange
 from routing.latency import PeakEwma
 from routing.outlier import Breaker, Verdict, verdict
@@ -240,7 +241,7 @@ class EndpointTable:
                     serving.setdefault(key, []).append(endpoint)
         self._serving = {key: tuple(endpoints) for key, endpoints in serving.items()}
         self._versions = {
-            model: tuple(sorted(found, key=_numeric)) for model, found in versions.items()
+            model: tuple(sorted(found, key=version_order)) for model, found in versions.items()
         }
 
     def _retire(self, endpoint: Endpoint) -> None:
@@ -257,9 +258,3 @@ async def _close_when_idle(exchange: Exchange) -> None:
     while exchange.connected and exchange.in_flight:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await exchange.close()
-
-
-def _numeric(version: str) -> tuple[int, int, str]:
-    # isdecimal alone would take other scripts' digits, and endless numbers take endless time.
-    number = version.isascii() and version.isdecimal() and len(version) <= 18
-    return (0, int(version), "") if number else (1, 0, version)
