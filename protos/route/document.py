@@ -74,6 +74,10 @@ class Spec(Settings):
         baseline = self.rollout.analysis.baseline
         _known(baseline, names, "rollout: analysis.baseline")
         _known(self.rollout.candidate, names, "rollout: candidate")
+        for step in self.rollout.steps:
+            if step.mirror is not None and step.mirror.compare is not None:
+                floor = step.mirror.compare.noise_floor
+                _known(floor, names, "rollout: the noiseFloor of a mirror step")
         others = [name for name in names if name != baseline]
         if self.rollout.candidate is None and len(others) != 1:
             raise ValueError("rollout: candidate must be named unless there are two backends")

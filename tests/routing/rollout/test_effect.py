@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from routing.rollout.begin import begin
 from routing.rollout.effect import effect
@@ -69,3 +70,9 @@ def test_a_mirror_of_something_else_keeps_its_name_to_itself():
     mirror = effect(begin(document, 0.0), document).mirror
     assert mirror is not None
     assert mirror.backend == "canary-rollout"
+
+
+def test_a_step_that_measures_noise_on_no_arm_of_the_route_is_refused():
+    step = {"mirror": {**MIRROR["mirror"], "compare": {"noiseFloor": "stabel"}}}
+    with pytest.raises(ValidationError, match="noiseFloor of a mirror step, stabel, is no backend"):
+        route(step, CANARY)
