@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.rollout_status import described
-from gateway.store.engine import Store
+from gateway.store.engine import Store, StoreError
 from gateway.store.leader import Fence
 from protos.errors import Kind, PenstockError, invalid
 from protos.route.document import Route
@@ -217,7 +217,8 @@ class Rollouts:
         self.failures += 1
         if not self.problem:
             log.error("rollouts can't be looked at, what is in force stays so", exc_info=failure)
-        self.problem = type(failure).__name__
+        # The database's own sentences hold statements and addresses; the log has them.
+        self.problem = str(failure) if isinstance(failure, StoreError) else type(failure).__name__
 
 
 def _in_force(state: RolloutState, route: Route) -> bool:
