@@ -88,14 +88,15 @@ def texts_of(primary: Answer, candidate: Answer) -> list[Texts]:
 
 
 def _texts(name: str, primary: Answer, candidate: Answer, whole: bool) -> Texts:
-    mine = _elements(_named(primary, name))
-    given = _named(candidate, name)
-    if not given:
+    ours, others = _named(primary, name), _named(candidate, name)
+    if not all(map(_bytes, ours)):
+        raise incomparable(f"output {quote(name)} is BYTES in some parts only")
+    if not others:
         raise differ(f"the candidate has no output {quote(name)}")
-    for tensor in given:
+    for tensor in others:
         if not _bytes(tensor):
             raise differ(f"output {quote(name)}: BYTES against {tensor.datatype}")
-    theirs = _elements(given)
+    mine, theirs = _elements(ours), _elements(others)
     if not whole:
         mine, theirs = [b"".join(mine)], [b"".join(theirs)]
     if len(mine) != len(theirs):
