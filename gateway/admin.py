@@ -1,4 +1,4 @@
-"""The administrative face on 8002: metrics and the live endpoint table; nothing without a token."""
+"""The administrative face on 8002: metrics, endpoints, routes; nothing without a token."""
 
 from typing import Any
 
@@ -10,13 +10,16 @@ from starlette.routing import Route
 from gateway.http.rescue import rescue_handlers
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
+from gateway.rollout_face import rollout_routes
+from gateway.routes.face import route_routes
+from gateway.rules import Rules
 from policies.authenticate import Authenticator, authorization
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.values import Principal
 
 
-def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
+def admin_app(hub: Hub, rules: Rules, authenticator: Authenticator) -> Starlette:
     """The ASGI application; every route but `/health` takes the scope `admin`.
 
     `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
@@ -37,7 +40,7 @@ def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
 
     async def endpoints(request: Request) -> Response:
         require(request, "admin")
-        rows = [_endpoint(lease) for lease in hub.snapshot.leases]
+        rows = [endpoint_row(lease) for lease in hub.snapshot.leases]
         rows.sort(key=lambda row: row["instance"])
         return JSONResponse(
             {
@@ -62,12 +65,14 @@ def admin_app(hub: Hub, authenticator: Authenticator) -> Starlette:
             Route("/metrics", metrics),
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
+            *route_routes(hub, rules.keeper, require),
+            *rollout_routes(rules.rollouts, require),
         ],
         exception_handlers=rescue_handlers(),
     )
 
 
-def _endpoint(lease: pb.Lease) -> dict[str, Any]:
+def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
     beat = lease.beat
     if beat.draining:
         state = "draining"

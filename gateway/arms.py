@@ -1,10 +1,14 @@
-"""What a worker counts for each arm: the evidence by which rollouts are judged.
+"""What workers count for each arm: the evidence by which rollouts are judged.
 
 Only what says something about the arm counts: answers, and failures that are the server's fault.
 Latency is that of the arm, from asking it to its first part, so that clients which send or read
 slowly change nothing.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gateway.store.engine import Store
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
 from protos.values import Timeline
@@ -44,6 +48,24 @@ class ArmBook:
             )
             for (route, rollout, arm), counts in taken.items()
         ]
+
+
+class Told(NamedTuple):
+    """What one worker of a replica told at a time."""
+
+    replica: str
+    at: float  # Unix time in seconds
+    arms: Sequence[pb.ArmReport]
+
+
+def write(store: Store, told: Sequence[Told]) -> None:
+    """Adds the counts to the store; those that are in it already are not added twice."""
+    for replica, at, arms in told:
+        rollouts: dict[tuple[str, str], dict[str, ArmCounts]] = {}
+        for each in arms:
+            rollouts.setdefault((each.route, each.rollout), {})[each.arm] = counts_of(each)
+        for (route, rollout), counts in rollouts.items():
+            store.arms.add(replica, at, route, rollout, counts)
 
 
 def counts_of(report: pb.ArmReport) -> ArmCounts:

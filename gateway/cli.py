@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from gateway import config as configuration
+from gateway import rollout_commands
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
+from gateway.reports import commands as shadow_commands
 from protos.errors import PenstockError
 from protos.quantities import seconds
 from protos.strict_yaml import ConfigError
@@ -26,6 +28,8 @@ models = typer.Typer(no_args_is_help=True, help="The models behind a running gat
 config = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(models, name="models")
 app.add_typer(config, name="config")
+app.add_typer(rollout_commands.app, name="rollout")
+app.add_typer(shadow_commands.app, name="shadow")
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from policies.issuers import Issuer
 from protos.quantities import Address, Duration, HostPort, Size, seconds, size
@@ -121,6 +123,39 @@ class DiscoverySettings(Settings):
     )
 
 
+class StoreSettings(Settings):
+    """Where durable records lie: SQLite in the state folder, or a database that replicas share.
+
+    `url` is SQLAlchemy's, without the password, which stands alone in `passwordFile`. Comparisons
+    and decisions are forgotten after `keep`.
+    """
+
+    url: str = ""
+    password_file: Path | None = None
+    keep: Time = seconds("7d")
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        if not text:
+            return text
+        try:
+            url = make_url(text)
+        except ArgumentError:
+            raise ValueError("is not a database URL") from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError("begins with sqlite:/// or postgresql+psycopg://")
+        if url.password:
+            raise ValueError("holds a password, which belongs into passwordFile")
+        return text
+
+
+class Decisions(Settings):
+    """Records for `penstock routes plan`: sampled whole users, without subjects or bodies."""
+
+    per_second: Annotated[int, Field(ge=0)] = 50
+
+
 class Backend(Settings):
     """A backend process that `penstock up` starts; without `address` it takes a free port."""
 
@@ -135,7 +170,10 @@ class Backend(Settings):
 
 
 class Config(Settings):
-    """One gateway. `portOffset` moves every fixed port, to run several on one machine."""
+    """One gateway. `portOffset` moves every fixed port, to run several on one machine.
+
+    `routes` is the folder of route documents, which are read again whenever they change.
+    """
 
     api_version: Literal["penstock/v1"]
     kind: Literal["Penstock"]
@@ -148,12 +186,25 @@ class Config(Settings):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     discovery: DiscoverySettings = DiscoverySettings()
+    routes: Path | None = None
+    store: StoreSettings = StoreSettings()
+    decisions: Decisions = Decisions()
     backends: tuple[Backend, ...] = ()
 
     def listener(self, face: Face) -> Listener:
         """The face's listener as it will be bound: `portOffset` is already in it."""
         listener: Listener = getattr(self.listeners, face)
         return listener.model_copy(update={"address": listener.address.plus(self.port_offset)})
+
+    @property
+    def store_url(self) -> URL:
+        """The record store with its password; a secret from here on."""
+        if not self.store.url:
+            return URL.create("sqlite", database=str(self.state_folder / "records.db"))
+        url = make_url(self.store.url)
+        if self.store.password_file is None:
+            return url
+        return url.set(password=self.store.password_file.read_text(encoding="utf-8").strip())
 
     @field_validator("port_offset")
     @classmethod

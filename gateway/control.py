@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
+from gateway.routes.current import CurrentRoutes, Interface, interface
 from gateway.statistics import add
 from protos import discovery_pb2 as discovery
 from protos import exchange_codec as codec
@@ -22,7 +23,7 @@ from protos import open_inference_pb2 as oip
 from protos.errors import TABLE, Kind, PenstockError, unknown_model
 from protos.values import Principal, Signature
 from routing.endpoints import Endpoint, EndpointTable
-from routing.resolve import resolve, signature_of
+from routing.resolve import signature_of
 
 A = TypeVar("A", bound=Message)
 
@@ -74,8 +75,9 @@ class Metadata:
 class Control:
     """The control side of the public faces; every answer is cut to what the caller may see."""
 
-    def __init__(self, table: EndpointTable) -> None:
+    def __init__(self, table: EndpointTable, routes: CurrentRoutes) -> None:
         self._table = table
+        self._routes = routes
 
     def ready(self) -> bool:
         """Whether any model can be served."""
@@ -88,18 +90,18 @@ class Control:
         """Whether a request could be served now; raises NOT_FOUND for unknown models."""
         self._authorise(principal, model)
         try:
-            exact = resolve(self._table, model, version)
+            target = self._interface(principal, model, version)
         except PenstockError as error:
             if error.kind is Kind.UNAVAILABLE:
                 return False
             raise
-        return any(endpoint.usable for endpoint in self._table.serving(model, exact))
+        return any(endpoint.usable for endpoint in self._table.serving(*target))
 
     def metadata(self, principal: Principal, model: str, version: str) -> Metadata:
         self._authorise(principal, model)
-        exact = resolve(self._table, model, version)
-        ready = tuple(v for v in self._table.versions(model) if self._table.serving(model, v))
-        return Metadata(model, exact, ready, signature_of(self._table, model, exact))
+        name, exact = self._interface(principal, model, version)
+        ready = tuple(v for v in self._table.versions(name) if self._table.serving(name, v))
+        return Metadata(model, exact, ready, signature_of(self._table, name, exact))
 
     def signature(self, principal: Principal, model: str, version: str) -> Signature:
         """The interface that a request to this model and version will meet."""
@@ -124,9 +126,9 @@ class Control:
 
     async def config(self, principal: Principal, model: str, version: str) -> oip.ModelConfig:
         self._authorise(principal, model)
-        exact = resolve(self._table, model, version)
-        request = oip.ModelConfigRequest(name=model, version=exact)
-        serving = self._table.serving(model, exact)
+        name, exact = self._interface(principal, model, version)
+        request = oip.ModelConfigRequest(name=name, version=exact)
+        serving = self._table.serving(name, exact)
         endpoint = next((e for e in serving if e.usable), serving[0])
         return (await _ask(endpoint, "ModelConfig", request, oip.ModelConfigResponse)).config
 
@@ -200,6 +202,10 @@ class Control:
             raise unknown_model(model)
         pairs = zip(asked, answers, strict=True)
         return [endpoint for endpoint, got in pairs if not isinstance(got, BaseException)]
+
+    def _interface(self, principal: Principal, model: str, version: str) -> Interface:
+        route = self._routes.match(model, principal, ())
+        return interface(self._table, route, model, version)
 
     def _authorise(self, principal: Principal, model: str) -> None:
         if not (principal.may_infer(model) or principal.has("admin")):

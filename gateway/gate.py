@@ -2,13 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
+from gateway.arms import ArmBook
 from gateway.metrics import Metrics
+from gateway.routes.current import CurrentRoutes, interface
 from protos import schedule
-from protos.errors import Kind, PenstockError
+from protos.errors import Kind, PenstockError, unknown_model
 from protos.service import Service
-from protos.values import Context, InferRequest, Parameters, Payload, Principal, Timeline
+from protos.values import (
+    Context,
+    Headers,
+    InferRequest,
+    Parameters,
+    Payload,
+    Principal,
+    Signature,
+    Timeline,
+)
 from routing.endpoints import EndpointTable
+from routing.resolve import signature_of
 
 _TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
 
@@ -18,13 +31,15 @@ class Gate:
     """Shared by the HTTP and gRPC faces of one worker.
 
     `authenticate` takes the value of the Authorization header and raises UNAUTHENTICATED;
-    `total` is the time in seconds that a request may take unless it asks for less.
+    `total` is the time in seconds that a request may take unless its route or it says otherwise.
     """
 
     service: Service
     table: EndpointTable
+    routes: CurrentRoutes
     authenticate: Callable[[str | bytes], Principal]
     metrics: Metrics
+    arms: ArmBook
     clock: Callable[[], float]
     total: float
 
@@ -38,39 +53,65 @@ class Gate:
         request_id: str,
         payload: Payload,
         parameters: Parameters,
+        headers: Headers = (),
         traceparent: str = "",
         streaming: bool = False,
         time_left: float | None = None,
     ) -> InferRequest:
-        """The decoded request with its deadline: the nearest of route, client and transport."""
-        budget = self.total
+        """The decoded request with its route and deadline: the nearest of route, client, transport.
+
+        The route is pinned here: whatever is loaded later, this request keeps its rules.
+        """
+        route = self.routes.match(model, principal, headers)
+        timeline.route = route.name
+        timeline.rollout = route.rollout
+        spec = route.spec
+        budget = spec.timeouts.total or self.total
         priority = 0
         if parameters:
             priority = schedule.priority(parameters)
             budget = min(budget, schedule.timeout(parameters))
         if time_left is not None:
             budget = min(budget, time_left)
+        first = spec.timeouts.first_token
         context = Context(
             principal,
             timeline.start + budget,
             timeline,
             None,
             traceparent,
-            priority,
+            max(priority, spec.priority.highest) if priority else spec.priority.default,
             False,
             streaming,
+            False,
+            route,
+            headers,
+            timeline.start + first if first and streaming else inf,
         )
         return InferRequest(request_id, model, version, payload, parameters, context)
 
+    def signature(
+        self, principal: Principal, model: str, version: str, headers: Headers
+    ) -> Signature:
+        """What a body without names or datatypes means; hidden from who may not use the model."""
+        if not principal.may_infer(model):
+            raise unknown_model(model)
+        route = self.routes.match(model, principal, headers)
+        target, exact = interface(self.table, route, model, version)
+        return signature_of(self.table, target, exact)
+
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None) -> None:
         """Counts an answered request; unknown models share a label, or strangers could fill it."""
-        if not self.table.versions(model):
+        if not timeline.route and not self.table.versions(model):
             model = "other"
         code = 200
         if error is not None:
             code = error.row.http if isinstance(error, PenstockError) else 500
         backend = (timeline.queue_us + timeline.compute_us) / 1e6
         self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
+        if timeline.arm and timeline.route:
+            self.metrics.arm(timeline.route, timeline.arm, code)
+            self.arms.observe(timeline, error)
 
 
 def trace_of(traceparent: str) -> str:

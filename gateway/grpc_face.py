@@ -19,7 +19,7 @@ from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.oip_metadata import metadata_message
-from protos.values import InferRequest, Principal, Timeline
+from protos.values import Headers, InferRequest, Principal, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class GrpcFace:
             self._gate.observe(model, "grpc", timeline, error)
             await _abort(context, error)
         self._gate.observe(model, "grpc", timeline, None)
+        if timeline.arm_shown:
+            context.set_trailing_metadata((("x-penstock-arm", f"{timeline.route}/{timeline.arm}"),))
         return answer
 
     async def ModelStreamInfer(  # noqa: N802
@@ -66,7 +68,12 @@ class GrpcFace:
             principal = self._who(context)
         except PenstockError as error:
             await _abort(context, error)
-        stream = InferStream(self._gate, principal, trace_of(_metadata(context, "traceparent")))
+        stream = InferStream(
+            self._gate,
+            principal,
+            trace_of(_metadata(context, "traceparent")),
+            headers_of(context),
+        )
         try:
             await stream.serve(messages, context)
         except* PenstockError as group:
@@ -190,6 +197,7 @@ class GrpcFace:
             request_id=decoded.id,
             payload=decoded.payload,
             parameters=decoded.parameters,
+            headers=headers_of(context),
             traceparent=trace_of(_metadata(context, "traceparent")),
             streaming=streaming,
             time_left=context.time_remaining(),
@@ -198,6 +206,15 @@ class GrpcFace:
 
     def _who(self, context: Context) -> Principal:
         return self._gate.authenticate(_metadata(context, "authorization"))
+
+
+def headers_of(context: Context) -> Headers:
+    """The call's metadata in the form of HTTP's headers; binary values are nobody's to match."""
+    return [
+        (name.encode(), value.encode())
+        for name, value in context.invocation_metadata() or ()
+        if isinstance(value, str)
+    ]
 
 
 def _metadata(context: Context, key: str) -> str:

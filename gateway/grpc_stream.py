@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from grpc import aio
@@ -17,7 +18,7 @@ from gateway.gate import Gate, client_gone
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.values import Part, Principal, Timeline
+from protos.values import Headers, Part, Principal, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,29 @@ MAX_CONCURRENT = 256
 # Asks for an empty last answer where a stream's end has no data of its own (Triton's clients).
 EMPTY_FINAL = "triton_enable_empty_final_response"
 FINAL = "triton_final_response"
+# A stream's requests may go to different arms, so its trailing metadata can't name one.
+ARM = "penstock_arm"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the answers to one request look."""
+
+    typed: bool
+    empty_final: bool
+    arm: str
 
 
 class InferStream:
     """One client's stream."""
 
-    def __init__(self, gate: Gate, principal: Principal, traceparent: str) -> None:
+    def __init__(
+        self, gate: Gate, principal: Principal, traceparent: str, headers: Headers
+    ) -> None:
         self._gate = gate
         self._principal = principal
         self._traceparent = traceparent
+        self._headers = headers
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._writing = asyncio.Lock()
 
@@ -92,6 +107,7 @@ class InferStream:
             request_id=decoded.id,
             payload=decoded.payload,
             parameters=parameters,
+            headers=self._headers,
             traceparent=self._traceparent,
             streaming=True,
         )
@@ -99,10 +115,11 @@ class InferStream:
         try:
             if reply.rest is None and before is not None:
                 await before.wait()
-            await self._part(context, message, reply.first, decoded.typed, empty_final)
+            form = Form(decoded.typed, empty_final, _arm(timeline))
+            await self._part(context, message, reply.first, form)
             if reply.rest is not None:
                 async for part in reply.rest:
-                    await self._part(context, message, part, decoded.typed, empty_final)
+                    await self._part(context, message, part, form)
         finally:
             reply.on_close()
 
@@ -111,20 +128,25 @@ class InferStream:
         context: Context,
         message: pb.ModelInferRequest,
         part: Part,
-        typed: bool,
-        empty_final: bool,
+        form: Form,
     ) -> None:
-        if part.final and not part.payload.tensors and not empty_final:
+        if part.final and not part.payload.tensors and not form.empty_final:
             return
-        response = oip_grpc.encode_reply(message.model_name, message.id, part, typed=typed)
-        if empty_final:
+        response = oip_grpc.encode_reply(message.model_name, message.id, part, typed=form.typed)
+        if form.empty_final:
             response.parameters[FINAL].bool_param = part.final
+        if form.arm:
+            response.parameters[ARM].string_param = form.arm
         await self._write(context, pb.ModelStreamInferResponse(infer_response=response))
 
     async def _write(self, context: Context, answer: pb.ModelStreamInferResponse) -> None:
         # grpc.aio takes one write at a time.
         async with self._writing:
             await context.write(answer)
+
+
+def _arm(timeline: Timeline) -> str:
+    return f"{timeline.route}/{timeline.arm}" if timeline.arm_shown else ""
 
 
 def _failure(message: pb.ModelInferRequest, error: Exception) -> pb.ModelStreamInferResponse:

@@ -1,6 +1,6 @@
-"""What there is once in a gateway, however many workers serve: discovery, counters, the admin face.
+"""What there is once in a gateway, however many workers serve: discovery, routes, counters.
 
-Workers subscribe to snapshots of the mesh and report their metrics.
+Workers subscribe to news of the mesh and of the routes, and report what they count.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
 ]
 
-Subscriber = Callable[[pb.Snapshot], None]
+Subscriber = Callable[[pb.News], None]
 
 
 class Hub:
@@ -38,18 +38,23 @@ class Hub:
         self.discovery = discovery
         self.workers = Merged()
         self.snapshot = registry.snapshot(time.monotonic())
+        self.routing = pb.Routing()
+        self.applied: dict[str, str] = {}  # the hash of the routes by worker
+        self.on_arms: Callable[[str, list[pb.ArmReport]], None] = lambda worker, arms: None
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
         self._metrics = CollectorRegistry()
         self._metrics.register(self.workers)
-        self._show("penstock_endpoints", "Backend instances that hold a lease.", self._leases)
-        self._show(
+        self.show("penstock_endpoints", "Backend instances that hold a lease.", self._leases)
+        self.show(
             "penstock_endpoints_suspect", "Leases in doubt: beats overdue or broken.", self._suspect
         )
-        totals = Totals()
-        self._metrics.register(totals)
-        totals.add("penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions)
-        self._show(
+        self.totals = Totals()
+        self._metrics.register(self.totals)
+        self.totals.add(
+            "penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions
+        )
+        self.show(
             "penstock_self_preservation",
             "1 while leases don't expire because too many beats are missing at once.",
             lambda: registry.self_preservation,
@@ -64,12 +69,28 @@ class Hub:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Calls `subscriber` with the present snapshot and every later one."""
+        """Calls `subscriber` with what there is now and everything that comes.
+
+        Routes come first: a worker must not serve a model before it knows by which rules.
+        """
         self._subscribers.add(subscriber)
-        subscriber(self.snapshot)
+        subscriber(pb.News(routing=self.routing))
+        subscriber(pb.News(snapshot=self.snapshot))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         self._subscribers.discard(subscriber)
+
+    def publish_routing(self, routing: pb.Routing) -> None:
+        """Tells every worker of the routes that are in force from now on."""
+        self.routing = routing
+        self._tell(pb.News(routing=routing))
+
+    def report(self, report: pb.WorkerReport) -> None:
+        """Takes what a worker says of itself."""
+        self.workers.report(report.worker, report.metrics)
+        self.applied[report.worker.partition("/")[0]] = report.routes
+        if report.arms:
+            self.on_arms(report.worker, list(report.arms))
 
     def metrics_page(self) -> bytes:
         """All workers' metrics and the hub's own in OpenMetrics text."""
@@ -80,31 +101,34 @@ class Hub:
         method = grpc.stream_stream_rpc_method_handler(
             self._attach,
             request_deserializer=pb.WorkerReport.FromString,
-            response_serializer=pb.Snapshot.SerializeToString,
+            response_serializer=pb.News.SerializeToString,
         )
         return grpc.method_handlers_generic_handler("penstock.v1.Supervisor", {"Attach": method})
 
     async def _attach(
         self,
         reports: AsyncIterator[pb.WorkerReport],
-        context: "aio.ServicerContext[pb.WorkerReport, pb.Snapshot]",
+        context: "aio.ServicerContext[pb.WorkerReport, pb.News]",
     ) -> None:
-        waiting: asyncio.Queue[pb.Snapshot] = asyncio.Queue(maxsize=1)
+        waiting: dict[str, pb.News] = {}  # a worker needs the newest of each kind only
+        some = asyncio.Event()
 
-        def newest(snapshot: pb.Snapshot) -> None:
-            if waiting.full():
-                waiting.get_nowait()  # a worker needs the newest only
-            waiting.put_nowait(snapshot)
+        def newest(news: pb.News) -> None:
+            waiting[news.WhichOneof("what") or ""] = news
+            some.set()
 
         async def send() -> None:
             while True:
-                await context.write(await waiting.get())
+                await some.wait()
+                some.clear()
+                while waiting:
+                    await context.write(waiting.pop(next(iter(waiting))))
 
         self.subscribe(newest)
-        sender = asyncio.create_task(send(), name="snapshots to a worker")
+        sender = asyncio.create_task(send(), name="news to a worker")
         try:
             async for report in reports:
-                self.workers.report(report.worker, report.metrics)
+                self.report(report)
         finally:
             self.unsubscribe(newest)
             sender.cancel()
@@ -112,8 +136,11 @@ class Hub:
 
     def _publish(self, snapshot: pb.Snapshot) -> None:
         self.snapshot = snapshot
+        self._tell(pb.News(snapshot=snapshot))
+
+    def _tell(self, news: pb.News) -> None:
         for subscriber in tuple(self._subscribers):
-            take(snapshot, subscriber)
+            take(news, subscriber)
 
     def _leases(self) -> int:
         return len(self.snapshot.leases)
@@ -121,43 +148,47 @@ class Hub:
     def _suspect(self) -> int:
         return sum(lease.state == pb.SUSPECT for lease in self.snapshot.leases)
 
-    def _show(self, name: str, text: str, value: Callable[[], float]) -> None:
+    def show(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Adds a gauge of the gateway as a whole to the page."""
         Gauge(name, text, registry=self._metrics).set_function(value)
 
+    def info(self, name: str, text: str, label: str) -> Callable[[str], None]:
+        """Adds a gauge that is 1 for one value of a label; the result sets which."""
+        gauge = Gauge(name, text, (label,), registry=self._metrics)
 
-def take(snapshot: pb.Snapshot, apply: Subscriber) -> None:
-    """Applies the snapshot; a failure is logged and leaves the last one, not discovery dead."""
+        def set_value(value: str) -> None:
+            gauge.clear()
+            gauge.labels(value).set(1)
+
+        return set_value
+
+
+def take(news: pb.News, apply: Subscriber) -> None:
+    """Applies the news; a failure is logged and leaves what was, not discovery dead."""
     try:
-        apply(snapshot)
+        apply(news)
     except Exception:
-        log.exception("snapshot %d can't be applied", snapshot.revision)
+        log.exception("news of the %s can't be applied", news.WhichOneof("what"))
 
 
-async def attach(
-    address: str,
-    worker: str,
-    apply: Subscriber,
-    families: Callable[[], list[pb.MetricFamily]],
-) -> None:
-    """A worker's end: takes snapshots and reports until cancelled."""
+async def attach(address: str, apply: Subscriber, report: Callable[[], pb.WorkerReport]) -> None:
+    """A worker's end: takes news and reports until cancelled."""
     while True:
         try:
             async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
                 call = channel.stream_stream(
                     METHOD,
                     request_serializer=pb.WorkerReport.SerializeToString,
-                    response_deserializer=pb.Snapshot.FromString,
-                )(_reports(worker, families))
-                async for snapshot in call:
-                    take(snapshot, apply)
+                    response_deserializer=pb.News.FromString,
+                )(_reports(report))
+                async for news in call:
+                    take(news, apply)
         except aio.AioRpcError as error:
             log.warning("lost the supervisor (%s), serving on", error.code().name)
         await asyncio.sleep(0.2)
 
 
-async def _reports(
-    worker: str, families: Callable[[], list[pb.MetricFamily]]
-) -> AsyncIterator[pb.WorkerReport]:
+async def _reports(report: Callable[[], pb.WorkerReport]) -> AsyncIterator[pb.WorkerReport]:
     while True:
-        yield pb.WorkerReport(worker=worker, metrics=families())
+        yield report()
         await asyncio.sleep(REPORT_INTERVAL)

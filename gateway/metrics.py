@@ -5,7 +5,7 @@ prometheus-client's multiprocess files are not used, since nobody reaps those of
 Labels are bounded: models come from the endpoint table, everything else is "other".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -17,18 +17,33 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
+# Values by those of the labels.
+Labelled = Mapping[tuple[str, ...], float]
+
+
 class Totals:
     """A collector of counters that other objects keep: read when somebody looks."""
 
     def __init__(self) -> None:
         self._counts: list[tuple[str, str, Callable[[], float]]] = []
+        self._labelled: list[tuple[str, str, tuple[str, ...], Callable[[], Labelled]]] = []
 
     def add(self, name: str, text: str, value: Callable[[], float]) -> None:
         self._counts.append((name, text, value))
 
+    def add_labelled(
+        self, name: str, text: str, labels: tuple[str, ...], values: Callable[[], Labelled]
+    ) -> None:
+        self._labelled.append((name, text, labels, values))
+
     def collect(self) -> Iterable[Metric]:
         for name, text, value in self._counts:
             yield CounterMetricFamily(name, text, value=value())
+        for name, text, labels, values in self._labelled:
+            family = CounterMetricFamily(name, text, labels=labels)
+            for found, number in values().items():
+                family.add_metric(found, number)
+            yield family
 
 
 class Metrics:
@@ -56,12 +71,19 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._arms = Counter(
+            "penstock_arm_requests",
+            "Requests sent to an arm of a route, by HTTP code.",
+            ("route", "arm", "code"),
+            registry=self.registry,
+        )
         self.totals = Totals()
         self.registry.register(self.totals)
         # `labels` costs more than the increment; the children are kept. Models are bounded by the
         # endpoint table, so this is too.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
+        self._of_arms: dict[tuple[str, str, int], Counter] = {}
 
     def observe(self, model: str, face: str, code: int, seconds: float, backend: float) -> None:
         """Counts one answered request; `model` must be bounded ("other" for unknown ones)."""
@@ -77,6 +99,13 @@ class Metrics:
         histograms[0].observe(seconds)
         if backend:
             histograms[1].observe(max(0.0, seconds - backend))
+
+    def arm(self, route: str, arm: str, code: int) -> None:
+        """Counts a request that an arm served or failed; both names are those of documents."""
+        counter = self._of_arms.get((route, arm, code))
+        if counter is None:
+            counter = self._of_arms[route, arm, code] = self._arms.labels(route, arm, str(code))
+        counter.inc()
 
     def families(self) -> list[pb.MetricFamily]:
         """Everything as messages for the supervisor."""

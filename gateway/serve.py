@@ -6,6 +6,7 @@ the admin face and the listening socket, and workers attach to it over a Unix so
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import tempfile
@@ -22,6 +23,7 @@ from gateway.grpc_options import bind, server_options
 from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
 from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
+from gateway.rules import Rules
 from gateway.supervisor import Workers
 from gateway.worker import Worker
 from policies.authenticate import Authenticator
@@ -49,10 +51,14 @@ async def _main(config: Config, file: Path) -> None:
         registry, authenticator, config.discovery.allowed_networks, time.monotonic
     )
     hub = Hub(registry, discovery)
+    rules = Rules(config, hub)
+    await rules.start()
     hub.start()
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
-    admin = serve(admin_app(hub, authenticator), listener.address, config.limits, listener.tls)
+    admin = serve(
+        admin_app(hub, rules, authenticator), listener.address, config.limits, listener.tls
+    )
     await admin.start()
     try:
         if config.workers == 1:
@@ -62,15 +68,16 @@ async def _main(config: Config, file: Path) -> None:
     finally:
         await mesh.stop(grace=0.5)
         await hub.stop()
+        await rules.stop()
         await admin.drain(1.0)
 
 
 async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
-    worker = Worker(config, f"{socket.gethostname()}/0")
+    worker = Worker(config, f"{socket.gethostname()}/0", f"0/{os.getpid()}")
 
     async def report() -> None:
         while True:
-            hub.workers.report("0", worker.families())
+            hub.report(worker.report())
             await asyncio.sleep(REPORT_INTERVAL)
 
     hub.subscribe(worker.apply)
@@ -81,6 +88,7 @@ async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
     log.info("draining")
     await worker.drain()
     reporting.cancel()
+    hub.report(worker.report())  # what was counted since
 
 
 async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asyncio.Event) -> None:

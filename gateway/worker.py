@@ -8,11 +8,13 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Sequence
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
+from gateway.arms import ArmBook
 from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
@@ -26,6 +28,10 @@ from gateway.http.infer import InferFace
 from gateway.http.server import HttpServer, serve
 from gateway.metrics import Metrics
 from gateway.pipeline import build
+from gateway.records import Records
+from gateway.routes.current import CurrentRoutes
+from gateway.routing_metrics import register
+from gateway.store.engine import Store
 from policies.authenticate import Authenticator
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
@@ -34,57 +40,67 @@ from protos.tls import channel_credentials
 from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
 from routing.retry import Budget
+from routing.shadow.record import PairRecord
 
 log = logging.getLogger(__name__)
 
 MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
 HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
+# Seconds that copies may still take when everybody else is done, and records to be written.
+MIRROR_DRAIN = 1.0
+RECORDS_CLOSE = 2.0
 
 
 class Worker:
-    """`name` tells the workers of a mesh apart: it decides which endpoints each one prefers."""
+    """`name` tells the workers of a mesh apart: it decides which endpoints each one prefers.
 
-    def __init__(self, config: Config, name: str) -> None:
+    `process` is `number/process id`, under which it reports.
+    """
+
+    def __init__(self, config: Config, name: str, process: str) -> None:
         self._config = config
+        self._process = process
         self._budget = Budget(time.monotonic())
         tls = config.exchange.tls
         self._backend_credentials = None if tls is None else channel_credentials(tls)
         self._bounds = Bounds(idle=config.timeouts.idle)
         self.metrics = Metrics()
         self.table = EndpointTable(self._connect)
+        self.routes = CurrentRoutes()
+        self._records = Records(config.store_url)
+        pairs = self._records.recorder(_write_pairs, "comparisons")
         self._pipeline = build(
             self.table,
             self._budget,
             worker=name,
+            record=pairs.put,
             clock=time.monotonic,
             call_soon=asyncio.get_running_loop().call_soon,
         )
-        retry, pick = self._pipeline.retry, self._pipeline.pick
-        totals = self.metrics.totals
-        totals.add("penstock_retries", "Attempts after the first.", lambda: retry.retries)
-        totals.add(
-            "penstock_panic_picks",
-            "Picks made when most endpoints of a model were in doubt.",
-            lambda: pick.panics,
-        )
+        register(self.metrics.totals, self._pipeline, pairs)
         self.gate = Gate(
             self._pipeline.service,
             self.table,
+            self.routes,
             Authenticator(config.issuers, time.time),
             self.metrics,
+            ArmBook(),
             time.monotonic,
             config.timeouts.total,
         )
-        self._control = Control(self.table)
+        self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
         self._health = health.HealthServicer()
         self._grpc: aio.Server | None = None
         self._http: HttpServer | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    def apply(self, snapshot: pb.Snapshot) -> None:
-        """Takes what discovery knows."""
-        self.table.apply(snapshot)
+    def apply(self, news: pb.News) -> None:
+        """Takes what discovery knows, or the routes in force."""
+        if news.HasField("snapshot"):
+            self.table.apply(news.snapshot)
+        elif news.HasField("routing"):
+            self.routes.apply(news.routing)
 
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
@@ -115,12 +131,20 @@ class Worker:
         await asyncio.gather(*faces)
         if self._watch is not None:
             self._watch.cancel()
+        await self._pipeline.mirror.drain(MIRROR_DRAIN)
+        await self._pipeline.mirror.close()
         await self.table.close()
         self._decoder.close()
+        await asyncio.to_thread(self._records.close, RECORDS_CLOSE)
 
-    def families(self) -> list[pb.MetricFamily]:
-        """This worker's metrics as of now."""
-        return self.metrics.families()
+    def report(self) -> pb.WorkerReport:
+        """This worker's metrics as of now, and what it counted since the last report."""
+        return pb.WorkerReport(
+            worker=self._process,
+            metrics=self.metrics.families(),
+            routes=self.routes.revision,
+            arms=self.gate.arms.take(),
+        )
 
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
@@ -150,3 +174,7 @@ class Worker:
             bounds=self._bounds,
             on_lost=self._budget.reserve_for,
         )
+
+
+def _write_pairs(store: Store, records: Sequence[PairRecord]) -> None:
+    store.pairs.append(records)

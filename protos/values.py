@@ -103,8 +103,8 @@ class Timeline:
     rollout: str = ""  # that was under way
     arm: str = ""  # that served, or was to serve
     arm_shown: bool = False  # whether the client may know it
-    began: float = 0.0  # when the arm was asked
-    answered: float = 0.0  # when its first part was there
+    began: float = 0.0  # when a backend was first asked
+    answered: float = 0.0  # when the first part was there
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))

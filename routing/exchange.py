@@ -100,6 +100,8 @@ class Exchange:
         self._last_id += 1
         wire = codec.encode_call(self._last_id, request)
         self._admit(len(wire))
+        timeline = request.context.timeline
+        timeline.began = timeline.began or time.monotonic()
         large = len(wire) >= LARGE_BYTES or request.model in self._large_replies
         lane = self._large if large else self._small
         call = lane.submit(self._last_id, wire, request)
@@ -109,7 +111,7 @@ class Exchange:
             lane.abandon(call)
             raise
         self._learn(request.model, first)
-        timeline = request.context.timeline
+        timeline.answered = time.monotonic()
         timeline.queue_us += first.queue_us
         timeline.compute_us += first.compute_us
         timeline.batch_rows = first.batch_rows

@@ -153,6 +153,7 @@ def _error_of(attempt: Attempt) -> BaseException | None:
 
 def _adopt(timeline: Timeline, winners: Timeline) -> None:
     timeline.instances[:] = winners.instances
+    timeline.answered = winners.answered
     timeline.queue_us = winners.queue_us
     timeline.compute_us = winners.compute_us
     timeline.batch_rows = winners.batch_rows

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from gateway.gate import trace_of
 from protos.errors import invalid
-from protos.values import Timeline
+from protos.values import Headers, Timeline
 
 # Ids need to be distinct, not unguessable: the kernel's random source costs 5 µs a request.
 _ids = random.Random()  # noqa: S311
@@ -24,6 +24,11 @@ class Head:
     authorization: bytes
     json_length: bytes | None
     traceparent: str
+
+    @property
+    def headers(self) -> Headers:
+        found: Headers = self.scope["headers"]
+        return found
 
     @classmethod
     def of(cls, scope: Scope) -> "Head":

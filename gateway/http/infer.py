@@ -18,10 +18,9 @@ from gateway.http.respond import (
     send_event,
 )
 from protos import v2_generate, v2_json
-from protos.errors import Kind, PenstockError, unknown_model
+from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import InferRequest, Part, Principal, Signature
-from routing.resolve import resolve, signature_of
+from protos.values import InferRequest, Part, Principal
 
 
 class InferFace:
@@ -39,7 +38,9 @@ class InferFace:
         gate = self._gate
         principal, body = await self._enter(head, receive)
         decoded = await self._decoder.infer(
-            body, head.json_bytes(len(body)), lambda: self._signature(principal, model, version)
+            body,
+            head.json_bytes(len(body)),
+            lambda: gate.signature(principal, model, version, head.headers),
         )
         head.timeline.mark("decode", gate.clock())
         request = gate.request(
@@ -50,6 +51,7 @@ class InferFace:
             request_id=decoded.id,
             payload=decoded.payload,
             parameters=decoded.parameters,
+            headers=head.headers,
             traceparent=head.traceparent,
         )
         reply = await self._serve(head, request)
@@ -115,7 +117,7 @@ class InferFace:
         self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
     ) -> InferRequest:
         principal, body = await self._enter(head, receive)
-        signature = self._signature(principal, model, version)
+        signature = self._gate.signature(principal, model, version, head.headers)
         decoded = await self._decoder.generate(body, signature)
         head.timeline.mark("decode", self._gate.clock())
         return self._gate.request(
@@ -126,6 +128,7 @@ class InferFace:
             request_id=decoded.id,
             payload=decoded.payload,
             parameters=decoded.parameters,
+            headers=head.headers,
             traceparent=head.traceparent,
             streaming=streaming,
         )
@@ -148,13 +151,6 @@ class InferFace:
         reply = await self._gate.service(request)
         head.timeline.mark("serve", self._gate.clock())
         return reply
-
-    def _signature(self, principal: Principal, model: str, version: str) -> Signature:
-        """What a body without names or datatypes means; hidden from who may not use the model."""
-        if not principal.may_infer(model):
-            raise unknown_model(model)
-        exact = resolve(self._gate.table, model, version)
-        return signature_of(self._gate.table, model, exact)
 
 
 def several_parts() -> PenstockError:

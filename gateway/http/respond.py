@@ -88,10 +88,14 @@ def error_headers(error: PenstockError) -> Headers:
 
 
 def common_headers(head: Head) -> Headers:
-    return [
+    timeline = head.timeline
+    headers = [
         (b"x-request-id", head.request_id.encode()),
-        (b"server-timing", server_timing(head.timeline)),
+        (b"server-timing", server_timing(timeline)),
     ]
+    if timeline.arm_shown:
+        headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
+    return headers
 
 
 def server_timing(timeline: Timeline) -> bytes:

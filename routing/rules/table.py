@@ -1,7 +1,7 @@
 """All routes as one immutable table; reloading makes another."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from protos.route.snapshot import RouteSnapshot
 from protos.values import Headers, Principal
@@ -38,6 +38,10 @@ class RouteTable:
         for rule in self.rules:
             (self._exact[rule.model.head] if rule.model.exact else self._patterns).append(rule)
         self._remembered: dict[tuple[str, str], Candidates] = {}
+
+    def snapshots(self) -> Iterable[RouteSnapshot]:
+        """The routes of all documents, by name."""
+        return self._snapshots.values()
 
     def match(self, model: str, principal: Principal, headers: Headers) -> RouteSnapshot:
         """The route of a request; one of its own for a model that no rule takes."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -78,17 +78,30 @@ class Process:
 class Mesh:
     """One gateway and the backends that were told to join it.
 
-    Meshes with the same `secret` accept each other's tokens.
+    Meshes with the same `secret` accept each other's tokens. `routes` are documents by file name,
+    `more` is further YAML for the configuration.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, secret: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        secret: Path | None = None,
+        routes: Mapping[str, str] | None = None,
+        more: str = "",
+    ) -> None:
         self.folder = folder
+        self.routes = folder / "routes"
+        self.routes.mkdir(exist_ok=True)
+        for name, text in (routes or {}).items():
+            self.write_route(name, text)
         self.secret = secret or folder / "secret"
         self.ports = dict(zip(FACES, free_ports(len(FACES)), strict=True))
         self.file = folder / "penstock.yaml"
-        self.file.write_text(_configuration(self.ports, self.secret, workers))
+        self.file.write_text(_configuration(self.ports, self.secret, workers, folder) + more)
         ensure_secret(self.secret)
-        (self._issuer,) = load_config(self.file).issuers
+        (self.issuer,) = load_config(self.file).issuers
         self._join_token = folder / "join-token"
         self._join_token.write_text(self.token("backend:join"))
         self._workers = workers
@@ -119,13 +132,17 @@ class Mesh:
     def token(self, *scopes: str, issued: float = 0.0, lifetime: float = 3600.0) -> str:
         """A token that was issued so many seconds from now, which may be negative."""
         return issue(
-            self._issuer,
+            self.issuer,
             tenant="tests",
             scopes=scopes,
             subject="tester",
             lifetime=lifetime,
-            now=time.time() + issued,
+            now=self.now() + issued,
         )
+
+    def now(self) -> float:
+        """Wall time, in which tokens are dated."""
+        return time.time()
 
     def client(self, *scopes: str, **settings: Any) -> httpx.Client:
         """A client of the REST face whose token has the scopes; without any, no token."""
@@ -135,6 +152,20 @@ class Mesh:
     def start_gateway(self) -> Process:
         self.gateway = self._start("gateway", ["gateway", "serve", "--config", str(self.file)])
         return self.gateway
+
+    def process(self, name: str) -> Process:
+        """The newest process of that name."""
+        return next(each for each in reversed(self._processes) if each.name == name)
+
+    def write_route(self, name: str, text: str) -> None:
+        """Puts a route document in place at once, as a deployment would."""
+        new = self.folder / f"{name}.new"
+        new.write_text(text)
+        new.replace(self.routes / name)
+
+    def admin(self, method: str, path: str, **settings: Any) -> httpx.Response:
+        """A request to the admin face by an administrator."""
+        return httpx.request(method, self._on_admin(path), headers=self._bearer(), **settings)
 
     def start_backend(
         self, name: str, repository: Path, *flags: str, runtime: str = "python", join: str = ""
@@ -253,7 +284,7 @@ def _serves(row: dict[str, Any], model: Key) -> bool:
     )
 
 
-def _configuration(ports: dict[str, int], secret: Path, workers: int) -> str:
+def _configuration(ports: dict[str, int], secret: Path, workers: int, folder: Path) -> str:
     listeners = "\n".join(
         f'  {face}: {{address: "127.0.0.1:{port}"}}' for face, port in ports.items()
     )
@@ -261,6 +292,8 @@ def _configuration(ports: dict[str, int], secret: Path, workers: int) -> str:
 apiVersion: penstock/v1
 kind: Penstock
 workers: {workers}
+stateFolder: {folder}/state
+routes: {folder}/routes
 listeners:
 {listeners}
 limits: {{drainTimeout: 5s}}

@@ -163,3 +163,56 @@ def write_model(folder: Path, code: str, config: str) -> None:
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(config)
     (folder / "model.py").write_text(code)
+
+
+# Says which version it is; fails while the file `fail` is there.
+TELLS = """
+import os
+import numpy as np
+
+def predict(inputs):
+    if os.path.exists({fail!r}):
+        raise RuntimeError("this version is broken")
+    return {{"version": np.full(inputs["x"].shape, {version}, np.float32)}}
+"""
+
+
+def write_versions(repository: Path, name: str, versions: tuple[int, ...]) -> dict[int, Path]:
+    """Versions that tell which they are; each fails while its file (returned) exists."""
+    folder = repository / name
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(
+        """
+inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
+outputs: [{name: version, datatype: FP32, shape: [-1, 1]}]
+warmUp: {data: "off"}
+"""
+    )
+    switches = {version: repository.parent / f"{name}-{version}-fails" for version in versions}
+    for version, switch in switches.items():
+        (folder / str(version)).mkdir()
+        code = TELLS.format(version=version, fail=str(switch))
+        (folder / str(version) / "model.py").write_text(code)
+    return switches
+
+
+# Which process answered.
+WHO = """
+import os
+import numpy as np
+
+def predict(inputs):
+    return {"pid": np.full(inputs["x"].shape, os.getpid(), np.int64)}
+"""
+
+
+def write_instances(repository: Path) -> None:
+    """One model whose answer is the process that gave it."""
+    write_model(
+        repository / "who",
+        WHO,
+        """
+inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
+outputs: [{name: pid, datatype: INT64, shape: [-1, 1]}]
+""",
+    )

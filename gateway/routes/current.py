@@ -1,0 +1,82 @@
+"""The routes that a worker serves by: one immutable table, replaced as a whole."""
+
+from typing import NamedTuple
+
+from gateway.routes.folder import check_texts
+from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.route.mirror import Mirror
+from protos.route.snapshot import RouteSnapshot
+from protos.values import Headers, Principal
+from routing.endpoints import EndpointTable
+from routing.resolve import resolve
+from routing.rules.effect import Effect
+from routing.rules.table import RouteTable
+
+
+class Interface(NamedTuple):
+    """The model version that a public model's interface is read from."""
+
+    model: str
+    version: str
+
+
+class CurrentRoutes:
+    """What `apply` was told last; requests that were matched before keep their snapshot."""
+
+    def __init__(self) -> None:
+        self.table = RouteTable((), {})
+
+    def apply(self, routing: pb.Routing) -> None:
+        """Takes the documents and effects; the table changes in one step, or not at all.
+
+        Raises ConfigError for documents that don't hold, which whoever sent them has checked.
+        """
+        texts = [(file.source, file.text) for file in routing.files]
+        documents = check_texts(texts, policies=frozenset())
+        effects = {each.route: effect_of(each) for each in routing.effects}
+        self.table = RouteTable(documents.routes, effects)
+
+    @property
+    def revision(self) -> str:
+        return self.table.revision
+
+    def match(self, model: str, principal: Principal, headers: Headers) -> RouteSnapshot:
+        """The route of a request; one of its own for a model that no document names."""
+        return self.table.match(model, principal, headers)
+
+
+def interface(table: EndpointTable, route: RouteSnapshot, model: str, version: str) -> Interface:
+    """Which model version says how a public model is called: the pinned one, or the first arm's.
+
+    The arms of a route serve the same callers, so they have the same interface; the first one that
+    is there speaks for all. Raises what `resolve` raises.
+    """
+    if route.implicit or version:
+        arm = next((a for a in route.arms if a.version == version and version), None)
+        name = arm.model if arm is not None else model
+        return Interface(name, resolve(table, name, version))
+    failure: PenstockError | None = None
+    for arm in route.arms:
+        try:
+            return Interface(arm.model, resolve(table, arm.model, arm.version))
+        except PenstockError as error:
+            failure = failure or error
+    raise failure or PenstockError(Kind.UNAVAILABLE, f'model "{model}" has no backend')
+
+
+def effect_message(effect: Effect) -> pb.RolloutEffect:
+    """The effect as the supervisor tells it."""
+    return pb.RolloutEffect(
+        route=effect.route,
+        rollout=effect.rollout,
+        candidate=effect.candidate,
+        weight=effect.weight,
+        mirror="" if effect.mirror is None else effect.mirror.model_dump_json(by_alias=True),
+    )
+
+
+def effect_of(message: pb.RolloutEffect) -> Effect:
+    """The other way round."""
+    mirror = Mirror.model_validate_json(message.mirror) if message.mirror else None
+    return Effect(message.route, message.rollout, message.candidate, message.weight, mirror)

@@ -1,0 +1,144 @@
+"""Keeps the routes in force: reads the folder when it changes, and never loses the last good state.
+
+A refused file changes nothing that is served: it is logged with its line, and shows in a metric
+until it is mended. The last good documents are kept in the state folder, so that a restart beside a
+broken file serves on as well. What rollouts have made of the routes joins the documents here, so
+that workers get both as one message and apply them as one snapshot.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gateway.routes.current import effect_message
+from gateway.routes.folder import Documents, check_texts, load_folder, signature
+from protos import discovery_pb2 as pb
+from protos.route.document import Route
+from protos.strict_yaml import ConfigError
+from routing.rules.effect import Effect
+from routing.rules.table import RouteTable
+
+log = logging.getLogger(__name__)
+
+LOOK_INTERVAL = 1.0  # seconds; polled, as a folder that Kubernetes mounts changes by symlinks
+
+
+class RouteKeeper:
+    """`publish` is called with every new state. Without a folder there are no routes."""
+
+    def __init__(
+        self, folder: Path | None, last_good: Path, publish: Callable[[pb.Routing], None]
+    ) -> None:
+        self._folder = folder
+        self._last_good = last_good
+        self._publish = publish
+        self._effects: Mapping[str, Effect] = {}
+        self._seen: object = None
+        self.documents = check_texts([], policies=frozenset())
+        self.on_revision: Callable[[str], None] = lambda revision: None
+        self.refused = 0
+        self.problem = ""  # why the folder as it is now can't be applied
+        self.applied_at = 0.0  # Unix time in seconds
+
+    async def start(self) -> None:
+        """Applies the folder, or the last good documents if it is refused.
+
+        Raises ConfigError when there are no good ones: a gateway without its rules would let
+        through what they hold back.
+        """
+        if self._folder is None:
+            return
+        self._seen = await asyncio.to_thread(signature, self._folder)
+        try:
+            documents = await asyncio.to_thread(self._read)
+        except ConfigError as error:
+            kept = await asyncio.to_thread(self._kept)
+            if kept is None:
+                raise
+            self._refuse(error)
+            documents = kept
+        self._apply(documents)
+
+    async def run(self) -> None:
+        """Looks for changes until cancelled."""
+        while self._folder is not None:
+            await asyncio.sleep(LOOK_INTERVAL)
+            try:
+                await self._look(self._folder)
+            except Exception:
+                log.exception("the folder of routes can't be looked at")
+
+    @property
+    def revision(self) -> str:
+        """The hash of the documents in force."""
+        return self.documents.revision
+
+    def by_name(self) -> dict[str, Route]:
+        """The routes in force."""
+        return {each.name: each.route for each in self.documents.routes}
+
+    def take_effects(self, effects: Mapping[str, Effect]) -> None:
+        """What rollouts have made of the routes, by route."""
+        self._effects = effects
+        self._publish(self.routing())
+
+    def table(self) -> RouteTable:
+        """The routes in force, for questions; workers build the same from the same message."""
+        return RouteTable(self.documents.routes, self._effects)
+
+    def routing(self) -> pb.Routing:
+        """The state in force as workers are told it."""
+        return pb.Routing(
+            files=[pb.RouteFile(source=s, text=t) for s, t in self.documents.texts],
+            effects=[effect_message(each) for each in self._effects.values()],
+        )
+
+    async def _look(self, folder: Path) -> None:
+        seen = await asyncio.to_thread(signature, folder)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            documents = await asyncio.to_thread(self._read)
+        except ConfigError as error:
+            self._refuse(error)
+            return
+        self.problem = ""
+        if documents.revision != self.documents.revision:
+            self._apply(documents)
+
+    def _apply(self, documents: Documents) -> None:
+        self.documents = documents
+        self.applied_at = time.time()
+        for note in documents.notes:
+            log.warning("%s", note)
+        log.info("routes %s: %d in force", documents.revision, len(documents.routes))
+        self.on_revision(documents.revision)
+        self._publish(self.routing())
+
+    def _refuse(self, error: ConfigError) -> None:
+        self.refused += 1
+        self.problem = str(error)
+        log.error("routes are refused, the last good ones stay in force: %s", error)
+
+    def _read(self) -> Documents:
+        if self._folder is None:
+            return check_texts([], policies=frozenset())
+        documents = load_folder(self._folder, policies=frozenset())
+        self._last_good.parent.mkdir(parents=True, exist_ok=True)
+        new = self._last_good.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(documents.texts), encoding="utf-8")
+        new.replace(self._last_good)
+        return documents
+
+    def _kept(self) -> Documents | None:
+        try:
+            texts = json.loads(self._last_good.read_text(encoding="utf-8"))
+            return check_texts([(s, t) for s, t in texts], policies=frozenset())
+        except (OSError, ValueError, ConfigError) as failure:
+            log.warning("there are no last good routes: %s", failure)
+            return None

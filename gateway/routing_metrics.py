@@ -1,0 +1,46 @@
+"""What the parts of the pipeline count, as metrics."""
+
+from gateway.metrics import Totals
+from gateway.pipeline import Pipeline
+from gateway.store.recorder import Recorder
+from routing.shadow.record import PairRecord
+
+MIRROR = ("route", "mirror", "outcome")
+OUTCOMES = ("compared", "failed", "primary_failed", "incomparable", "dropped")
+
+
+def register(totals: Totals, pipeline: Pipeline, pairs: Recorder[PairRecord]) -> None:
+    """Adds the counters of a worker's pipeline and of the records that it writes."""
+    retry, hedge, pick = pipeline.retry, pipeline.hedge, pipeline.pick
+    split, circuit, pairing = pipeline.split, pipeline.circuit, pipeline.pairing
+    add = totals.add
+    add("penstock_retries", "Attempts after the first.", lambda: retry.retries)
+    add("penstock_hedges", "Second attempts because the first took long.", lambda: hedge.hedges)
+    add("penstock_hedge_wins", "Second attempts that answered first.", lambda: hedge.wins)
+    add(
+        "penstock_panic_picks",
+        "Picks made when most endpoints of a model were in doubt.",
+        lambda: pick.panics,
+    )
+    add(
+        "penstock_ejections",
+        "Endpoints taken out of the choice because they failed.",
+        lambda: pick.outliers.ejections,
+    )
+    add("penstock_circuit_refusals", "Requests to an arm that was full.", lambda: circuit.refusals)
+    add("penstock_fallbacks", "Requests that another arm took over.", lambda: split.fallbacks)
+    add(
+        "penstock_shadow_records_dropped",
+        "Comparisons that were not recorded: too many waited.",
+        lambda: pairing.overflowed + pairs.dropped,
+    )
+    add("penstock_shadow_records_written", "Comparisons recorded.", lambda: pairs.written)
+
+    def mirrored() -> dict[tuple[str, ...], float]:
+        return {
+            (route, mirror, outcome): getattr(counts, outcome)
+            for (route, mirror), counts in pairing.counts.items()
+            for outcome in ("sent", "noise_sent", *OUTCOMES)
+        }
+
+    totals.add_labelled("penstock_mirrored", "Copies sent, and pairs by outcome.", MIRROR, mirrored)

@@ -1,0 +1,99 @@
+"""What there is once in a gateway about routes: the documents in force, rollouts, and evidence."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from gateway.arms import Told, write
+from gateway.config import Config
+from gateway.hub import Hub
+from gateway.records import Records
+from gateway.rollouts import Rollouts
+from gateway.routes.keeper import RouteKeeper
+from protos import discovery_pb2 as pb
+
+LAST_GOOD = "routes.last-good.json"
+CLOSE = 2.0  # seconds in which waiting records are written
+
+
+class Rules:
+    """Keeps routes and rollouts, and tells the hub's workers of them."""
+
+    def __init__(self, config: Config, hub: Hub) -> None:
+        self._config = config
+        self._hub = hub
+        self._records = Records(config.store_url)
+        self._holder = f"{socket.gethostname()}/{os.getpid()}"
+        self.keeper = RouteKeeper(
+            config.routes, config.state_folder / LAST_GOOD, hub.publish_routing
+        )
+        self.rollouts = Rollouts(
+            self._records.store, self.keeper.by_name, self.keeper.take_effects, holder=self._holder
+        )
+        self._told = self._records.recorder(write, "counts of arms")
+        hub.on_arms = self._take
+        self._tasks: list[asyncio.Task[None]] = []
+        self._count()
+
+    async def start(self) -> None:
+        """Raises ConfigError when there are no routes that could be in force."""
+        await self.keeper.start()
+        self._begin(self.keeper.run(), "routes")
+        self._begin(self.rollouts.run(), "rollouts")
+        self._begin(self._records.tidy(self._config.store.keep), "tidying")
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._records.close, CLOSE)
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    def _take(self, worker: str, arms: list[pb.ArmReport]) -> None:
+        self._told.put(Told(f"{self._holder}/{worker}", time.time(), arms))
+
+    def _count(self) -> None:
+        hub, keeper, rollouts = self._hub, self.keeper, self.rollouts
+        hub.totals.add(
+            "penstock_routes_refused",
+            "Times that the folder of routes changed into something refused.",
+            lambda: keeper.refused,
+        )
+        hub.totals.add(
+            "penstock_rollout_failures",
+            "Looks at rollouts that failed; what was in force stayed so.",
+            lambda: rollouts.failures,
+        )
+        hub.totals.add(
+            "penstock_arm_counts_dropped",
+            "Reports about arms that were not recorded, as too many waited.",
+            lambda: self._told.dropped,
+        )
+        hub.show(
+            "penstock_routes_stale",
+            "1 while the folder of routes holds something else than what is in force.",
+            lambda: bool(keeper.problem),
+        )
+        hub.show(
+            "penstock_routes_applied_timestamp_seconds",
+            "When the routes in force were applied.",
+            lambda: keeper.applied_at,
+        )
+        hub.show(
+            "penstock_routes_workers_behind",
+            "Workers that don't yet apply the routes in force.",
+            lambda: sum(each != keeper.revision for each in hub.applied.values()),
+        )
+        hub.show(
+            "penstock_rollouts_led",
+            "1 in the replica that leads rollouts.",
+            lambda: rollouts.leads,
+        )
+        keeper.on_revision = hub.info(
+            "penstock_routes_info", "The hash of the routes in force.", "revision"
+        )
