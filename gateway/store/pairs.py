@@ -32,7 +32,8 @@ class Pairs:
         can be repeated."""
         if not records:
             return
-        batch = _digest(records)
+        rows = [_row(record) for record in records]
+        batch = _digest(rows)
         sums = [
             {"batch": batch, "at": second, "span": 1.0, "route": route, "mirror": mirror}
             | {"rollout": rollout}
@@ -42,7 +43,7 @@ class Pairs:
         try:
             with writing(self._database) as connection:
                 connection.execute(insert(pair_counts), sums)
-                connection.execute(insert(pairs), [_row(record) for record in records])
+                connection.execute(insert(pairs), rows)
         except IntegrityError:
             if not self._has(batch):
                 raise
@@ -121,12 +122,8 @@ def _wanted(
     return condition if mirror is None else condition & (column == mirror)
 
 
-def _digest(records: Sequence[PairRecord]) -> str:
-    digest = blake2b(digest_size=16)
-    for each in records:
-        key = [each.at, each.route, each.mirror, each.trace_id, each.request_id, each.status]
-        digest.update(json.dumps(key).encode())
-    return digest.hexdigest()
+def _digest(rows: Sequence[dict[str, Any]]) -> str:
+    return blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 
 
 def _sums(

@@ -62,13 +62,13 @@ class PostgresServer:
 
     def crash(self) -> None:
         """Every process of it ends at once, and the next start recovers."""
-        self._end(signal.SIGQUIT)
-
-    def stop(self) -> None:
-        self._end(signal.SIGINT)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
 
     def remove(self) -> None:
-        self.stop()
+        self.crash()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def new_database(self) -> str:
@@ -102,12 +102,6 @@ class PostgresServer:
                     raise
                 time.sleep(0.05)
         engine.dispose()
-
-    def _end(self, by: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(by)
-            self._process.wait(30)
-            self._process = None
 
     def _run(self, name: str, *arguments: object) -> None:
         command = [str(self._bin / name), *map(str, arguments)]
