@@ -99,7 +99,8 @@ class Rollouts:
 
         Raises UNAVAILABLE when the store doesn't answer.
         """
-        return await asyncio.to_thread(_translated, lambda: self._status(self._routes()))
+        routes = self._routes()
+        return await asyncio.to_thread(_translated, lambda: self._status(routes))
 
     async def pause(self, route: str, actor: str) -> dict[str, Any]:
         """Raises NOT_FOUND, INVALID as `command.pause` does, UNAVAILABLE without a store."""
