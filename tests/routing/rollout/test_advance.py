@@ -202,7 +202,7 @@ def test_what_is_over_is_not_looked_at(status):
 
 LOOK = 100
 SPEED = 20.0  # requests a second of the canary, so that its analysis is over after 18,000
-_LATENCIES = np.exp(np.random.default_rng(1).normal(np.log(0.02), 0.2, 200_000))
+_LATENCIES = np.exp(np.random.default_rng(1).normal(np.log(0.02), 0.05, 200_000))
 _BUCKETS, _COUNTS = np.unique([bucket(s) for s in _LATENCIES], return_counts=True)
 _INDICES = _BUCKETS.tolist()
 _SHARES = _COUNTS / _COUNTS.sum()
