@@ -104,6 +104,12 @@ class GatewayClient:
         answer: dict[str, Any] = await self._call("POST", where)
         return answer
 
+    async def explain(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Where a request would go, and why; the question is that of gateway/routes/question.py."""
+        where = f"{self._admin}/admin/routes/explain"
+        answer: dict[str, Any] = await self._call("POST", where, json=question)
+        return answer
+
     async def _order(self, model: str, verb: str) -> None:
         where = f"{self.public}/v2/repository/models/{quote(model)}/{verb}"
         await self._call("POST", where, json={}, patience=_LOAD_SECONDS)

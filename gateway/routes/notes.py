@@ -11,7 +11,7 @@ def notes_of(routes: Iterable[Loaded]) -> list[str]:
     """A sentence for each, with file and line."""
     return [
         f"{each.source}:{each.document.line(path)}: {note}"
-        for each in routes
+        for each in sorted(routes, key=lambda each: each.source)
         for path, note in _notes(each.route.spec)
     ]
 

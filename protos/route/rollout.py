@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from protos.quantities import Duration
 from protos.route.match import Name
@@ -46,6 +46,8 @@ class PauseStep(Settings):
 
 class Step(Settings):
     """One of `mirror`, `setWeight` (percent of the requests), `analysis` and `pause`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     mirror: MirrorStep | None = None
     set_weight: Percent | None = None

@@ -1,0 +1,162 @@
+"""`penstock routes`: checks the folder of routes, and says where a request would go."""
+
+import json
+import random
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings
+from gateway.routes.drawing import drawn
+from gateway.routes.explain import explain as explained
+from gateway.routes.folder import load_folder
+from gateway.routes.question import Question, question
+from protos.errors import invalid
+from protos.route import document
+from protos.strict_yaml import ConfigError
+from protos.wording import quote
+from routing.rules.split import Splitter
+from routing.rules.table import RouteTable
+
+app = typer.Typer(no_args_is_help=True, help="The routes: which requests go where.")
+
+POLICIES: frozenset[str] = frozenset()  # there are no privacy policies to refer to
+
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="DIR", help="The configuration's `routes`, if left out.")
+]
+
+
+@app.command()
+def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = False) -> None:
+    """Says everything that is wrong with the routes, and what of them has no effect.
+
+    Ends with status 1 if something is wrong.
+    """
+    where = folder or _configured(file)
+    problems: list[str] = []
+    notes: list[str] = []
+    summary: dict[str, Any] = {"folder": str(where)}
+    try:
+        documents = load_folder(where, policies=POLICIES)
+    except ConfigError as error:
+        problems = str(error).splitlines()
+    else:
+        notes = documents.notes
+        summary |= {"routes": len(documents.routes), "revision": documents.revision}
+    if as_json:
+        print(json.dumps({**summary, "problems": problems, "notes": notes}, indent=2))
+    else:
+        for line in (*problems, *(f"note: {note}" for note in notes)):
+            print(line)
+        if not problems:
+            count = len(documents.routes)
+            print(
+                f"{where}: {count} route{'' if count == 1 else 's'}, revision {documents.revision}"
+            )
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def schema() -> None:
+    """Prints the JSON Schema of a route document, for editors."""
+    print(json.dumps(document.schema(), indent=2))
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Option(help="The model that is asked for.")],
+    tenant: Annotated[str, typer.Option(help="Whose request it is.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:VALUE", help="May be repeated.")
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of the token; a list is written as JSON."),
+    ] = None,
+    subject: Annotated[str, typer.Option(help="The token's subject.")] = "",
+    issuer: Annotated[str, typer.Option(help="The issuer's name, if there are several.")] = "",
+    version: Annotated[str, typer.Option(help="The version that the request names.")] = "",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--routes", metavar="DIR", help="Reads these instead of asking a gateway."),
+    ] = None,
+    file: File = DEFAULT_FILE,
+    port_offset: Offset = None,
+    as_json: Json = False,
+) -> None:
+    """Says where such a request goes and why, by the code that serves requests."""
+    asked = question(
+        {
+            "model": model,
+            "tenant": tenant,
+            "headers": _headers(header or []),
+            "claims": _claims(claim or []),
+            "subject": subject,
+            "issuer": issuer or _only_issuer(file, needed=folder is None),
+            "version": version,
+        }
+    )
+    answer = _from_folder(asked, folder) if folder else _from_gateway(asked, file, port_offset)
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    else:
+        Console().print(drawn(answer))
+
+
+def _from_folder(asked: Question, folder: Path) -> dict[str, Any]:
+    table = RouteTable(load_folder(folder, policies=POLICIES).routes, {})
+    splitter = Splitter(random.random)
+    return explained(table, splitter, asked, None).to_json()
+
+
+def _from_gateway(asked: Question, file: Path, port_offset: int | None) -> dict[str, Any]:
+    return ask(file, port_offset, lambda client: client.explain(asked.model_dump(mode="json")))
+
+
+def _configured(file: Path) -> Path:
+    routes = load_settings(file).routes
+    if routes is None:
+        raise invalid(f"routes: {file} names no folder; give one as argument")
+    return routes
+
+
+def _only_issuer(file: Path, *, needed: bool) -> str:
+    """Subjects are those of their issuer, which goes without saying where there is one."""
+    if not (needed or file.exists()):
+        return ""
+    issuers = load_settings(file).issuers
+    return issuers[0].name if len(issuers) == 1 else ""
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, colon, value = each.partition(":")
+        if not colon or not name.strip():
+            raise invalid(f"--header: {quote(each)} is not NAME:VALUE")
+        key = name.strip().lower()
+        # As RFC 9110, 5.3 joins them.
+        found[key] = f"{found[key]}, {value.strip()}" if key in found else value.strip()
+    return found
+
+
+def _claims(given: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise invalid(f"--claim: {quote(each)} is not NAME=VALUE")
+        if name in found:
+            raise invalid(f"--claim: {name} is given twice; write a list as JSON")
+        found[name] = _list(each, value) if value.startswith("[") else value
+    return found
+
+
+def _list(claim: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise invalid(f"--claim: {quote(claim)} is neither a word nor a JSON list") from None
