@@ -5,7 +5,11 @@ import asyncio
 import pytest
 
 from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError
+from protos.service import Reply
+from protos.values import Part, Tensors
 from routing.endpoints import EndpointTable
+from tests.routing.routed import routed
 
 
 class FakeExchange:
@@ -16,6 +20,9 @@ class FakeExchange:
         self.silent = False
         self.in_flight = 0
         self.closed = False
+
+    async def __call__(self, request):
+        return await self.answer(request)
 
     async def close(self):
         self.connected = False
@@ -119,3 +126,105 @@ async def test_the_predicted_wait_counts_what_went_there_since_the_beat(table):
     assert endpoint.predicted_wait() == pytest.approx(0.001)
     endpoint.exchange.in_flight = 12
     assert endpoint.predicted_wait() == pytest.approx(0.001 + 8 * 0.0001)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+LOAD = pb.Load(queued_work_us=10_000, service_p50_us=2_000, service_p99_us=5_000)
+KEY = ("m", "1")
+
+
+@pytest.fixture
+async def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def endpoint(clock):
+    table = EndpointTable(FakeExchange, clock)
+    table.apply(snapshot(lease(load=LOAD)))
+    yield table.endpoints()[0]
+    await table.close()
+
+
+def after(clock, seconds, outcome=None, **timing):
+    """An exchange that answers, or fails with `outcome`, after so long on the clock."""
+
+    async def answer(request):
+        clock.now += seconds
+        if outcome is not None:
+            raise outcome
+        return Reply(Part(Tensors(()), "1", {}, True, **timing))
+
+    return answer
+
+
+async def test_a_slow_way_there_adds_to_the_cost(endpoint, clock):
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+    endpoint.exchange.answer = after(clock, 0.510, queue_us=4_000, compute_us=6_000)
+    await endpoint(routed())
+    assert endpoint.cost(clock.now) == pytest.approx(0.010 + 0.5)
+    assert endpoint.predicted_wait() == pytest.approx(0.010)
+
+
+async def test_what_the_backend_accounts_for_does_not(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 0.510, queue_us=500_000, compute_us=10_000)
+    await endpoint(routed())
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+
+
+async def test_an_answer_that_is_overdue_adds_to_the_cost_before_it_comes(endpoint, clock):
+    answer = asyncio.get_running_loop().create_future()
+    endpoint.exchange.answer = lambda request: answer
+    asking = asyncio.ensure_future(endpoint(routed()))
+    await asyncio.sleep(0)
+    clock.now += 0.015  # what was queued, and the time that the slowest calls take
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+    clock.now += 0.2
+    assert endpoint.cost(clock.now) == pytest.approx(0.210)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    # It was given up, so nobody knows how late it would have been: at least so much.
+    assert endpoint.cost(clock.now) == pytest.approx(0.210)
+
+
+async def test_calls_that_are_answered_leave_nothing_behind(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 0.001, queue_us=1_000)
+    for _ in range(10):
+        await endpoint(routed())
+    clock.now += 60.0
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(0.01, 0), (0.1, 1)])
+async def test_a_missed_deadline_counts_only_if_the_answer_was_overdue(
+    endpoint, clock, seconds, counts
+):
+    endpoint.exchange.answer = after(clock, seconds, PenstockError(Kind.DEADLINE, "too late"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed())
+    assert endpoint.breakers[KEY].consecutive == counts
+
+
+async def test_a_refusal_counts_only_if_the_connection_was_there(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 0.0, PenstockError(Kind.UNAVAILABLE, "no"))
+    for connected in (False, True):
+        endpoint.exchange.connected = connected
+        with pytest.raises(PenstockError):
+            await endpoint(routed())
+        assert endpoint.breakers[KEY].consecutive == connected
+
+
+async def test_an_answer_ends_a_row_of_failures(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 0.0, PenstockError(Kind.INTERNAL, "no"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed())
+    endpoint.exchange.answer = after(clock, 0.0)
+    await endpoint(routed())
+    assert endpoint.breakers[KEY].consecutive == 0

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from protos.errors import Kind, PenstockError
 from routing.exchange import LARGE_BYTES, Bounds, Exchange
+from tests.routing.routed import route
 from tests.routing.scripted_backend import ScriptedBackend, connected, request
 
 
@@ -255,3 +257,65 @@ async def test_silence_with_work_in_flight_is_noticed(backend, monkeypatch):
         await backend.answer(call, [0])
         await task
         assert not exchange.silent
+
+
+def arriving(**context):
+    """A streaming request whose first part is due in 80 ms."""
+    asked = request(streaming=True)
+    due = time.monotonic() + 0.08
+    return replace(asked, context=replace(asked.context, first_deadline=due, **context))
+
+
+async def test_a_first_part_that_is_late_fails_the_call_here_and_over_there(backend):
+    async with connected(backend) as exchange:
+        with pytest.raises(PenstockError, match="first part") as caught:
+            await exchange(arriving(deadline=time.monotonic() + 30.0))
+        assert caught.value.kind is Kind.DEADLINE
+        await backend.until(lambda: backend.cancels == list(backend.calls))
+
+
+async def test_after_the_first_part_only_the_whole_deadline_counts(backend):
+    async with connected(backend) as exchange:
+        asked = arriving(deadline=time.monotonic() + 0.25)
+        task = asyncio.create_task(exchange(asked))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        await backend.answer(call, [0], final=False)
+        reply = await task
+        await asyncio.sleep(0.12)
+        await backend.answer(call, [1], final=False)
+        assert floats(await anext(reply.rest)) == [1]
+        with pytest.raises(PenstockError, match="before the reply came"):
+            await anext(reply.rest)
+
+
+async def test_a_unary_reply_is_due_at_the_whole_deadline(backend):
+    async with connected(backend) as exchange:
+        asked = arriving(streaming=False)
+        task = asyncio.create_task(exchange(asked))
+        await backend.until(lambda: backend.calls)
+        await asyncio.sleep(0.12)
+        (call,) = backend.calls.values()
+        await backend.answer(call, [3])
+        assert floats((await task).first) == [3]
+
+
+@pytest.mark.parametrize(
+    ("general", "routes", "ends"), [(30.0, "100ms", True), (0.1, "30s", False)], ids=str
+)
+async def test_a_route_says_for_how_long_its_clients_may_stop_reading(
+    backend, general, routes, ends
+):
+    async with connected(backend, Bounds(idle=general)) as exchange:
+        asked = request(streaming=True)
+        by = route(timeouts={"idle": routes})
+        asked = replace(asked, context=replace(asked.context, route=by))
+        task = asyncio.create_task(exchange(asked))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        for n in range(2):
+            await backend.answer(call, [n], final=False)
+        reply = await task
+        await asyncio.sleep(0.3)
+        assert (call.id in backend.cancels) is ends
+        reply.on_close()

@@ -5,7 +5,8 @@ import pytest
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
-from routing.retry import MAX_ATTEMPTS, POISON_TTL, Budget, Budgets, Poison, Retry
+from routing.retry import MAX_ATTEMPTS, POISON_TTL, RESERVE, Budget, Budgets, Poison, Retry
+from tests.routing.routed import route, routed
 
 
 def request(tenant="t", data=b"\0\0\0\0", deadline=100.0):
@@ -130,3 +131,93 @@ def test_a_dead_streams_calls_all_fit():
     budget = Budget(0.0, share=0.0, reserve=1.0)
     budget.reserve_for(500)
     assert sum(budget.withdraw(0.0) for _ in range(600)) == 500
+
+
+def test_what_came_to_a_good_end_is_given_back():
+    budget = Budget(0.0, share=0.0, reserve=1.0)
+    for _ in range(100):
+        assert budget.withdraw(0.0)
+        budget.refund()
+    assert [budget.withdraw(0.0) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize(("most", "attempts"), [(0, 1), (1, 2), (2, 3)])
+async def test_a_route_says_how_many_attempts_come_after_the_first(most, attempts):
+    service = Scripted(*[Kind.UNAVAILABLE] * 10)
+    with pytest.raises(PenstockError):
+        await retry()(routed(route(retries={"max": most})), service)
+    assert len(service.asked) == attempts
+
+
+async def test_an_implicit_route_is_as_none():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    assert budgets.of(routed(None)) is budgets.shared
+    assert budgets.of(routed(route(implicit=True))) is budgets.shared
+
+
+def test_each_route_has_a_budget_of_its_own_with_its_share():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    generous = budgets.of(routed(route("a", retries={"budget": "50%"})))
+    frugal = budgets.of(routed(route("b", retries={"budget": "25%"})))
+    assert generous is not frugal
+    for budget in (generous, frugal):
+        for _ in range(100):
+            budget.deposit()
+    assert sum(generous.withdraw(0.0) for _ in range(200)) == RESERVE + 50
+    assert sum(frugal.withdraw(0.0) for _ in range(200)) == RESERVE + 25
+
+
+def test_a_routes_budget_outlives_a_reload_that_leaves_its_share():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    assert budgets.of(routed(route())) is budgets.of(routed(route()))
+    changed = route(retries={"budget": "20%"})
+    assert budgets.of(routed(changed)).share == 0.2
+
+
+async def test_a_budget_of_nothing_repeats_nothing():
+    service = Scripted(Kind.BAD_REPLY)
+    with pytest.raises(PenstockError):
+        await retry()(routed(route(retries={"budget": "0%"})), service)
+    assert len(service.asked) == 1
+
+
+async def test_a_dead_streams_calls_are_repeated_whatever_their_routes_budget():
+    shared = Budget(0.0, share=0.0, reserve=0.0)
+    shared.reserve_for(40)
+    filter_ = retry(shared)
+    by = route(retries={"budget": "0%"})
+    for _ in range(40):
+        assert await filter_(routed(by), Scripted(Kind.LOST)) is OK
+    with pytest.raises(PenstockError):
+        await filter_(routed(by), Scripted(Kind.LOST))
+
+
+async def test_one_backend_that_refuses_may_send_any_number_of_calls_elsewhere():
+    filter_ = retry(Budget(0.0, share=0.0, reserve=0.0))
+    for _ in range(2000):
+        assert await filter_(request(), Scripted(Kind.UNAVAILABLE)) is OK
+
+
+@pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.OVERLOADED, Kind.BAD_REPLY])
+async def test_when_everything_fails_few_requests_are_asked_twice(kind):
+    filter_ = retry()
+    requests, attempts = 5000, 0
+    for _ in range(requests):
+        service = Scripted(*[kind] * 10)
+        with pytest.raises(PenstockError):
+            await filter_(request(), service)
+        attempts += len(service.asked)
+    assert attempts <= 1.2 * requests + 60
+
+
+async def test_both_attempts_of_a_hedge_count():
+    """Who was asked is in the timeline, so the filters below may make attempts of their own."""
+
+    async def hedging(request):
+        request.context.timeline.instances.extend(["a", "b"])
+        raise PenstockError(Kind.UNAVAILABLE, "both failed")
+
+    asked = routed(route(retries={"max": 1}))
+    with pytest.raises(PenstockError):
+        await retry()(asked, hedging)
+    assert asked.context.timeline.instances == ["a", "b"]
