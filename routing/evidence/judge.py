@@ -60,7 +60,7 @@ def judge(
         figures = (
             f"errors are {_percent(candidate.errors, candidate.requests)} of the candidate's "
             f"{candidate.requests:,} requests and {_percent(baseline.errors, baseline.requests)} "
-            f"of the baseline's {baseline.requests:,}"
+            f"of the baseline's {baseline.requests:,} requests"
         )
     else:
         q = _QUANTILES[metric.name]
@@ -73,12 +73,13 @@ def judge(
         )
     if not min(seen):
         which = "candidate" if not seen[0] else "baseline"
+        unit = "requests" if metric.name == "error_rate" else "answers"
         return Finding(
             metric.name,
             "inconclusive",
             interval,
             metric.bound,
-            f"{metric.name}: the {which} has answered no requests yet",
+            f"{metric.name}: the {which} has no {unit} to go by yet",
         )
     return _finding(metric, interval, figures, min(seen), min_samples, "requests of each arm")
 
@@ -116,31 +117,32 @@ def _disagreement(metric: Metric, pairs: PairCounts, min_samples: int, alpha: fl
     if pairs.coverage < MIN_COVERAGE:
         return inconclusive(
             f"only {pairs.compared:,} of {pairs.sampled:,} mirrored requests could be compared, "
-            f"{pairs.coverage:.1%}; it takes {MIN_COVERAGE:.0%}"
+            f"{pairs.coverage:.1%}, and it takes {MIN_COVERAGE:.0%}"
         )
     if not pairs.with_noise and pairs.compared < min_samples:
         # Until then the first noise may be still to come, and a model's own noise isn't harm.
         return inconclusive(
             f"{pairs.compared:,} of {min_samples:,} pairs are compared, none with noise measured"
         )
-    differing = f"{_percent(pairs.candidate_differs, pairs.compared)} of {pairs.compared:,} answers"
+    figures = (
+        f"{_percent(pairs.candidate_differs, pairs.compared)} of {pairs.compared:,} answers differ "
+        "from the primary's, "
+    )
     if pairs.with_noise:
-        noise = (
-            f"{_percent(pairs.noise_differs, pairs.with_noise)} of {pairs.with_noise:,} differ "
-            "between two of the primary's"
-        )
+        noise = f"{_percent(pairs.noise_differs, pairs.with_noise)} of its own {pairs.with_noise:,}"
     else:
         noise = "no noise was measured, so it is taken to be none"
-    return _finding(
-        metric, interval, f"{differing} differ and {noise}", pairs.compared, min_samples, "pairs"
-    )
+    return _finding(metric, interval, figures + noise, pairs.compared, min_samples, "pairs")
 
 
 def _finding(
     metric: Metric, interval: Interval, figures: str, seen: int, min_samples: int, unit: str
 ) -> Finding:
     bound = _worse(metric, metric.bound)
-    between = f"{_worse(metric, interval.low)} to {_worse(metric, interval.high)}"
+    if metric.max_ratio is None:
+        between = f"{interval.low * 100:+.2f} to {_worse(metric, interval.high)}"
+    else:
+        between = f"{interval.low:.2f} to {_worse(metric, interval.high)}"
     verdict: Verdict
     if interval.low > metric.bound:
         verdict, so = "fail", f"all of it above {bound}"
@@ -149,8 +151,8 @@ def _finding(
     elif interval.high <= metric.bound:
         verdict, so = "pass", f"none of it above {bound}"
     else:
-        verdict, so = "inconclusive", f"not yet clear of {bound}"
-    reason = f"{metric.name}: {figures}: {between} at {interval.level:.1%}, {so}"
+        verdict, so = "inconclusive", f"which leaves {bound} open"
+    reason = f"{metric.name}: {figures}: {between} at {interval.level:.1%} confidence, {so}"
     return Finding(metric.name, verdict, interval, metric.bound, reason)
 
 

@@ -72,8 +72,9 @@ def median(values: NDArray[np.float64], level: float = 0.95) -> Interval | None:
 
 
 def _below_half(n: int, tail: float) -> int:
-    """The largest k for which at most k heads in n tosses have a probability of at most `tail`,
-    minus none: -1 where even no heads are likelier.
+    """The largest k for which n tosses show at most k heads with a probability of at most `tail`.
+
+    -1 where even no heads at all are likelier. So k values at either end can be left out.
     """
     heads = np.arange(n + 1)
     log_ways = np.concatenate([[0.0], np.cumsum(np.log((n - heads[:-1]) / (heads[:-1] + 1)))])

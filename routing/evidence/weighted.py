@@ -3,7 +3,9 @@
 Users are kept whole: one is recorded while the hash of its key lies below a threshold, which moves
 with the traffic. A record's weight is one over the probability that it was kept, so a user's
 records may have different weights, and those of the smaller weight are kept whenever those of the
-larger one are.
+larger one are. What is sampled are users, so the errors are those of drawing users, each on its
+own; they are themselves estimated from as many users as matter, which Student's distribution
+allows for (Satterthwaite, Biometrics 1946).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -11,6 +13,7 @@ from math import sqrt
 
 from routing.evidence.interval import Interval
 from routing.evidence.proportion import score_interval, z_score
+from routing.evidence.student import t_score
 
 
 def weighted_total(
@@ -21,21 +24,31 @@ def weighted_total(
     """The total over all requests, recorded or not (Horvitz and Thompson, JASA 1952).
 
     `values_by_user` has each recorded user's values, one a record, and `weights` the weights in the
-    same order. The error is that of drawing users, each on its own. Where nothing is negative the
+    same order. Where nothing is negative the error grows with the total, as a count's does, and the
     lower end is never below what was recorded. ValueError for weights that don't fit or are below
     1.
     """
-    total = variance = recorded = 0.0
+    total = recorded = 0.0
     signed = False
+    errors: list[float] = []
     for user, values in values_by_user.items():
         scaled = _scaled(user, values, weights)
         total += sum(value for _, value in scaled)
-        variance += _variance(scaled)
         recorded += sum(values)
         signed = signed or any(value < 0 for value in values)
-    reach = z_score(level) * sqrt(max(0.0, variance))
-    low = total - reach if signed else max(recorded, total - reach)
-    return Interval(total, low, total + reach, level)
+        errors.append(_variance(scaled))
+    variance = sum(errors)
+    if variance <= 0:
+        return Interval(total, total, total, level)
+    t2 = t_score(level, _freedom(errors)) ** 2
+    if signed:
+        reach = sqrt(t2 * variance)
+        return Interval(total, total - reach, total + reach, level)
+    # (T - total)^2 = t^2 variance T / total, solved for T.
+    half = t2 * variance / total / 2
+    reach = sqrt(half * (2 * total + half))
+    low = min(total, max(recorded, total + half - reach))
+    return Interval(total, low, total + half + reach, level)
 
 
 def weighted_share(
@@ -59,20 +72,29 @@ def weighted_share(
     if not size:
         return Interval(0.0, 0.0, 1.0, level)
     share = min(1.0, total / size)
-    around = by_user = by_record = 0.0
+    around: list[float] = []
+    by_user: list[float] = []
+    by_record = 0.0
     for user, values in values_by_user.items():
-        around += _variance(_scaled(user, [value - share for value in values], weights))
+        around.append(_variance(_scaled(user, [value - share for value in values], weights)))
         ones = _scaled(user, [1.0] * len(values), weights)
-        by_user += _variance(ones)
+        by_user.append(_variance(ones))
         by_record += sum(_variance([one]) for one in ones)
     if not by_record:  # all was recorded
         return Interval(share, share, share, level)
-    if share in (0.0, 1.0):  # users that are all alike say nothing of how unlike others are
-        return score_interval(share, size**2 / by_user, level)
-    trials = size**2 / by_record
-    if around > 0:
-        trials = min(trials, share * (1 - share) * size**2 / around)
+    if share in (0.0, 1.0) or sum(around) <= 0:
+        # Users that are all alike say nothing of how unlike others are.
+        trials, errors = size**2 / sum(by_user), by_user
+    else:
+        trials = min(size**2 / by_record, share * (1 - share) * size**2 / sum(around))
+        errors = around
+    trials *= (z_score(level) / t_score(level, _freedom(errors))) ** 2
     return score_interval(share, trials, level)
+
+
+def _freedom(errors: Sequence[float]) -> int:
+    """As many equal users as would make their sum as sure as these do."""
+    return max(1, int(sum(errors) ** 2 / sum(error * error for error in errors)))
 
 
 def _scaled(
@@ -90,7 +112,7 @@ def _weights(
     found = weights.get(user, ())
     if len(found) != len(values):
         raise ValueError(f"a user has {len(values)} values and {len(found)} weights")
-    if any(weight < 1 for weight in found):
+    if found and min(found) < 1:
         raise ValueError(f"weights are at least 1, one over a probability: {min(found)}")
     return found
 
