@@ -21,7 +21,8 @@ from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.values import InferRequest, Target, Timeline
 from routing.shadow.capture import NO_ROOM, Capture, kind_of, size_of, watched
-from routing.shadow.pairing import Pair, Pairing
+from routing.shadow.pair import Pair
+from routing.shadow.pairing import Pairing
 from routing.shadow.sampling import asks_again, chosen, copy_of
 
 log = logging.getLogger(__name__)

@@ -10,14 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
-from protos.route.mirror import Compare, Mirror
+from protos.route.mirror import Compare
 from protos.route.snapshot import RouteSnapshot
-from protos.values import InferRequest, Part
-from routing.shadow.capture import NO_ROOM, NOT_KEPT, Capture, Room
-from routing.shadow.record import Outcome, PairRecord, Side, Status
+from protos.values import Part
+from routing.shadow.capture import Capture, Room
+from routing.shadow.pair import MirrorCounts, Pair, rollout_of
+from routing.shadow.record import Outcome, PairRecord, Side
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ HELD_BYTES = 64 << 20  # a worker
 WAITING_PAIRS = 1024
 # Dropped pairs are nothing but their record, yet a flood of them is bounded too.
 WAITING_RECORDS = 16_384
-SHAPE_LENGTH = 200  # characters
 
 LINGER = 0.05  # seconds that pairs wait for others
 # So long the thread works while the event loop may be waiting for the interpreter, in seconds. It
@@ -33,97 +32,9 @@ LINGER = 0.05  # seconds that pairs wait for others
 SLICE = 0.00025
 
 LAGGING = "the comparisons lag behind"
-BUSY = "the candidate refused it, as it was too busy"
-GONE = "the client went away"
 
 Comparator = Callable[[Sequence[Part], Sequence[Part]], Outcome]  # primary, candidate
 Redact = Callable[[RouteSnapshot, Sequence[Part], Sequence[Part]], str]
-
-
-@dataclass(slots=True)
-class MirrorCounts:
-    """One mirror's copies; all but `sent`, `noise_sent` and `in_flight` count pairs by status."""
-
-    sent: int = 0
-    noise_sent: int = 0
-    in_flight: int = 0
-    dropped: int = 0
-    failed: int = 0
-    primary_failed: int = 0
-    compared: int = 0
-    incomparable: int = 0
-
-
-@dataclass(slots=True)
-class Pair:
-    """A mirrored request on its way to becoming a record. The event loop's until it is submitted.
-
-    `open` counts what is still under way: the primary, the sending of copies, and each copy.
-    """
-
-    route: RouteSnapshot
-    rule: Mirror
-    counts: MirrorCounts
-    at: float
-    submit: Callable[["Pair"], None]
-    primary: Capture = field(init=False)
-    candidate: Capture | None = None
-    noise: Capture | None = None
-    open: int = 2
-    arm: str = ""
-    primary_version: str = ""
-    version: str = ""
-    tenant: str = ""
-    trace_id: str = ""
-    request_id: str = ""
-    shape: str = ""
-    held: int = 0  # bytes of the room, for the inputs
-    dropped: str = ""  # why it was
-
-    def describe(self, request: InferRequest) -> None:
-        """What goes into the record of the request, which is nothing of its content."""
-        context = request.context
-        self.arm = context.target.arm if context.target else ""
-        self.primary_version = request.version
-        self.tenant = context.principal.tenant
-        self.trace_id = context.traceparent[3:35]
-        self.request_id = request.id
-        self.shape = shape_of(request)
-
-    def drop(self, why: str) -> None:
-        """Neither answer needs to be kept any more."""
-        self.dropped = self.dropped or why
-        for capture in (self.primary, self.candidate, self.noise):
-            if capture is not None:
-                capture.discard()
-
-    def forget(self) -> None:
-        """This request wasn't to be mirrored after all: there will be no record."""
-        self.drop(NOT_KEPT)
-        self.submit = _nothing
-
-    def ended(self) -> None:
-        """One of those that were under way is over."""
-        self.open -= 1
-        if not self.open:
-            self.submit(self)
-
-    def verdict(self) -> tuple[Status | None, str]:
-        """The status and why, as far as it is known without a comparison; None asks for one."""
-        candidate = self.candidate
-        if self.primary.error:
-            return "primary_failed", GONE if self.primary.error == "cancelled" else ""
-        if self.dropped or candidate is None:
-            return "dropped", self.dropped
-        if candidate.error == "overloaded":
-            # The lowest priority is refused first: this is about the load, not about the candidate.
-            return "dropped", BUSY
-        if candidate.error:
-            return "candidate_failed", ""
-        missing = self.primary.missing or candidate.missing
-        if missing == NO_ROOM:
-            return "dropped", missing
-        return ("incomparable", missing) if missing else (None, "")
 
 
 class Pairing:
@@ -219,7 +130,7 @@ class Pairing:
                 payloads = self._payloads(pair, candidate, outcome)
         if status is None:
             status = "incomparable" if outcome.agrees is None else "compared"
-        _count(pair.counts, status)
+        pair.counts.add(status)
         return PairRecord(
             at=pair.at,
             route=pair.route.name,
@@ -274,44 +185,3 @@ class Pairing:
                 capture.discard(capture.missing)
         self.room.give(pair.held)
         pair.held = 0
-
-
-def rollout_of(route: RouteSnapshot, mirror: Mirror) -> str:
-    """The rollout under way if it is its candidate that is mirrored, whoever asked for the mirror.
-
-    A route's own mirror of the candidate is evidence for the rollout like that of a mirror step.
-    """
-    candidate = route.arm(route.spec.candidate or "") if route.rollout else None
-    if candidate is None or (candidate.model, candidate.version) != (mirror.model, mirror.version):
-        return ""
-    return route.rollout
-
-
-def shape_of(request: InferRequest) -> str:
-    """The inputs as a person writes them: `x FP32[1,64]`, several joined by a comma."""
-    text = ", ".join(
-        [
-            f"{tensor.name} {tensor.datatype}[{','.join(map(str, tensor.shape))}]"
-            for tensor in request.payload.tensors[:SHAPE_LENGTH]
-        ]
-    )
-    return text if len(text) <= SHAPE_LENGTH else text[: SHAPE_LENGTH - 1] + "…"
-
-
-def _nothing(pair: Pair) -> None:
-    return None
-
-
-def _count(counts: MirrorCounts, status: Status) -> None:
-    # By the thread alone: other threads only read.
-    match status:
-        case "compared":
-            counts.compared += 1
-        case "candidate_failed":
-            counts.failed += 1
-        case "primary_failed":
-            counts.primary_failed += 1
-        case "incomparable":
-            counts.incomparable += 1
-        case "dropped":
-            counts.dropped += 1

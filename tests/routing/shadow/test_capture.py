@@ -11,7 +11,7 @@ from protos.service import Reply
 from protos.values import Timeline
 from routing.shadow import capture as captures
 from routing.shadow.capture import NO_ROOM, TOO_LARGE, Capture, Room, kind_of, watched
-from routing.shadow.pairing import GONE
+from routing.shadow.pair import GONE
 from tests.routing.shadow.shadow_scene import NEVER, Answers, Scene, part, request, route, rule
 
 

@@ -12,7 +12,7 @@ from protos.schedule import MAX_PRIORITY
 from protos.values import Target
 from routing.shadow.capture import NO_ROOM, Capture
 from routing.shadow.mirror import FULL, STOPPING, UNSENT, Mirror
-from routing.shadow.pairing import GONE, Pair
+from routing.shadow.pair import GONE, Pair
 from tests.routing.scripted_backend import ScriptedBackend, connected
 from tests.routing.shadow.shadow_scene import (
     NEVER,

@@ -2,12 +2,10 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 
 import pytest
 
-from protos.values import Tensor, Tensors
-from routing.shadow.pairing import LAGGING, SHAPE_LENGTH, Pairing, rollout_of, shape_of
+from routing.shadow.pairing import LAGGING, Pairing
 from routing.shadow.record import Outcome
 from tests.routing.shadow.shadow_scene import Answers, Scene, bitwise, part, request, route, rule
 
@@ -159,29 +157,6 @@ async def test_answers_that_cant_be_redacted_are_not_kept_nor_logged(caplog):
     assert (record.status, record.payloads) == ("compared", "")
     assert "ValueError" in caplog.text
     assert "4111" not in caplog.text
-
-
-# --- what a record says of its request ------------------------------------------------------------
-
-
-def test_pairs_of_a_rollouts_candidate_are_its_evidence_and_others_are_not():
-    ours, other = rule(version="2"), rule("next", version="9")
-    assert rollout_of(route(ours, other, rollout="r-1"), ours) == "r-1"
-    assert rollout_of(route(ours, other, rollout="r-1"), other) == ""
-    assert rollout_of(route(ours, other), ours) == ""
-
-
-def test_the_shape_names_inputs_without_their_content():
-    tensors = (Tensor("x", "FP32", (1, 64), b""), Tensor("mask", "BOOL", (), b""))
-    asked = replace(request(None), payload=Tensors(tensors))
-    assert shape_of(asked) == "x FP32[1,64], mask BOOL[]"
-
-
-def test_a_very_long_shape_is_shortened_visibly():
-    tensors = tuple(Tensor(f"input{n}", "FP32", (1,), b"") for n in range(1000))
-    text = shape_of(replace(request(None), payload=Tensors(tensors)))
-    assert len(text) == SHAPE_LENGTH
-    assert text.endswith("…")
 
 
 def test_a_pairing_that_was_never_used_closes():
