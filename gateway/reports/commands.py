@@ -17,7 +17,7 @@ from gateway.reports.html import page
 from gateway.reports.markup import visible
 from gateway.reports.text import plain, show
 from gateway.routes.folder import load_folder
-from gateway.store.engine import open_store
+from gateway.store.engine import StoreError, open_store
 from protos.errors import Kind, PenstockError, invalid
 from protos.quantities import seconds
 from protos.strict_yaml import ConfigError
@@ -95,7 +95,7 @@ def _criteria(config: Config, route: str, console: Console) -> Criteria:
             f"The routes can’t be read, so the default bounds hold: {error}", markup=False
         )
         return Criteria()
-    found = next((each for each in documents.routes if each.metadata.name == route), None)
+    found = next((each.route for each in documents.routes if each.name == route), None)
     if found is None or found.spec.rollout is None:
         return Criteria()
     return criteria_of(found.spec.rollout.analysis)
@@ -127,6 +127,8 @@ def _read(
             return reports, [] if reports else sorted(store.pairs.routes())
         finally:
             store.close()
+    except StoreError as error:
+        raise PenstockError(Kind.UNAVAILABLE, str(error)) from None
     except SQLAlchemyError as error:
         # Not the error's own text, which may quote a statement's parameters.
         cause = type(getattr(error, "orig", None) or error).__name__

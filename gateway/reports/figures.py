@@ -6,7 +6,7 @@ from math import log10
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.reports.markup import Markup, element
+from gateway.reports.markup import Markup, element, joined
 from gateway.reports.scale import Scale, around, ticks, time_ticks
 from gateway.reports.svg import (
     Axis,
@@ -17,6 +17,7 @@ from gateway.reports.svg import (
     line,
     mark,
     plot,
+    share,
     stairs,
     strip,
     upright,
@@ -88,7 +89,7 @@ def over_time(name: str, moments: Sequence[Moment], since: float, until: float) 
     if any(own):
         keys.append(("primary", "primary with itself"))
     return figure(
-        "Answers that agree",
+        "Over time",
         legend(*keys),
         plot(
             f"{name}-time",
@@ -177,7 +178,7 @@ def score_plot(name: str, scores: Scores) -> Markup:
     ]
     return _densities(
         f"{name}-scores",
-        "Scores by frequency",
+        "By frequency",
         "Distributions of the scores",
         f"The largest distance of the distribution functions is {scores.ks.statistic:.3f}.",
         Axis(x, tuple((value, amount(value)) for value in ticks(x, 5))),
@@ -195,6 +196,7 @@ def bullet(check: Check) -> Markup | None:
     reach = max(abs(check.bound - neutral), abs(interval.estimate - neutral)) * 2
     scale = Scale(min(neutral, interval.estimate) - reach / 2, neutral + reach)
     return strip(
+        whisker(scale, scale.low, scale.high, "track"),
         upright(scale, neutral, "neutral"),
         upright(scale, check.bound, "bound"),
         whisker(scale, interval.low, interval.high, check.state),
@@ -214,6 +216,23 @@ def forest_strip(
         whisker(scale, interval.low, interval.high, class_),
         mark(scale, interval.estimate, class_),
     )
+
+
+def forest_axis(scale: Scale) -> Markup:
+    """The head of a column of such strips."""
+    inner = [value for value in ticks(scale, 4) if 0.05 < scale.at(value) < 0.95]
+    drawn = [
+        element(
+            "text",
+            f"{value * 100:g} pp".replace("-", "−"),
+            x=share(scale.at(value)),
+            y="50%",
+            dy="0.32em",
+            class_="tick",
+        )
+        for value in inner
+    ]
+    return joined(element("span", "Interval", class_="unseen"), strip(*drawn))
 
 
 def _densities(

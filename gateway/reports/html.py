@@ -31,6 +31,7 @@ _SHAPES = {
     "cross": "M6.5 6.5l11 11M17.5 6.5l-11 11",
     "dash": "M6.5 12h11",
 }
+_URGENCY: tuple[State, ...] = ("missed", "open", "met")
 _ICONS: dict[State | Decision, str] = {
     "met": "tick",
     "missed": "cross",
@@ -92,6 +93,8 @@ def _contents(named: Sequence[tuple[str, Report]]) -> Markup:
 
 def _article(name: str, report: Report) -> Markup:
     verdict = report.verdict
+    # What decided comes first.
+    checks = sorted(verdict.checks, key=lambda check: _URGENCY.index(check.state))
     facts = (
         ("Candidate", foreign(candidate(report))),
         ("Mirror", foreign(report.mirror)),
@@ -107,7 +110,7 @@ def _article(name: str, report: Report) -> Markup:
             element(
                 "div",
                 element("h2", HEADLINES[verdict.decision], id=f"{name}-title"),
-                element("p", visible(verdict.reason, _SENTENCE), class_="reason"),
+                element("p", _unbroken(visible(verdict.reason, _SENTENCE)), class_="reason"),
             ),
             class_=f"verdict {verdict.decision}",
         ),
@@ -116,11 +119,16 @@ def _article(name: str, report: Report) -> Markup:
             *[element("div", element("dt", term), element("dd", value)) for term, value in facts],
             class_="facts",
         ),
-        element("ul", *[_check(check) for check in verdict.checks], class_="checks"),
+        element("ul", *[_check(check) for check in checks], class_="checks"),
         *sections(name, report),
         id=name,
         aria_labelledby=f"{name}-title",
     )
+
+
+def _unbroken(sentence: str) -> str:
+    """The sentence, in which no line ends between a number and its unit."""
+    return sentence.replace(" pp", "\u00a0pp").replace(" %", "\u00a0%")
 
 
 def _check(check: Check) -> Markup:
@@ -128,9 +136,9 @@ def _check(check: Check) -> Markup:
         "li",
         element("h3", check_title(check)),
         element("p", figure(check, check.value), class_="value"),
+        _state(check.state, STATES[check.state]),
         bullet(check) or _share(check),
         element("p", _range(check), bound(check), class_="bounds"),
-        _state(check.state, STATES[check.state]),
         class_=check.state,
     )
 

@@ -4,7 +4,7 @@ import unicodedata
 from html import escape
 
 # Long enough for any honest name; a tenant that calls itself a novel doesn't own the page.
-LONGEST = 160
+LONGEST = 100
 
 # Characters that draw nothing, or draw others elsewhere: controls, bidirectional overrides,
 # joiners, surrogates, private and unassigned ones, line separators.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 
 from gateway.reports.figures import (
+    forest_axis,
     forest_strip,
     latencies,
     legend,
@@ -19,8 +20,18 @@ from routing.shadow.figures import Latency
 from routing.shadow.record import PairRecord
 from routing.shadow.report import Report
 from routing.shadow.segments import Dimension, Segment
-from routing.shadow.wording import count, level, percent, point_range, points, ratio, ratio_range
+from routing.shadow.wording import (
+    count,
+    level,
+    percent,
+    point_range,
+    points,
+    ratio,
+    ratio_range,
+    share_range,
+)
 
+_WORST = 8  # pairs that are shown before one asks for more
 _PAYLOAD = 4000  # characters of stored answers that a page shows
 
 
@@ -28,7 +39,7 @@ def sections(name: str, report: Report) -> Iterable[Markup]:
     """`name` makes ids unique in the document."""
     if report.timeline:
         yield _section(
-            "Agreement over time",
+            "Agreement",
             over_time(name, report.timeline, report.since, report.now),
             _agreement(report),
         )
@@ -47,7 +58,10 @@ def sections(name: str, report: Report) -> Iterable[Markup]:
 
 
 def table(
-    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]], class_: str | None = None
+    caption: str,
+    columns: Sequence[Child],
+    rows: Iterable[Sequence[Child]],
+    class_: str | None = None,
 ) -> Markup:
     """The first column names the row. Each cell knows its column, for screens without room.
 
@@ -63,7 +77,12 @@ def table(
             "tr",
             element("th", row[0], scope="row", role="rowheader"),
             *[
-                element("td", cell, data_column=column, role="cell")
+                element(
+                    "td",
+                    cell,
+                    data_column=None if isinstance(column, Markup) else column,
+                    role="cell",
+                )
                 for column, cell in zip(columns[1:], row[1:], strict=True)
             ],
             role="row",
@@ -91,11 +110,11 @@ def _note(*text: Child) -> Markup:
 def _agreement(report: Report) -> Markup:
     differ = report.disagreement
     rows: list[tuple[Child, ...]] = [
-        ("Candidate differs from primary", percent(differ.raw.estimate), point_range(differ.raw))
+        ("Candidate differs from primary", percent(differ.raw.estimate), share_range(differ.raw))
     ]
     if differ.noise is not None:
         noise = differ.noise
-        rows.append(("Primary differs from itself", percent(noise.estimate), point_range(noise)))
+        rows.append(("Primary differs from itself", percent(noise.estimate), share_range(noise)))
     above = differ.above_noise
     rows.append(("Above noise", points(above.estimate), point_range(above)))
     figures = table(
@@ -133,7 +152,7 @@ def _forest(report: Report) -> Iterable[Markup]:
 def _forest_scale(report: Report, bound: float) -> Scale:
     # A handful of pairs has an interval as wide as the page; arrows stand for what is cut.
     segments = [s for each in report.dimensions for s in each.segments if s.compared]
-    large = [s.above_noise for s in segments if s.compared * 100 >= report.samples.compared]
+    large = [s.corrected for s in segments if s.compared * 100 >= report.samples.compared]
     high = max([2 * bound, *(each.high for each in large)])
     low = min([-bound, *(each.low for each in large)])
     return Scale(max(low, -high), high)
@@ -145,10 +164,8 @@ def _dimension(dimension: Dimension, scale: Scale, bound: float) -> Markup:
         more = dimension.distinct - len(dimension.segments)
         others = f"{'at least ' if dimension.at_least else ''}{count(more)} others"
         rows.append(_segment_row(dimension.rest, element("em", others), scale, bound))
-    title = f"By {dimension.name}"
-    return table(
-        title, (dimension.name.capitalize(), "Pairs", "Above noise", "Interval"), rows, "forest"
-    )
+    columns = (dimension.name.capitalize(), "Pairs", "Above noise", forest_axis(scale))
+    return table(f"By {dimension.name}", columns, rows, "forest")
 
 
 def _segment_row(segment: Segment, name: Markup, scale: Scale, bound: float) -> tuple[Child, ...]:
@@ -164,14 +181,11 @@ def _segment_row(segment: Segment, name: Markup, scale: Scale, bound: float) -> 
 
 def _latency(name: str, report: Report, service: Latency, total: Latency) -> Iterable[Markup]:
     yield element("div", percentiles(name, service), latencies(name, service), class_="pair plots")
-    kinds = [("Without queueing", service), ("In all", total)]
+    kinds = [("Without queueing", service), ("With queueing", total)]
     if report.first_part is not None:
-        kinds.append(("To the first part", report.first_part))
-    rows: list[tuple[Child, ...]] = []
-    for title, latency in kinds:
-        rows += _latency_rows(title, latency)
-    columns = ("Time", "p50", "p90", "p99", "Mean", "Median difference of a pair")
-    yield table("Latency of primary and candidate", columns, rows, "cards")
+        kinds.append(("To the first part of a stream", report.first_part))
+    tables = [_latency_table(title, latency) for title, latency in kinds]
+    yield element("div", *tables, class_="pair")
     yield _note(
         "The plots show, and the verdict judges, the time without waiting in the backend’s queue: "
         "copies have the lowest priority, so they wait longest, whatever the candidate is like.",
@@ -181,53 +195,55 @@ def _latency(name: str, report: Report, service: Latency, total: Latency) -> Ite
     )
 
 
-def _latency_rows(title: str, latency: Latency) -> list[tuple[Child, ...]]:
+def _latency_table(title: str, latency: Latency) -> Markup:
     comparison = latency.comparison
-    rows: list[tuple[Child, ...]] = []
-    for who, side in (("primary", comparison.primary), ("candidate", comparison.candidate)):
-        times = [duration(value) for value in (side.p50, side.p90, side.p99, side.mean)]
-        delta: Child = "" if who == "primary" else "too few pairs"
-        if who == "candidate" and comparison.delta is not None:
-            d = comparison.delta
-            wide = f" {duration(d.low)} to {duration(d.high)}"
-            delta = joined(duration(d.estimate), element("small", wide))
-        rows.append((f"{title}, {who}", *times, delta))
+    rows: list[tuple[Child, ...]] = [
+        (who, *[duration(value) for value in (side.p50, side.p90, side.p99, side.mean)])
+        for who, side in (("Primary", comparison.primary), ("Candidate", comparison.candidate))
+    ]
     for q, r in latency.ratios:
-        both = joined(ratio(r.estimate), element("small", f" {ratio_range(r)}"))
-        cells = [both if f"p{q * 100:g}" == column else "" for column in ("p50", "p90", "p99")]
-        rows.append((f"{title}, ratio", *cells, "", ""))
-    return rows
+        both = joined(ratio(r.estimate), element("small", ratio_range(r)))
+        place = [both if f"p{q * 100:g}" == column else "" for column in ("p50", "p90", "p99")]
+        rows.append(("Ratio", *place, ""))
+    note, delta = None, comparison.delta
+    if delta is not None:
+        note = _note(
+            f"Candidate − primary, pair by pair: {duration(delta.estimate)} in the median "
+            f"({level(delta)} interval {duration(delta.low)} to {duration(delta.high)})."
+        )
+    figures = table(title, ("Time", "p50", "p90", "p99", "Mean"), rows, "times")
+    return element("div", figures, note)
 
 
 def _scores(name: str, report: Report) -> Iterable[Markup]:
     scores = report.scores
     if scores is None:
         return
-    interval = scores.psi
+    psi, ks = scores.psi, scores.ks
     meaning = "no change"
-    if interval.estimate >= PSI_LARGE:
+    if psi.estimate >= PSI_LARGE:
         meaning = "a change that matters"
-    elif interval.estimate >= PSI_SLIGHT:
+    elif psi.estimate >= PSI_SLIGHT:
         meaning = "a slight change"
+    wide = element("small", f" {psi.low:.3f} to {psi.high:.3f}")
+    chance = "p < 0.001" if ks.p_value < 0.001 else f"p = {ks.p_value:.3f}"
     rows: list[tuple[Child, ...]] = [
         (
-            "Population stability index",
-            joined(
-                f"{interval.estimate:.3f}",
-                element("small", f" {interval.low:.3f} to {interval.high:.3f}"),
-            ),
-            f"{meaning}: below {PSI_SLIGHT:g} is none, above {PSI_LARGE:g} matters",
+            "PSI",
+            joined(f"{psi.estimate:.3f}", wide),
+            f"population stability index: {meaning} (below {PSI_SLIGHT:g} is none, above "
+            f"{PSI_LARGE:g} matters)",
         ),
         (
-            "Kolmogorov–Smirnov distance",
-            f"{scores.ks.statistic:.3f}",
-            f"p {'< 0.001' if scores.ks.p_value < 0.001 else f'= {scores.ks.p_value:.3f}'}",
+            "KS",
+            f"{ks.statistic:.3f}",
+            f"Kolmogorov–Smirnov: largest distance of the distribution functions; {chance}",
         ),
     ]
     yield element(
         "div",
         score_plot(name, scores),
-        table("Drift of the scores", ("Statistic", "Value", "Meaning"), rows),
+        table("Drift of the scores", ("Statistic", "Value", "Meaning"), rows, "wrap"),
         class_="pair plots",
     )
 
@@ -245,7 +261,7 @@ def _measures(report: Report) -> Markup:
     columns = ("Measure", "Pairs", "Least", "p50", "p99", "Most", "Not finite")
     left = report.measures_left_out
     return joined(
-        table("Measures over all compared pairs", columns, rows, "cards"),
+        table("Over all compared pairs", columns, rows, "cards"),
         _note(f"{count(left)} values of further measures were left out.") if left else None,
     )
 
@@ -253,7 +269,7 @@ def _measures(report: Report) -> Markup:
 def _failures(report: Report) -> Markup:
     errors, sizes = report.errors, report.sizes
     rows: list[tuple[Child, ...]] = [
-        (who, percent(rate.estimate), point_range(rate))
+        (who, percent(rate.estimate), share_range(rate))
         for who, rate in (("Primary", errors.primary), ("Candidate", errors.candidate))
     ]
     rows.append(("Candidate − primary", points(errors.delta.estimate), point_range(errors.delta)))
@@ -328,12 +344,14 @@ def _worst(records: Sequence[PairRecord]) -> Iterable[Markup]:
         ("Request", lambda r: element("code", foreign(r.request_id))),
         ("Trace", lambda r: element("code", foreign(r.trace_id))),
     )
-    yield table(
-        "The largest distances",
-        [column for column, _ in cells],
-        [[make(record) for _, make in cells] for record in records],
-        "cards worst",
-    )
+    columns = [column for column, _ in cells]
+    rows = [[make(record) for _, make in cells] for record in records]
+    yield table("The largest distances", columns, rows[:_WORST], "cards worst")
+    if rows[_WORST:]:
+        more = table("The next largest", columns, rows[_WORST:], "cards worst")
+        yield element(
+            "details", element("summary", f"{count(len(rows) - _WORST)} more pairs"), more
+        )
     kept = [record for record in records if record.payloads]
     for record in kept:
         yield element(

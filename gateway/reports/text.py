@@ -28,7 +28,15 @@ from routing.shadow.figures import Latency
 from routing.shadow.report import Report
 from routing.shadow.segments import Dimension, Segment
 from routing.shadow.verdict import Decision, State
-from routing.shadow.wording import count, percent, point_range, points, ratio, ratio_range
+from routing.shadow.wording import (
+    count,
+    percent,
+    point_range,
+    points,
+    ratio,
+    ratio_range,
+    share_range,
+)
 
 WIDTH = 110  # of a file; a terminal has its own
 _NAME = 60  # characters of a foreign name
@@ -121,13 +129,13 @@ def _disagreement(report: Report) -> Table:
     differ = report.disagreement
     table = _table("Disagreement", "Of the compared pairs", "Share", "Interval")
     table.add_row(
-        "Candidate differs from primary", percent(differ.raw.estimate), point_range(differ.raw)
+        "Candidate differs from primary", percent(differ.raw.estimate), share_range(differ.raw)
     )
     if differ.noise is None:
         table.add_row("Primary differs from itself", "not measured: taken to be none", "")
     else:
         noise = differ.noise
-        table.add_row("Primary differs from itself", percent(noise.estimate), point_range(noise))
+        table.add_row("Primary differs from itself", percent(noise.estimate), share_range(noise))
     above = differ.above_noise
     table.add_row("Above noise", points(above.estimate), point_range(above))
     for reason, n in differ.reasons:

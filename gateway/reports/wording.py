@@ -18,13 +18,13 @@ _CHECKS = {
     "coverage": "Coverage",
     "disagreement": "Disagreement above noise",
     "segments": "Segments beyond the bound",
-    "error_rate": "Failures, candidate − primary",
+    "error_rate": "Failures beyond the primary’s",
 }
 
 
 def check_title(check: Check) -> str:
     if check.name.startswith("latency_"):
-        return f"Latency {check.name.removeprefix('latency_')}, candidate ÷ primary"
+        return f"Latency {check.name.removeprefix('latency_')} by the primary’s"
     return _CHECKS[check.name]
 
 

@@ -144,9 +144,9 @@ def _disagreement(criteria: Criteria, counts: PairCounts, above: Interval) -> Ch
     elif counts.compared and above.high <= bound:
         state = "met"
     beyond = (
-        "more of the candidate's answers differ than the primary's own noise explains"
+        "more of the candidate’s answers differ than the primary’s own noise explains"
         if counts.with_noise
-        else "of the candidate's answers differ (no noise floor was measured)"
+        else "of the candidate’s answers differ (no noise floor was measured)"
     )
     sentence = (
         f"{say.points(above.estimate)} {beyond}: the {say.level(above)} interval is "
@@ -220,7 +220,7 @@ def _latency(q: float, bound: float, interval: Interval | None) -> Check:
         state = "met"
     few = " That takes more pairs." if interval.high == inf else ""
     sentence = (
-        f"The candidate's p{q * 100:g} is {say.ratio(interval.estimate)} the primary's: the "
+        f"The candidate’s p{q * 100:g} is {say.ratio(interval.estimate)} the primary’s: the "
         f"{say.level(interval)} interval is {say.ratio_range(interval)}, and at most "
         f"{say.ratio(bound)} is allowed.{few}"
     )

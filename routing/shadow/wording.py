@@ -11,8 +11,19 @@ def count(n: int) -> str:
 
 
 def percent(share: float) -> str:
-    """`99.2 %`; rounded down, so that what misses a bound doesn't read as if it met it."""
-    return f"{floor(share * 1000 + 1e-9) / 10:g} %"
+    """`99.2 %`, `0.34 %`.
+
+    Rounded down, so that what misses a bound doesn't read as if it met it; but some isn't none.
+    """
+    if 0 < share < 0.0001:
+        return "<0.01 %"
+    scale = 100 if share < 0.1 or share > 0.9 else 10
+    return f"{floor(share * 100 * scale + 1e-9) / scale:g} %"
+
+
+def share_range(interval: Interval) -> str:
+    """`2.33 to 2.77 %`."""
+    return f"{_number(interval.low * 100)} to {_number(interval.high * 100)} %"
 
 
 def points(share: float) -> str:
