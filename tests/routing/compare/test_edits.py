@@ -21,7 +21,7 @@ def by_the_table(a, b):
 
 
 @given(TEXTS, TEXTS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_it_is_the_levenshtein_distance(a, b):
     assert edits(a, b) == edits(b, a) == by_the_table(a, b)
 
@@ -41,7 +41,7 @@ def test_known_distances(a, b, expected):
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_common_ends_are_taken_off_once(start, a, b, end):
     left, right = without_common_ends(start + a + end, start + b + end)
     assert start + a + end == start + b + end or (left or right)

@@ -28,7 +28,7 @@ def documents(primary, candidate, **how):
 
 
 @given(DOCUMENTS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_any_document_agrees_with_itself_however_it_is_laid_out(document):
     outcome = documents(json.dumps(document), json.dumps(document, indent=1, ensure_ascii=False))
     assert outcome.agrees
@@ -37,7 +37,7 @@ def test_any_document_agrees_with_itself_however_it_is_laid_out(document):
 
 
 @given(DOCUMENTS, DOCUMENTS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_agreement_is_symmetric_without_a_relative_tolerance(one, other):
     one, other = json.dumps(one), json.dumps(other)
     there, back = documents(one, other), documents(other, one)
@@ -46,7 +46,7 @@ def test_agreement_is_symmetric_without_a_relative_tolerance(one, other):
 
 
 @given(st.dictionaries(st.text(max_size=6), SCALARS, min_size=1, max_size=8), st.data())
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 def test_one_planted_field_is_found_and_may_be_ignored(document, data):
     name = data.draw(st.sampled_from(sorted(document)))
     changed = {**document, name: ["planted"]}

@@ -15,6 +15,7 @@ DOUBLES = hnp.arrays(
     st.integers(1, 40),
     elements=st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0]),
 )
+LARGE = np.random.default_rng(7).normal(size=200_000).astype("<f4")
 
 
 def of_floats(primary, candidate, **how):
@@ -26,7 +27,7 @@ def f32(*values):
 
 
 @given(tensors_of("y"))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 def test_any_tensor_agrees_with_itself(any_tensor):
     outcome = compared(unary(y=any_tensor), unary(y=any_tensor), kind="tensor")
     assert outcome.agrees
@@ -35,7 +36,7 @@ def test_any_tensor_agrees_with_itself(any_tensor):
 
 
 @given(tensors_of("y", ("FP16", "FP32", "BF16")))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_a_float_agrees_with_itself_in_another_width(narrow):
     if narrow.datatype == "BF16":
         bits = np.frombuffer(narrow.data, "<u2").astype("<u4") << 16
@@ -49,7 +50,7 @@ def test_a_float_agrees_with_itself_in_another_width(narrow):
 
 
 @given(DOUBLES, DOUBLES, st.sampled_from([0.0, 1e-6, 10.0]), st.sampled_from([0.0, 1e-3, 0.5]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=70)
 def test_what_agrees_is_what_numpy_calls_close(primary, candidate, atol, rtol):
     n = min(len(primary), len(candidate))
     primary, candidate = primary[:n], candidate[:n]
@@ -60,7 +61,7 @@ def test_what_agrees_is_what_numpy_calls_close(primary, candidate, atol, rtol):
 
 
 @given(DOUBLES, DOUBLES)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 def test_without_a_relative_tolerance_primary_and_candidate_may_change_places(one, other):
     n = min(len(one), len(other))
     there, back = of_floats(one[:n], other[:n]), of_floats(other[:n], one[:n])
@@ -71,7 +72,7 @@ def test_without_a_relative_tolerance_primary_and_candidate_may_change_places(on
 
 
 @given(DOUBLES, DOUBLES, st.sampled_from([0.0, 1e-6, 1.0]), st.sampled_from([0.0, 0.1]))
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 def test_the_distance_is_at_most_one_exactly_where_answers_agree(one, other, atol, rtol):
     n = min(len(one), len(other))
     outcome = of_floats(one[:n], other[:n], atol=atol, rtol=rtol)
@@ -84,10 +85,9 @@ def test_the_distance_is_at_most_one_exactly_where_answers_agree(one, other, ato
 )
 @settings(deadline=None, max_examples=15)
 def test_one_planted_element_is_found_wherever_it_is(where, planted):
-    primary = np.random.default_rng(7).normal(size=200_000).astype("<f4")
-    candidate = primary.copy()
+    candidate = LARGE.copy()
     candidate[where] += np.float32(planted)
-    outcome = of_floats(primary, candidate, atol=1e-4)
+    outcome = of_floats(LARGE, candidate, atol=1e-4)
     assert not outcome.agrees
     assert outcome.measures["mismatched"] == pytest.approx(1 / 200_000)
     assert outcome.measures["elements"] == 200_000
