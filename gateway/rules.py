@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import time
 from collections.abc import Coroutine
@@ -26,7 +27,8 @@ class Rules:
         self._config = config
         self._hub = hub
         self._records = Records(config.store_url)
-        self._holder = f"{socket.gethostname()}/{os.getpid()}"
+        # Distinct for each start: a lead that was held before is not held any more.
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self.keeper = RouteKeeper(
             config.routes, config.state_folder / LAST_GOOD, hub.publish_routing
         )
@@ -41,6 +43,7 @@ class Rules:
     async def start(self) -> None:
         """Raises ConfigError when there are no routes that could be in force."""
         await self.keeper.start()
+        await self.rollouts.look()  # or candidates would have nothing until the first one
         self._begin(self.keeper.run(), "routes")
         self._begin(self.rollouts.run(), "rollouts")
         self._begin(self._records.tidy(self._config.store.keep), "tidying")
