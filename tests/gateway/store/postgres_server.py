@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers import program
@@ -28,7 +28,8 @@ class PostgresServer:
             shutil.chown(self._folder, self._user, self._user)
         self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
-        self._databases = 0
+        self._users = 0
+        self._engine = create_engine(self._url("penstock"), poolclass=NullPool)
         self._run(
             "initdb",
             "-D",
@@ -72,36 +73,33 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def new_database(self) -> str:
-        """The URL of an empty database."""
-        self._databases += 1
-        name = f"records{self._databases}"
-        engine = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
+        """The URL of an empty database: a schema whose user sees no other, which is made faster."""
+        self._users += 1
+        name = f"records{self._users}"
+        with self._engine.begin() as connection:
+            connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+            connection.execute(text(f"CREATE SCHEMA AUTHORIZATION {name}"))
         return self._url(name)
 
-    def _url(self, database: str) -> str:
+    def _url(self, user: str) -> str:
         url = URL.create(
             "postgresql+psycopg",
-            username="penstock",
-            database=database,
+            username=user,
+            database="postgres",
             query={"host": str(self._folder)},
         )
         return url.render_as_string()
 
     def _wait(self) -> None:
-        engine = create_engine(self._url("postgres"))
         deadline = time.monotonic() + _STARTS_WITHIN
         while True:
             try:
-                engine.connect().close()
-                break
+                self._engine.connect().close()
+                return
             except OperationalError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
-        engine.dispose()
 
     def _run(self, name: str, *arguments: object) -> None:
         command = [str(self._bin / name), *map(str, arguments)]

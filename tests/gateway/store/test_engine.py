@@ -18,7 +18,7 @@ from gateway.store.engine import open_store
 from tests.gateway.store.store_records import counted, pair
 url, name = sys.argv[1:]
 store = open_store(url)
-for i in range(50):
+for i in range(25):
     store.pairs.append([pair(float(i), request_id=f"{name}/{i}/{n}") for n in range(4)])
     store.arms.add(name, float(i), "fraud", "", {"stable": counted(0.01)})
 """
@@ -49,10 +49,10 @@ def test_two_processes_write_at_once(url: str) -> None:
     writers = [subprocess.Popen([*command, name], cwd=Path.cwd()) for name in names]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     store = open_store(url)
-    assert store.pairs.counts("fraud").compared == 400
-    assert store.arms.sum("fraud", 0.0)["stable"].requests == 100
+    assert store.pairs.counts("fraud").compared == 200
+    assert store.arms.sum("fraud", 0.0)["stable"].requests == 50
     ids = {record.request_id for record in store.pairs.read("fraud", since=0.0)}
-    assert len(ids) == 400
+    assert len(ids) == 200
     store.close()
 
 
