@@ -6,7 +6,7 @@ from math import log10
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.reports.markup import Markup, element, joined
+from gateway.reports.markup import Markup, element
 from gateway.reports.scale import Scale, around, ticks, time_ticks
 from gateway.reports.svg import (
     Axis,
@@ -17,7 +17,6 @@ from gateway.reports.svg import (
     line,
     mark,
     plot,
-    share,
     stairs,
     strip,
     upright,
@@ -25,7 +24,6 @@ from gateway.reports.svg import (
 )
 from gateway.reports.wording import amount, duration, moment
 from routing.evidence.histogram import Histogram, upper_bound
-from routing.evidence.interval import Interval
 from routing.shadow.figures import Latency, Scores
 from routing.shadow.timeline import Moment
 from routing.shadow.verdict import Check
@@ -202,37 +200,6 @@ def bullet(check: Check) -> Markup | None:
         whisker(scale, interval.low, interval.high, check.state),
         mark(scale, interval.estimate, check.state),
     )
-
-
-def forest_strip(
-    scale: Scale, bound: float, wide: Interval, interval: Interval, flagged: bool
-) -> Markup:
-    """A segment: the corrected interval thin, its own thick."""
-    class_ = "missed" if flagged else "plain"
-    return strip(
-        upright(scale, 0.0, "neutral"),
-        upright(scale, bound, "bound"),
-        whisker(scale, wide.low, wide.high, f"{class_} thin"),
-        whisker(scale, interval.low, interval.high, class_),
-        mark(scale, interval.estimate, class_),
-    )
-
-
-def forest_axis(scale: Scale) -> Markup:
-    """The head of a column of such strips."""
-    inner = [value for value in ticks(scale, 4) if 0.05 < scale.at(value) < 0.95]
-    drawn = [
-        element(
-            "text",
-            f"{value * 100:g} pp".replace("-", "−"),
-            x=share(scale.at(value)),
-            y="50%",
-            dy="0.32em",
-            class_="tick",
-        )
-        for value in inner
-    ]
-    return joined(element("span", "Interval", class_="unseen"), strip(*drawn))
 
 
 def _densities(

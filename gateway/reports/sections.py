@@ -4,22 +4,19 @@ from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 
 from gateway.reports.figures import (
-    forest_axis,
-    forest_strip,
     latencies,
-    legend,
     over_time,
     percentiles,
     score_plot,
 )
+from gateway.reports.forest import forest
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
-from gateway.reports.scale import Scale
+from gateway.reports.tables import counted, note, table
 from gateway.reports.wording import amount, duration, octets, precise
 from routing.evidence.drift import PSI_LARGE, PSI_SLIGHT
 from routing.shadow.figures import Latency
 from routing.shadow.record import PairRecord
 from routing.shadow.report import Report
-from routing.shadow.segments import Dimension, Segment
 from routing.shadow.wording import (
     count,
     level,
@@ -44,7 +41,7 @@ def sections(name: str, report: Report) -> Iterable[Markup]:
             _agreement(report),
         )
     if report.dimensions:
-        yield _section("Where it differs", *_forest(report))
+        yield _section("Where it differs", *forest(report))
     if report.service_time is not None and report.latency is not None:
         yield _section("Latency", *_latency(name, report, report.service_time, report.latency))
     if report.scores is not None:
@@ -57,54 +54,8 @@ def sections(name: str, report: Report) -> Iterable[Markup]:
         yield _section("The pairs that differ most", *_worst(report.worst))
 
 
-def table(
-    caption: str,
-    columns: Sequence[Child],
-    rows: Iterable[Sequence[Child]],
-    class_: str | None = None,
-) -> Markup:
-    """The first column names the row. Each cell knows its column, for screens without room.
-
-    The roles are said aloud, as a table that the style sheet lays out otherwise may lose them.
-    """
-    head = element(
-        "tr",
-        *[element("th", column, scope="col", role="columnheader") for column in columns],
-        role="row",
-    )
-    body = [
-        element(
-            "tr",
-            element("th", row[0], scope="row", role="rowheader"),
-            *[
-                element(
-                    "td",
-                    cell,
-                    data_column=None if isinstance(column, Markup) else column,
-                    role="cell",
-                )
-                for column, cell in zip(columns[1:], row[1:], strict=True)
-            ],
-            role="row",
-        )
-        for row in rows
-    ]
-    return element(
-        "table",
-        element("caption", caption),
-        element("thead", head, role="rowgroup"),
-        element("tbody", *body, role="rowgroup"),
-        class_=class_,
-        role="table",
-    )
-
-
 def _section(title: str, *content: Markup) -> Markup:
     return element("section", element("h3", title), *content)
-
-
-def _note(*text: Child) -> Markup:
-    return element("p", *text, class_="note")
 
 
 def _agreement(report: Report) -> Markup:
@@ -120,63 +71,8 @@ def _agreement(report: Report) -> Markup:
     figures = table(
         "Disagreement", ("Of the compared pairs", "Share", f"{level(above)} interval"), rows
     )
-    why = _counted("What differed", differ.reasons)
+    why = counted("What differed", differ.reasons)
     return element("div", figures, why, class_="pair")
-
-
-def _counted(title: str, counts: Sequence[tuple[str, int]]) -> Markup | None:
-    if not counts:
-        return None
-    rows = [(foreign(text), count(n)) for text, n in counts]
-    return table(title, ("Reason", "Pairs"), rows)
-
-
-def _forest(report: Report) -> Iterable[Markup]:
-    bound = report.criteria.max_above_noise
-    scale = _forest_scale(report, bound)
-    shown = sum(len(each.segments) for each in report.dimensions)
-    yield legend(
-        ("thick", f"{report.criteria.level * 100:g} % interval"),
-        ("thin", "for all segments together"),
-        ("bound", f"bound, {points(bound)}"),
-    )
-    for dimension in report.dimensions:
-        yield _dimension(dimension, scale, bound)
-    yield _note(
-        f"Disagreement above noise by segment. Of {shown} segments some look bad by chance, so one "
-        f"is flagged only if the interval that holds for all of them together (Bonferroni) lies "
-        f"beyond the bound."
-    )
-
-
-def _forest_scale(report: Report, bound: float) -> Scale:
-    # A handful of pairs has an interval as wide as the page; arrows stand for what is cut.
-    segments = [s for each in report.dimensions for s in each.segments if s.compared]
-    large = [s.corrected for s in segments if s.compared * 100 >= report.samples.compared]
-    high = max([2 * bound, *(each.high for each in large)])
-    low = min([-bound, *(each.low for each in large)])
-    return Scale(max(low, -high), high)
-
-
-def _dimension(dimension: Dimension, scale: Scale, bound: float) -> Markup:
-    rows = [_segment_row(each, foreign(each.value), scale, bound) for each in dimension.segments]
-    if dimension.rest is not None:
-        more = dimension.distinct - len(dimension.segments)
-        others = f"{'at least ' if dimension.at_least else ''}{count(more)} others"
-        rows.append(_segment_row(dimension.rest, element("em", others), scale, bound))
-    columns = (dimension.name.capitalize(), "Pairs", "Above noise", forest_axis(scale))
-    return table(f"By {dimension.name}", columns, rows, "forest")
-
-
-def _segment_row(segment: Segment, name: Markup, scale: Scale, bound: float) -> tuple[Child, ...]:
-    interval = segment.above_noise
-    figures = joined(
-        points(interval.estimate),
-        element("small", f" {point_range(interval)}"),
-        element("strong", "beyond the bound", class_="flag") if segment.flagged else None,
-    )
-    drawing = forest_strip(scale, bound, segment.corrected, interval, segment.flagged)
-    return name, count(segment.compared), figures if segment.compared else "none compared", drawing
 
 
 def _latency(name: str, report: Report, service: Latency, total: Latency) -> Iterable[Markup]:
@@ -186,7 +82,7 @@ def _latency(name: str, report: Report, service: Latency, total: Latency) -> Ite
         kinds.append(("To the first part of a stream", report.first_part))
     tables = [_latency_table(title, latency) for title, latency in kinds]
     yield element("div", *tables, class_="pair")
-    yield _note(
+    yield note(
         "The plots show, and the verdict judges, the time without waiting in the backend’s queue: "
         "copies have the lowest priority, so they wait longest, whatever the candidate is like.",
         f" Quantiles are of a random sample of {count(service.sample)} pairs."
@@ -205,14 +101,14 @@ def _latency_table(title: str, latency: Latency) -> Markup:
         both = joined(ratio(r.estimate), element("small", ratio_range(r)))
         place = [both if f"p{q * 100:g}" == column else "" for column in ("p50", "p90", "p99")]
         rows.append(("Ratio", *place, ""))
-    note, delta = None, comparison.delta
+    said, delta = None, comparison.delta
     if delta is not None:
-        note = _note(
+        said = note(
             f"Candidate − primary, pair by pair: {duration(delta.estimate)} in the median "
             f"({level(delta)} interval {duration(delta.low)} to {duration(delta.high)})."
         )
     figures = table(title, ("Time", "p50", "p90", "p99", "Mean"), rows, "times")
-    return element("div", figures, note)
+    return element("div", figures, said)
 
 
 def _scores(name: str, report: Report) -> Iterable[Markup]:
@@ -262,7 +158,7 @@ def _measures(report: Report) -> Markup:
     left = report.measures_left_out
     return joined(
         table("Over all compared pairs", columns, rows, "cards"),
-        _note(f"{count(left)} values of further measures were left out.") if left else None,
+        note(f"{count(left)} values of further measures were left out.") if left else None,
     )
 
 
@@ -288,7 +184,7 @@ def _failures(report: Report) -> Markup:
         ],
     )
     return element(
-        "div", failures, volume, _counted("The candidate’s failures", errors.kinds), class_="pair"
+        "div", failures, volume, counted("The candidate’s failures", errors.kinds), class_="pair"
     )
 
 
@@ -318,7 +214,7 @@ def _pairs(report: Report) -> Iterable[Markup]:
     yield element(
         "div",
         table(f"{count(samples.sampled)} sampled pairs", ("Status", "Pairs", "Share"), rows),
-        _counted("Why pairs were not compared", samples.reasons),
+        counted("Why pairs were not compared", samples.reasons),
         class_="pair",
     )
     noise = (
@@ -326,7 +222,7 @@ def _pairs(report: Report) -> Iterable[Markup]:
         if samples.with_noise
         else "The primary was never asked a second time. "
     )
-    yield _note(
+    yield note(
         noise,
         f"Beside these, the primary failed or its client went away {count(samples.primary_failed)} "
         "times, which leaves nothing to compare with.",
@@ -360,4 +256,4 @@ def _worst(records: Sequence[PairRecord]) -> Iterable[Markup]:
             element("pre", visible(record.payloads, _PAYLOAD)),
         )
     if not kept:
-        yield _note("Answers themselves are not stored; a trace leads to what is known of them.")
+        yield note("Answers themselves are not stored; a trace leads to what is known of them.")
