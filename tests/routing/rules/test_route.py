@@ -1,0 +1,231 @@
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from protos.errors import Kind, PenstockError
+from protos.route.snapshot import RouteSnapshot
+from protos.service import Reply
+from protos.values import InferRequest, Part, Principal, Target, Tensors
+from routing.rules.route import Split
+from routing.rules.snapshot import snapshot
+from routing.rules.split import Splitter
+from tests.routing.rules.written_routes import CANARY, STABLE, principal, request, route
+
+REPLY = Reply(Part(Tensors(()), "", {}, True))
+
+
+@dataclass
+class At:
+    usable: bool = True
+
+
+class Endpoints:
+    """Serves `model/version`; in `doubtful` none is usable, `loading` are known but not ready."""
+
+    def __init__(self, *ready: str, doubtful: tuple[str, ...] = (), loading: str = "") -> None:
+        self._serving = {name: [At()] for name in ready}
+        self._serving |= {name: [At(usable=False)] for name in doubtful}
+        self._known = sorted({*ready, *doubtful, *loading.split()})
+
+    def versions(self, model: str) -> Sequence[str]:
+        return [version for name in self._known for m, version in [name.split("/")] if m == model]
+
+    def serving(self, model: str, version: str) -> Sequence[At]:
+        return self._serving.get(f"{model}/{version}", ())
+
+    def may_come(self, model: str) -> bool:
+        return False
+
+
+class Asked:
+    """A service that remembers the last request."""
+
+    def __init__(self) -> None:
+        self.last: InferRequest | None = None
+
+    async def __call__(self, request: InferRequest) -> Reply:
+        self.last = request
+        return REPLY
+
+    @property
+    def target(self) -> Target:
+        assert self.last is not None
+        assert self.last.context.target is not None
+        return self.last.context.target
+
+
+def sent(endpoints: Endpoints, given: InferRequest, split: Split | None = None) -> Target:
+    service = Asked()
+    split = split or Split(endpoints, Splitter(lambda: 0.0))
+    assert asyncio.run(_awaited(split, given, service)) is REPLY
+    return service.target
+
+
+async def _awaited(split: Split, given: InferRequest, service: Asked) -> Reply:
+    return await split(given, service)
+
+
+def only(name: str, **spec: Any) -> RouteSnapshot:
+    """A route all of whose requests are split to one arm."""
+    backends = [
+        {**arm, "weight": int(arm["name"] == name)}
+        for arm in spec.pop("backends", [STABLE, CANARY])
+    ]
+    return snapshot(route(backends=backends, **spec).route, "r", None)
+
+
+BACKUP = [STABLE, {**CANARY, "fallback": "stable"}]
+BOTH = Endpoints("fraud/3", "fraud/4")
+
+
+def test_the_arm_s_model_and_version_are_the_target() -> None:
+    backends = [{"name": "stable", "model": "internal", "version": "7"}]
+    given = request(route=only("stable", backends=backends))
+
+    assert sent(Endpoints("internal/7"), given) == Target("stable", "internal", "7")
+    assert (given.context.timeline.route, given.context.timeline.arm) == ("fraud", "stable")
+
+
+def test_an_arm_without_a_version_takes_the_newest_that_is_ready() -> None:
+    backends = [{"name": "stable", "model": "fraud"}]
+    endpoints = Endpoints("fraud/3", "fraud/4", loading="fraud/5")
+
+    assert sent(endpoints, request(route=only("stable", backends=backends))).version == "4"
+
+
+def test_what_surrounds_a_request_goes_on_with_it() -> None:
+    service = Asked()
+    given = request(route=only("stable"), headers=[(b"x", b"1")])
+
+    asyncio.run(_awaited(Split(BOTH, Splitter(lambda: 0.0)), given, service))
+
+    assert service.last is not None
+    context = service.last.context
+    assert context.route is given.context.route
+    assert context.headers == given.context.headers
+    assert context.first_deadline == given.context.first_deadline
+    assert (context.principal, context.timeline) == (
+        given.context.principal,
+        given.context.timeline,
+    )
+
+
+def test_a_model_without_a_route_is_served_by_its_own_name_and_shows_no_arm() -> None:
+    given = request(version="3")
+
+    target = sent(BOTH, given)
+
+    assert (target.model, target.version) == ("fraud", "3")
+    assert (given.context.timeline.route, given.context.timeline.arm_shown) == ("", False)
+    assert sent(BOTH, request()) == Target("default", "fraud", "4")
+
+
+@pytest.mark.parametrize(
+    "endpoints",
+    [
+        Endpoints("fraud/3"),
+        Endpoints("fraud/3", loading="fraud/4"),
+        Endpoints("fraud/3", doubtful=("fraud/4",)),
+    ],
+)
+def test_the_fallback_serves_while_the_arm_cannot(endpoints: Endpoints) -> None:
+    split = Split(endpoints, Splitter(lambda: 0.0))
+    given = request(route=only("canary", backends=BACKUP))
+
+    assert sent(endpoints, given, split) == Target("stable", "fraud", "3")
+    assert split.fallbacks == 1
+    assert given.context.timeline.arm == "stable"
+
+
+def test_an_arm_that_can_serve_needs_no_fallback() -> None:
+    split = Split(BOTH, Splitter(lambda: 0.0))
+
+    assert sent(BOTH, request(route=only("canary", backends=BACKUP)), split).arm == "canary"
+    assert split.fallbacks == 0
+
+
+def test_without_a_fallback_a_canary_s_failures_stay_its_own() -> None:
+    given = request(route=only("canary"))
+
+    with pytest.raises(PenstockError) as caught:
+        sent(Endpoints("fraud/3"), given)
+
+    assert caught.value.kind is Kind.UNAVAILABLE
+    assert given.context.timeline.arm == "canary"
+
+
+def test_the_answer_is_in_terms_of_the_route_s_model() -> None:
+    backends = [{"name": "stable", "model": "internal", "version": "7"}]
+
+    with pytest.raises(PenstockError) as caught:
+        sent(BOTH, request(route=only("stable", backends=backends)))
+
+    assert caught.value.message == 'model "fraud" is not available now'
+    assert caught.value.retry_after == 1.0
+
+
+def test_fallbacks_form_chains_and_circles_end() -> None:
+    third = {"name": "third", "model": "fraud", "version": "2", "fallback": "canary"}
+    backends = [{**STABLE, "fallback": "third"}, {**CANARY, "fallback": "stable"}, third]
+    found = only("canary", backends=backends)
+
+    assert sent(Endpoints("fraud/2"), request(route=found)).arm == "third"
+    with pytest.raises(PenstockError):
+        sent(Endpoints("other/1"), request(route=found))
+
+
+def test_an_arm_in_doubt_is_still_tried_when_its_fallback_is_as_well() -> None:
+    endpoints = Endpoints(doubtful=("fraud/3", "fraud/4"))
+
+    assert sent(endpoints, request(route=only("canary", backends=BACKUP))).arm == "canary"
+
+
+def test_who_names_a_version_gets_no_other() -> None:
+    found = only("stable", backends=BACKUP)
+
+    with pytest.raises(PenstockError) as caught:
+        sent(Endpoints("fraud/3"), request(route=found, version="4"))
+    assert caught.value.message == 'model "fraud" version "4" is not available now'
+
+    doubtful = Endpoints("fraud/3", doubtful=("fraud/4",))
+    assert sent(doubtful, request(route=found, version="4")).arm == "canary"
+
+
+def test_a_version_that_is_no_arm_is_found_or_not_as_without_a_route() -> None:
+    found = only("stable", pins="any")
+
+    assert sent(Endpoints("fraud/9"), request(route=found, version="9")).arm == "pinned"
+    with pytest.raises(PenstockError) as caught:
+        sent(BOTH, request(route=found, version="9"))
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("show", "scopes", "shown"),
+    [
+        ("callers", (), True),
+        ("admins", (), False),
+        ("admins", ("admin",), True),
+    ],
+)
+def test_the_arm_is_shown_to_whom_the_route_says(
+    show: str, scopes: tuple[str, ...], shown: bool
+) -> None:
+    who = Principal("s", "acme", frozenset(scopes))
+    given = request(who, route=only("stable", showArm=show))
+
+    sent(BOTH, given)
+
+    assert given.context.timeline.arm_shown is shown
+
+
+def test_a_refused_pin_is_nobody_s_failure() -> None:
+    given = request(principal(), route=only("stable"), version="9")
+
+    with pytest.raises(PenstockError):
+        sent(BOTH, given)
+
+    assert given.context.timeline.arm == ""
