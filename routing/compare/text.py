@@ -10,7 +10,7 @@ from protos.arrays import to_array
 from protos.route.mirror import Compare
 from protos.values import Tensor
 from protos.wording import quote
-from routing.compare.edits import edits, without_common_ends
+from routing.compare.edits import MOST_WORK, edits, without_common_ends, work
 from routing.compare.outputs import Answer, kind_of
 from routing.compare.settled import differ, incomparable
 from routing.shadow.record import Outcome
@@ -38,6 +38,7 @@ class Tally:
     texts: int = 0
     unlike: int = 0
     unknown: int = 0
+    work_left: int = MOST_WORK
     where: str = ""
 
     def outcome(self) -> Outcome:
@@ -45,15 +46,11 @@ class Tally:
         if self.edits is not None:
             measures["edits"] = float(self.edits)
         if self.unlike:
-            agrees, reason = (
-                False,
-                f"{self.unlike} of {self.texts} texts differ, first in {self.where}",
-            )
-        elif self.unknown:
+            reason = f"{self.unlike} of {self.texts} texts differ, first in {self.where}"
+            return Outcome(False, 1.0 - self.similarity, measures, reason)
+        if self.unknown:
             return Outcome(None, measures=measures, reason="the texts are too long for maxEdit")
-        else:
-            agrees, reason = True, ""
-        return Outcome(agrees, 1.0 - self.similarity, measures, reason)
+        return Outcome(True, 1.0 - self.similarity, measures)
 
 
 def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
@@ -130,15 +127,16 @@ def _compare(mine: str, theirs: str, max_edit: float, tally: Tally) -> None:
         return
     allowed = max_edit * len(mine) + _ROUNDING
     longer = max(len(mine), len(theirs))
-    made = edits(mine, theirs)
-    if made is not None:
+    middle = without_common_ends(mine, theirs)
+    needed = work(*middle)
+    if needed <= tally.work_left:
+        tally.work_left -= needed
+        most = least = edits(*middle)
         if tally.edits is not None:
-            tally.edits += made
-        most = least = made
+            tally.edits += most
     else:
+        most, least = max(map(len, middle)), max(1, abs(len(mine) - len(theirs)))
         tally.edits = None
-        most = max(map(len, without_common_ends(mine, theirs)))
-        least = max(1, abs(len(mine) - len(theirs)))
     tally.similarity = min(tally.similarity, 1.0 - most / longer)
     if least > allowed:
         tally.unlike += 1

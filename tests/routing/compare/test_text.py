@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing.compare.edits import LONGEST
 from routing.compare.settled import FARTHEST
 from tests.routing.compare.compared_answers import compared, stream, unary
 
@@ -56,8 +55,8 @@ def test_elements_are_compared_one_by_one_and_the_least_alike_counts():
 
 
 def test_too_many_edits_to_count_are_decided_where_they_can_be():
-    primary = "a" + "x" * LONGEST + "b"
-    moved = "b" + "x" * LONGEST + "a"
+    primary = "a" + "x" * 10_000 + "b"
+    moved = "b" + "x" * 10_000 + "a"
     outcome = texts(primary, moved)
     assert outcome.agrees is False
     assert outcome.measures["similarity"] == 0
@@ -66,7 +65,15 @@ def test_too_many_edits_to_count_are_decided_where_they_can_be():
     outcome = texts(primary, moved, max_edit="10%")
     assert outcome.agrees is None
     assert outcome.reason == "the texts are too long for maxEdit"
-    assert texts(primary, "b" + "x" * 2 * LONGEST + "a", max_edit="10%").agrees is False
+    assert texts(primary, "b" + "x" * 20_000 + "a", max_edit="10%").agrees is False
+
+
+def test_many_long_texts_of_one_answer_share_what_work_there_is():
+    primary, moved = "a" + "x" * 5000 + "b", "b" + "x" * 5000 + "a"
+    outcome = texts([primary] * 20, [moved] * 20)
+    assert outcome.agrees is False
+    assert "edits" not in outcome.measures
+    assert texts([primary] * 2, [moved] * 2).measures["edits"] == 4
 
 
 def test_several_parts_are_one_text_however_they_were_cut():
