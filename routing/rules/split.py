@@ -14,7 +14,7 @@ from hashlib import blake2b
 from protos.errors import Kind, PenstockError, invalid
 from protos.route.match import PINNED
 from protos.route.snapshot import Arm, RouteSnapshot
-from protos.values import InferRequest
+from protos.values import Context, InferRequest
 from protos.wording import quote
 from routing.rules.sources import sticky_source
 
@@ -78,7 +78,12 @@ def unit_of(route: RouteSnapshot, request: InferRequest) -> bytes | None:
     A hash without a key: whoever knows the value can tell the unit, so it is no pseudonym.
     """
     sticky = route.spec.sticky
-    value = None if sticky is None else sticky_source(sticky.key)(request.context)
+    return None if sticky is None else unit_by(sticky.key, request.context)
+
+
+def unit_by(key: str, context: Context) -> bytes | None:
+    """The same by another sticky key than the route's."""
+    value = sticky_source(key)(context)
     if not value:
         return None
     digest = _EMPTY.copy()
@@ -111,28 +116,36 @@ class Splitter:
     def _learn(self, route: RouteSnapshot) -> Division:
         if len(self._divisions) >= DIVISIONS:
             self._divisions.clear()
-        division = self._divisions[route] = Division(route.arms, _salt(route))
+        division = self._divisions[route] = Division(route.arms, salt_of(route))
         return division
 
     def _pinned(self, route: RouteSnapshot, request: InferRequest) -> Arm:
         """An arm of the version that the client names; several of them share as they always do."""
-        model, version = request.model, request.version
-        if route.spec.pins == "refuse":
-            raise invalid(f"version: of model {quote(model)} none can be chosen")
-        arms = [arm for arm in route.arms if arm.version == version]
-        if arms:
-            weighty = [arm for arm in arms if arm.weight > 0] or arms[:1]
-            if len(weighty) == 1:
-                return weighty[0]
-            return self._drawn(Division(weighty, _salt(route)), route, request)
-        if route.spec.pins == "any":
-            return Arm(PINNED, model, version, 0.0)
-        allowed = sorted({arm.version for arm in route.arms if arm.version})
-        choice = f"it has {', '.join(allowed)}" if allowed else "none can be chosen"
-        raise PenstockError(
-            Kind.NOT_FOUND, f"model {quote(model)} has no version {quote(version)}; {choice}"
-        )
+        arms = pinned(route, request.model, request.version)
+        if len(arms) == 1:
+            return arms[0]
+        return self._drawn(Division(arms, salt_of(route)), route, request)
 
 
-def _salt(route: RouteSnapshot) -> str:
+def pinned(route: RouteSnapshot, model: str, version: str) -> Sequence[Arm]:
+    """The arms that a version which the client names leaves to choose from.
+
+    Raises NOT_FOUND or INVALID for a version that the route lets nobody pin.
+    """
+    if route.spec.pins == "refuse":
+        raise invalid(f"version: of model {quote(model)} none can be chosen")
+    arms = [arm for arm in route.arms if arm.version == version]
+    if arms:
+        return [arm for arm in arms if arm.weight > 0] or arms[:1]
+    if route.spec.pins == "any":
+        return [Arm(PINNED, model, version, 0.0)]
+    allowed = sorted({arm.version for arm in route.arms if arm.version})
+    choice = f"it has {', '.join(allowed)}" if allowed else "none can be chosen"
+    raise PenstockError(
+        Kind.NOT_FOUND, f"model {quote(model)} has no version {quote(version)}; {choice}"
+    )
+
+
+def salt_of(route: RouteSnapshot) -> str:
+    """By which the users of a route are shuffled."""
     return "" if route.spec.sticky is None else route.spec.sticky.salt
