@@ -8,12 +8,13 @@ from routing.rules.loaded import Loaded
 
 
 def notes_of(routes: Iterable[Loaded]) -> list[str]:
-    """A sentence for each, with file and line."""
-    return [
-        f"{each.source}:{each.document.line(path)}: {note}"
-        for each in sorted(routes, key=lambda each: each.source)
+    """A sentence for each, with file and line, in the order of both."""
+    found = sorted(
+        (each.source, each.document.line(path), note)
+        for each in routes
         for path, note in _notes(each.route.spec)
-    ]
+    )
+    return [f"{source}:{line}: {note}" for source, line, note in found]
 
 
 def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:

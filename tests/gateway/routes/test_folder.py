@@ -1,0 +1,173 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.routes.folder import LARGEST, Documents, check_texts, load_folder, signature
+from protos.strict_yaml import ConfigError
+from tests.routing.rules.written_routes import text
+
+
+def write(folder: Path, **documents: str) -> Path:
+    for name, content in documents.items():
+        (folder / f"{name}.yaml").write_text(content)
+    return folder
+
+
+def loaded(folder: Path, policies: tuple[str, ...] = ()) -> Documents:
+    return load_folder(folder, policies=policies)
+
+
+def refused(folder: Path, policies: tuple[str, ...] = ()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(folder, policies)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def model(name: str) -> str:
+    return text(name, match=[{"model": name}])
+
+
+def test_every_yaml_file_is_one_route(tmp_path: Path) -> None:
+    write(tmp_path, b=model("two"), a=model("one"))
+    (tmp_path / "c.yml").write_text(model("three"))
+    (tmp_path / "README.md").write_text("not a route")
+
+    assert [each.name for each in loaded(tmp_path).routes] == ["one", "three", "two"]
+
+
+def test_an_empty_folder_has_no_routes_and_a_missing_one_is_refused(tmp_path: Path) -> None:
+    assert loaded(tmp_path).routes == ()
+    assert refused(tmp_path / "missing").endswith("missing:1: No such file or directory")
+
+
+def test_a_folder_that_kubernetes_mounts_is_read_once(tmp_path: Path) -> None:
+    mounted = tmp_path / "..2026_01_01"
+    mounted.mkdir()
+    write(mounted, fraud=text())
+    (tmp_path / "..data").symlink_to(mounted.name)
+    (tmp_path / "fraud.yaml").symlink_to("..data/fraud.yaml")
+    (tmp_path / ".hidden.yaml").write_text("{")
+
+    assert [each.source for each in loaded(tmp_path).routes] == [str(tmp_path / "fraud.yaml")]
+
+
+def test_the_signature_follows_links_to_what_they_lead_to(tmp_path: Path) -> None:
+    for name, document in (("..one", text()), ("..two", text(pins="any"))):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, fraud=document)
+    (tmp_path / "..data").symlink_to("..one")
+    (tmp_path / "fraud.yaml").symlink_to("..data/fraud.yaml")
+    before = signature(tmp_path)
+    assert signature(tmp_path) == before
+
+    (tmp_path / "..new").symlink_to("..two")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+
+    assert signature(tmp_path) != before
+
+
+def test_the_signature_tells_of_files_that_come_go_and_change(tmp_path: Path) -> None:
+    seen = [signature(tmp_path / "missing"), signature(tmp_path)]
+    write(tmp_path, a=model("one"))
+    seen.append(signature(tmp_path))
+    os.utime(tmp_path / "a.yaml", ns=(1, 1))
+    seen.append(signature(tmp_path))
+    (tmp_path / "a.yaml").unlink()
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    seen.append(signature(tmp_path))
+
+    assert len(set(map(str, seen))) == len(seen)
+
+
+def test_every_problem_of_every_file_is_told_in_one_go(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a=text("a", match=[{"model": "a"}]).replace("weight: 95", "wieght: 95"),
+        b=text("b", match=[{"model": "b"}], priority={"highest": 0}, pins="some"),
+        c="[",
+        d=model("d"),
+    )
+    (tmp_path / "e.yaml").symlink_to("nowhere")
+    (tmp_path / "f.yaml").write_bytes(b"# \xff")
+
+    told = refused(tmp_path).splitlines()
+
+    assert [line.partition(" ")[0] for line in told] == [
+        "a.yaml:12:",
+        "b.yaml:18:",
+        "b.yaml:19:",
+        "c.yaml:1:",
+        "e.yaml:1:",
+        "f.yaml:1:",
+    ]
+    assert 'did you mean "weight"?' in told[0]
+
+
+def test_two_routes_of_one_name_are_refused_with_both_places(tmp_path: Path) -> None:
+    write(tmp_path, a=text("x", match=[{"model": "a"}]), b=text("x", match=[{"model": "b"}]))
+
+    assert refused(tmp_path).startswith("b.yaml:4: metadata.name: ")
+    assert "a.yaml:4 is a route of this name as well" in refused(tmp_path)
+
+
+def test_rules_between_which_nothing_decides_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, a=text("a"), b=text("b"))
+
+    told = refused(tmp_path)
+
+    assert told.startswith("a.yaml:7: match: as specific as the rule of b in b.yaml:7")
+
+
+def test_a_privacy_policy_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, a=text(privacy={"policy": "bank"}))
+
+    assert 'spec.privacy.policy: there is no privacy policy "bank"' in refused(tmp_path)
+    assert 'did you mean "banks"?' in refused(tmp_path, ("banks",))
+    assert len(loaded(tmp_path, ("bank",)).routes) == 1
+
+
+def test_what_is_no_file_or_too_large_is_refused_and_nothing_hangs(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text("#" * (LARGEST + 1))
+
+    assert refused(tmp_path).splitlines() == [
+        "a.yaml:1: is not a file",
+        "b.yaml:1: is larger than a document may be, 1 MiB",
+    ]
+
+
+def test_workers_make_the_same_documents_of_the_texts(tmp_path: Path) -> None:
+    write(tmp_path, a=model("one"), b=model("two"))
+    documents = loaded(tmp_path)
+
+    again = check_texts(reversed(documents.texts), policies=())
+
+    assert again.revision == documents.revision
+    assert again.texts == documents.texts
+
+
+def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a=text(
+            "a",
+            backends=[{"name": "only", "model": "fraud"}],
+            cache={"ttl": "5m"},
+            limits=[{"per": "tenant", "tokens": "100k/1m"}],
+            mirror=[
+                {"backend": "m", "model": "n", "percent": 1, "compare": {"payloads": True}},
+            ],
+        ),
+        b=model("b"),
+    )
+
+    notes = [each.replace(f"{tmp_path}/", "") for each in loaded(tmp_path).notes]
+
+    assert [each.partition(": ")[0] for each in notes] == [
+        "a.yaml:9",
+        "a.yaml:11",
+        "a.yaml:14",
+        "a.yaml:21",
+    ]
+    assert notes[1].endswith("cache: no answers are kept; every request is executed")
