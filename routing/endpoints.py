@@ -45,6 +45,7 @@ class Endpoint:
         self.models: dict[ModelKey, pb.Model] = {}
         self.signatures: dict[ModelKey, Signature] = {}
         self.suspect_turn = asyncio.Lock()
+        self.left = False
         self.excess = PeakEwma()
         self.breakers: dict[ModelKey, Breaker] = {}
         self._clock = clock
@@ -68,6 +69,11 @@ class Endpoint:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}
             self.signatures = {key: signature(m) for key, m in self.models.items()}
+
+    def leave(self) -> None:
+        """The table has it no more: whoever still holds it must not send anything new here."""
+        self.left = True
+        self._willing = False
 
     @property
     def usable(self) -> bool:
@@ -245,6 +251,7 @@ class EndpointTable:
         }
 
     def _retire(self, endpoint: Endpoint) -> None:
+        endpoint.leave()
         task = asyncio.get_running_loop().create_task(_close_when_idle(endpoint.exchange))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -108,6 +108,8 @@ class Pick:
             else:
                 # One suspect at a time: if the endpoint dies again, it is known who was there.
                 async with endpoint.suspect_turn:
+                    if endpoint.left:
+                        raise PenstockError(Kind.UNAVAILABLE, "the backend left meanwhile")
                     reply = await endpoint(request)
         except BaseException:
             self._failed(endpoint, request)

@@ -18,7 +18,7 @@ def route(name="fraud", *, implicit=False, **blocks):
     return RouteSnapshot(name, "r1", spec, (Arm("stable", "m", "1", 1.0),), implicit=implicit)
 
 
-def routed(by=None, *, arm="stable", deadline=inf, tried=(), data=b"\0\0\0\0", **context):
+def routed(by=None, *, arm="stable", deadline=inf, tried=(), data=b"\0\0\0\0", id="", **context):
     """A request for version 1 of m that `by` sent to `arm`."""
     timeline = Timeline(0.0, instances=list(tried))
     surrounding = Context(
@@ -29,4 +29,4 @@ def routed(by=None, *, arm="stable", deadline=inf, tried=(), data=b"\0\0\0\0", *
         route=by,
         **context,
     )
-    return InferRequest("", "m", "1", Tensors((Tensor("x", "FP32", (1,), data),)), {}, surrounding)
+    return InferRequest(id, "m", "1", Tensors((Tensor("x", "FP32", (1,), data),)), {}, surrounding)

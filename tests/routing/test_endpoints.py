@@ -94,6 +94,14 @@ async def test_calls_in_flight_finish_before_an_endpoint_that_left_is_closed(tab
     assert endpoint.exchange.closed
 
 
+async def test_an_endpoint_that_left_gets_nothing_new_from_whoever_still_holds_it(table):
+    table.apply(snapshot(lease()))
+    (endpoint,) = table.endpoints()
+    table.apply(snapshot(revision=2))
+    assert endpoint.left
+    assert not endpoint.usable
+
+
 @pytest.mark.parametrize(
     ("change", "state"),
     [

@@ -29,6 +29,7 @@ class FakeEndpoint:
         self.exchange = SimpleNamespace(in_flight=0)
         self.suspect_turn = asyncio.Lock()
         self.breakers = {}
+        self.left = False
 
     def predicted_wait(self):
         return self.wait
@@ -125,6 +126,24 @@ async def test_an_endpoint_gets_one_suspect_at_a_time():
     suspect = replace(asked, context=replace(asked.context, suspect=True))
     await asyncio.gather(*(pick(suspect) for _ in range(5)))
     assert Counting.most == 1
+
+
+async def test_a_suspect_whose_turn_comes_when_the_endpoint_has_left_goes_elsewhere():
+    class Holding(FakeEndpoint):
+        async def __call__(self, request):
+            raise AssertionError("nothing may be sent to an endpoint that left")
+
+    endpoint = Holding("a")
+    pick, _ = pick_among(endpoint)
+    asked = request()
+    suspect = replace(asked, context=replace(asked.context, suspect=True))
+    async with endpoint.suspect_turn:
+        waiting = asyncio.ensure_future(pick(suspect))
+        await asyncio.sleep(0)
+        endpoint.left = True
+    with pytest.raises(PenstockError) as caught:
+        await waiting
+    assert caught.value.row.retry == "elsewhere"
 
 
 def test_when_most_are_doubtful_everybody_who_can_be_written_to_is_used():

@@ -1,0 +1,137 @@
+"""A thousand simulated meshes under faults: what always holds, whatever befalls them.
+
+A failure names its seed; `simulate(seed)` repeats that life exactly.
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from protos.errors import TABLE, Kind
+from routing.outlier import AT_MOST
+from routing.retry import MAX_ATTEMPTS, REQUEUE_RESERVE, RESERVE
+from tests.routing.simulated_mesh import END, History, simulate
+
+SEEDS = 1000
+CHUNK = 50
+REFILL = 2.0  # retries a second, of each budget
+# Retries that are not a share of the requests: reserves of the route's budget, of the shared one,
+# and of the one for requeued calls.
+RESERVES = 2 * RESERVE + REQUEUE_RESERVE + 3 * REFILL * END
+
+
+def by_request(history: History):
+    attempts = {}
+    for attempt in history.attempts:
+        attempts.setdefault(attempt.request, []).append(attempt)
+    return attempts
+
+
+def requeued_and_answered(history: History) -> int:
+    """Attempts after a refusal that were answered: these are free."""
+    return sum(
+        later.outcome is None
+        and earlier.outcome is not None
+        and TABLE[earlier.outcome].retry == "elsewhere"
+        for attempts in by_request(history).values()
+        for earlier, later in pairwise(attempts)
+    )
+
+
+def no_request_goes_to_an_endpoint_that_left(history: History) -> bool:
+    return all(attempt.present for attempt in history.attempts)
+
+
+def nobody_is_tried_more_than_three_times(history: History) -> bool:
+    return all(
+        count <= MAX_ATTEMPTS for count in Counter(a.request for a in history.attempts).values()
+    )
+
+
+def attempts_stay_near_the_requests(history: History) -> bool:
+    free = history.lost + requeued_and_answered(history)
+    return len(history.attempts) <= 1.2 * len(history.asked) + RESERVES + free
+
+
+def what_may_not_run_twice_does_not(history: History) -> bool:
+    runs = Counter(a.request for a in history.attempts if a.executed)
+    return all(runs[each.id] <= 1 for each in history.asked.values() if not each.idempotent)
+
+
+def somebody_is_tried_if_anybody_can_be(history: History) -> bool:
+    """Unless the request was refused: for the arm's bound, or as one that kills its backends."""
+    tried = {attempt.request for attempt in history.attempts}
+    return all(
+        each.id in tried or each.outcome is Kind.OVERLOADED or each.refused_as_poison
+        for each in history.asked.values()
+        if each.possible
+    )
+
+
+def at_most_half_are_ejected(history: History) -> bool:
+    return all(out <= AT_MOST * of for out, of in history.ejected)
+
+
+def stale_epochs_are_refused(history: History) -> bool:
+    ascending = all(epochs == sorted(epochs) for epochs in history.epochs.values())
+    return ascending and not history.stale_accepted
+
+
+def poison_takes_at_most_two_backends_with_it(history: History) -> bool:
+    return all(deaths <= 2 for deaths in history.deaths.values())
+
+
+def only_poison_is_refused_as_poison(history: History) -> bool:
+    """Where nothing else kills backends, that is: an innocent may be there twice by chance."""
+    if any(fault in ("killed", "reset", "drained") for _, fault, _ in history.faults):
+        return True
+    return all(each.poison for each in history.asked.values() if each.refused_as_poison)
+
+
+def everything_is_usable_after_healing(history: History) -> bool:
+    return not history.out_of_service
+
+
+INVARIANTS = (
+    no_request_goes_to_an_endpoint_that_left,
+    nobody_is_tried_more_than_three_times,
+    attempts_stay_near_the_requests,
+    what_may_not_run_twice_does_not,
+    somebody_is_tried_if_anybody_can_be,
+    at_most_half_are_ejected,
+    stale_epochs_are_refused,
+    poison_takes_at_most_two_backends_with_it,
+    only_poison_is_refused_as_poison,
+    everything_is_usable_after_healing,
+)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_what_always_holds(first):
+    happened = Counter()
+    for seed in range(first, first + CHUNK):
+        history = simulate(seed)
+        broken = [each.__name__ for each in INVARIANTS if not each(history)]
+        assert not broken, f"seed {seed}: {broken}; {history.faults}; {history.out_of_service}"
+        happened.update(history.counters)
+        happened["lost"] += history.lost
+        happened["deaths"] += sum(history.deaths.values())
+        happened["requests"] += len(history.asked)
+    # A simulation in which nothing happens would prove nothing.
+    for what in (
+        "requests",
+        "retries",
+        "hedges",
+        "ejections",
+        "panics",
+        "refusals",
+        "lost",
+        "deaths",
+    ):
+        assert happened[what] > 0, f"no {what} in seeds {first} to {first + CHUNK - 1}"
+
+
+def test_a_seed_decides_everything():
+    assert simulate(7) == simulate(7)
+    assert simulate(7) != simulate(8)
