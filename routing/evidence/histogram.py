@@ -63,5 +63,12 @@ class Histogram:
     def items(self) -> Iterable[tuple[int, int]]:
         return sorted(self.counts.items())
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return self.counts == other.counts
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
     def __repr__(self) -> str:
         return f"<Histogram {self.total}, p50 {self.quantile(0.5):.4f} s>"

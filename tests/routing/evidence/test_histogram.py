@@ -56,6 +56,12 @@ def test_histograms_add_up(first, second):
     assert both.total == len(first) + len(second)
 
 
+def test_histograms_are_equal_by_what_they_hold():
+    assert histogram([0.1, 0.2]) == histogram([0.2, 0.1])
+    assert histogram([0.1]) != histogram([0.2])
+    assert histogram([0.1]) != {bucket(0.1): 1}
+
+
 def test_an_empty_one_has_no_quantile():
     assert Histogram().quantile(0.5) == 0.0
 
