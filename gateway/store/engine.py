@@ -19,6 +19,7 @@ from gateway.store import schema
 from gateway.store.arms import Arms
 from gateway.store.audit import Audit
 from gateway.store.compact import compact
+from gateway.store.decisions import Decisions
 from gateway.store.leader import Leader
 from gateway.store.pairs import Pairs
 from gateway.store.rollouts import Rollouts
@@ -58,14 +59,17 @@ class Store:
         self.rollouts = Rollouts(database)
         self.leader = Leader(database)
         self.audit = Audit(database)
+        self.decisions = Decisions(database)
 
     def tidy(self, now: float, keep: float) -> int:
-        """Forgets comparisons and counts that are older than `keep` seconds, and sums up what is
-        older than minutes; how many rows that saved. For every minute or so, from any replica.
+        """Forgets comparisons, counts and decisions that are older than `keep` seconds, and sums
+        up counts that are older than minutes; how many rows that saved. For every minute or so,
+        from any replica.
 
         States of rollouts and audit records are kept for good.
         """
-        forgotten = self.pairs.forget(now - keep) + self.arms.forget(now - keep)
+        kinds = (self.pairs, self.arms, self.decisions)
+        forgotten = sum(kind.forget(now - keep) for kind in kinds)
         return forgotten + compact(self._database, now)
 
     def close(self) -> None:

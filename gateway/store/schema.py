@@ -148,9 +148,11 @@ decisions = Table(
     metadata,
     _key(),
     *_numbers("at"),
-    *_text("route", "arm", "revision", "model", "version", "tenant"),
+    *_text("route", "arm", "revision", "model", "version", "served_model", "served_version"),
+    *_text("tenant", "key"),
     *_numbers("weight", "compute_seconds", "latency"),
     *_counts("rows", "code"),
+    Column("whole", Boolean, nullable=False),
     Column("user", LargeBinary, nullable=False),
     *_text("attributes"),  # JSON
     Index("penstock_decisions_by_time", "at", "id"),

@@ -1,0 +1,185 @@
+"""Records where requests went, for `penstock routes plan`; see `routing/decisions.py`.
+
+Users are written under a pseudonym: their unit encrypted as one block of AES-128 (FIPS 197), a
+permutation that nobody can invert or try out without the key. The key stays in a file beside the
+gateway; replicas that share a record store need the same one.
+"""
+
+import os
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from protos.route.snapshot import Arm, RouteSnapshot
+from protos.values import Context, InferRequest, Tensors, Timeline
+from routing.decision_sampler import Sampler
+from routing.decisions import SUBJECT, Decision, Wanted
+from routing.rules.split import unit_by
+from routing.rules.table import RouteTable
+
+KEY_FILE = "decisions.key"
+_KEY_BYTES = 16
+_MARK_BYTES = 4
+_NOBODY = bytes(16)
+SUBJECTS = 10_000  # whose units are remembered; more are forgotten together
+
+
+class Seal:
+    """Seals units: 4 bytes that tell the key, and the encrypted unit."""
+
+    def __init__(self, key: bytes) -> None:
+        # One block a message, and each block of its own: ECB is the bare permutation.
+        cipher = Cipher(AES(key), ECB())  # noqa: S305
+        self._seal = cipher.encryptor()
+        self._open = cipher.decryptor()
+        self._mark = blake2b(key, digest_size=_MARK_BYTES).digest()
+
+    def seal(self, unit: bytes) -> bytes:
+        return self._mark + self._seal.update(unit)
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """The unit; None if another key sealed it."""
+        if sealed[:_MARK_BYTES] != self._mark:
+            return None
+        return self._open.update(sealed[_MARK_BYTES:])
+
+
+def read_seal(folder: Path) -> Seal:
+    """The seal whose key lies in the state folder; makes one where there is none.
+
+    ValueError for a file that holds no such key.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        _make_key(path)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ValueError(f"{path} should hold a key of {_KEY_BYTES} bytes, not {len(key)}")
+    return Seal(key)
+
+
+def _make_key(path: Path) -> None:
+    """Several workers may come at once: the first key wins, and nobody reads half of one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.urandom(_KEY_BYTES))
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        pass
+    finally:
+        new.unlink()
+
+
+class DecisionLog:
+    """`table` gives the rules in force, `record` takes records and returns False for dropped ones.
+
+    `per_second` bounds the records of a route in this process, 0 records none; `rng` gives [0, 1),
+    `wall` Unix time.
+    """
+
+    def __init__(
+        self,
+        table: Callable[[], RouteTable],
+        seal: Seal,
+        record: Callable[[Decision], bool],
+        *,
+        per_second: float,
+        rng: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self._seal = seal
+        self._record = record
+        self._per_second = per_second
+        self._rng = rng
+        self._wall = wall
+        self._samplers: dict[str, Sampler] = {}
+        self._units: dict[tuple[str, str], bytes] = {}
+        self._rules: tuple[object, Wanted] = (None, Wanted(()))
+        self.dropped = 0
+
+    def observe(self, request: InferRequest, code: int, now: float) -> None:
+        """Called once after a request, as the client made it; `now` in its timeline's seconds."""
+        context = request.context
+        route = context.route
+        if route is None or not self._per_second:
+            return
+        sampler = self._samplers.get(route.name)
+        if sampler is None:
+            sampler = self._samplers[route.name] = Sampler(self._per_second, self._rng)
+        sticky = route.spec.sticky
+        key, unit = SUBJECT, None
+        if sticky is not None and sticky.key != SUBJECT:
+            key, unit = sticky.key, unit_by(sticky.key, context)
+        if unit is None:
+            key, unit = SUBJECT, self._subject(context)
+        kept = sampler.keep(unit, now)
+        if kept is None:
+            return
+        timeline, principal = context.timeline, context.principal
+        arm = _arm(route, request, timeline.arm)
+        rows = _rows(request)
+        decision = Decision(
+            at=self._wall(),
+            route=route.name,
+            arm=timeline.arm,
+            revision=route.revision,
+            model=request.model,
+            version=request.version,
+            served_model=arm.model if arm else "",
+            served_version=arm.version if arm else "",
+            tenant=principal.tenant,
+            weight=kept.weight,
+            whole=kept.whole,
+            user=self._seal.seal(unit),
+            key=key,
+            attributes=self._wanted().of(principal, context.headers),
+            rows=rows,
+            compute_seconds=_device_seconds(timeline, rows),
+            latency=now - timeline.start,
+            code=code,
+        )
+        if not self._record(decision):
+            self.dropped += 1
+
+    def _subject(self, context: Context) -> bytes:
+        # Most requests are made by somebody who made another a moment ago.
+        principal = context.principal
+        who = principal.issuer, principal.subject
+        unit = self._units.get(who)
+        if unit is None:
+            if len(self._units) >= SUBJECTS:
+                self._units.clear()
+            unit = self._units[who] = unit_by(SUBJECT, context) or _NOBODY
+        return unit
+
+    def _wanted(self) -> Wanted:
+        table = self._table()
+        if self._rules[0] is not table:
+            self._rules = table, Wanted(table.rules)
+        return self._rules[1]
+
+
+def _arm(route: RouteSnapshot, request: InferRequest, name: str) -> Arm | None:
+    if not name:
+        return None
+    return route.arm(name) or Arm(name, request.model, request.version, 0.0)
+
+
+def _rows(request: InferRequest) -> int:
+    payload = request.payload
+    first = payload.tensors[0] if isinstance(payload, Tensors) and payload.tensors else None
+    return first.shape[0] if first is not None and first.shape else 1
+
+
+def _device_seconds(timeline: Timeline, rows: int) -> float:
+    """The backend tells the time of the batch, which the request had a part of."""
+    share = min(1.0, rows / timeline.batch_rows) if timeline.batch_rows else 1.0
+    return timeline.compute_us / 1e6 * share
