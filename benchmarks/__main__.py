@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import batching, codecs, gateways, stages
+from benchmarks import batching, codecs, gateways, routing, stages
 
 FOLDER = Path(".penstock/bench").absolute()
-NAMES = ("codecs", "gateways", "stages", "batching")
+NAMES = ("codecs", "gateways", "stages", "routing", "batching")
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
             gateways.run(options, FOLDER)
         elif name == "stages":
             stages.run(FOLDER, quick=given.quick)
+        elif name == "routing":
+            routing.run()
         else:
             batching.run(FOLDER, given.device, quick=given.quick)
 
