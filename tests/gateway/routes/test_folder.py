@@ -1,7 +1,9 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.routes.folder import LARGEST, Documents, check_texts, load_folder, signature
 from protos.strict_yaml import ConfigError
@@ -171,3 +173,13 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
         "a.yaml:21",
     ]
     assert notes[1].endswith("cache: no answers are kept; every request is executed")
+
+
+def test_the_examples_of_the_documentation_hold() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "routes.md").read_text()
+    whole, *fragments = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+    assert len(fragments) == 3
+    check_texts([("whole", whole)], policies=())
+    for fragment in fragments:
+        check_texts([("fragment", text(**yaml.safe_load(fragment)))], policies=())
