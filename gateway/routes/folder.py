@@ -6,6 +6,7 @@ Reading and checking are apart: workers get the texts from whoever read them, an
 import errno
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from gateway.routes.notes import notes_of
@@ -16,6 +17,7 @@ from routing.rules.ambiguity import ambiguities
 from routing.rules.loaded import Loaded, revision_of
 
 LARGEST = 1 << 20  # bytes of a document
+REMEMBERED = 4096  # documents
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -77,8 +79,7 @@ def _checked(
     routes: list[Loaded] = []
     for source, text in texts:
         try:
-            document = read(text, source)
-            routes.append(Loaded(source, text, document, validate(document, Route)))
+            routes.append(_loaded(source, text))
         except ConfigError as error:
             problems.append(error)
     routes.sort(key=lambda each: each.name)
@@ -88,6 +89,14 @@ def _checked(
     if problems:
         raise _together(problems)
     return Documents(tuple(routes))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _loaded(source: str, text: str) -> Loaded:
+    # Remembered, as reading takes milliseconds of the event loop, most files of a changed folder
+    # are the old ones, and all of them are when a rollout takes a step.
+    document = read(text, source)
+    return Loaded(source, text, document, validate(document, Route))
 
 
 def _duplicates(routes: Sequence[Loaded]) -> Iterable[ConfigError]:

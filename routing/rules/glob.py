@@ -16,10 +16,6 @@ class Glob:
         """How many characters are given."""
         return len(self.head) + len(self.tail)
 
-    @property
-    def everything(self) -> bool:
-        return not (self.exact or self.literals)
-
     def matches(self, value: str) -> bool:
         if self.exact:
             return value == self.head
