@@ -167,8 +167,6 @@ def score_plot(name: str, scores: Scores) -> Markup:
     """The distributions of both scores over each other."""
     values = np.concatenate([scores.primary, scores.candidate])
     x = around([float(values.min()), float(values.max())], 5)
-    if x.high == x.low:
-        x = Scale(x.low - 0.5, x.high + 0.5)
     edges = np.linspace(x.low, x.high, _SCORE_BINS + 1)
     heights = [
         (np.histogram(side, edges)[0] / scores.sample, class_)

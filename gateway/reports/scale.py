@@ -32,7 +32,10 @@ def around(values: list[float], wanted: int = 5) -> Scale:
     """A scale with round ends that holds the finite ones of the values."""
     finite = [value for value in values if isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    step = nice_step((high - low) or abs(high) or 1.0, wanted)
+    if low == high:
+        half = abs(low) / 2 or 0.5
+        low, high = low - half, high + half
+    step = nice_step(high - low, wanted)
     return Scale(floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step)
 
 

@@ -1,7 +1,6 @@
 """The parts of a report's page below its verdict."""
 
 from collections.abc import Callable, Iterable, Sequence
-from math import isfinite
 
 from gateway.reports.figures import (
     latencies,
@@ -12,7 +11,7 @@ from gateway.reports.figures import (
 from gateway.reports.forest import forest
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import counted, note, table
-from gateway.reports.wording import amount, duration, octets, precise
+from gateway.reports.wording import amount, distance, duration, octets, precise
 from routing.evidence.drift import PSI_LARGE, PSI_SLIGHT
 from routing.shadow.figures import Latency
 from routing.shadow.record import PairRecord
@@ -231,7 +230,7 @@ def _pairs(report: Report) -> Iterable[Markup]:
 
 def _worst(records: Sequence[PairRecord]) -> Iterable[Markup]:
     cells: tuple[tuple[str, Callable[[PairRecord], Child]], ...] = (
-        ("Distance", lambda r: amount(r.outcome.distance) if isfinite(r.outcome.distance) else "∞"),
+        ("Distance", lambda r: distance(r.outcome.distance)),
         ("When", lambda r: element("time", precise(r.at))),
         ("Tenant", lambda r: foreign(r.tenant)),
         ("Label", lambda r: foreign(r.outcome.label)),

@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.reports.markup import visible
-from gateway.reports.wording import amount, duration, moment, octets, precise
+from gateway.reports.wording import amount, distance, duration, moment, octets, precise
 from routing.shadow.figures import Latency
 from routing.shadow.report import Report
 from routing.shadow.wording import count, percent, point_range, points, ratio, ratio_range
@@ -132,7 +132,7 @@ def worst(report: Report) -> Table:
     rows = table("The pairs that differ most", *columns)
     for record in report.worst:
         rows.add_row(
-            amount(record.outcome.distance),
+            distance(record.outcome.distance),
             precise(record.at),
             named(record.tenant),
             named(record.outcome.reason),

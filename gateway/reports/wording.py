@@ -70,6 +70,11 @@ def amount(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
+def distance(value: float) -> str:
+    """How far apart two answers are; comparisons say 10⁹ where no figure does (another shape)."""
+    return amount(value) if value < 1e9 else "∞"
+
+
 def octets(value: float) -> str:
     """Bytes."""
     for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
