@@ -6,7 +6,7 @@ healed. What happened is kept as a `History`, on which invariants are checked.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from protos import discovery_pb2 as pb
@@ -224,7 +224,9 @@ class SimulatedExchange:
 class Mesh:
     """One worker, its view of a few backends, and what befalls them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self, seed: int, fate: "Fate | None", backends: int | None, rate: float | None
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.rng = rng = random.Random(seed)
         self.history = History(seed)
@@ -233,7 +235,9 @@ class Mesh:
             lambda address, key: SimulatedExchange(self, address, key), self.loop.time
         )
         self.backends: dict[str, Backend] = {}
-        for n in range(rng.choice((1, 2, 3, 3, 4, 5, 6))):
+        self.fate = fate or Mesh.befall
+        self.rate = rate or rng.choice((3.0, 6.0, 14.0))  # of turns with requests, a second
+        for n in range(backends or rng.choice((1, 2, 3, 3, 4, 5, 6))):
             self.backends[f"b{n}"] = Backend(self, f"b{n}")
         self.route = route(
             retries={"hedgeAfter": "p95"} if rng.random() < 0.5 else {"max": rng.randint(0, 2)},
@@ -305,13 +309,12 @@ class Mesh:
 
     async def load(self) -> None:
         rng = self.rng
-        rate = rng.choice((3.0, 6.0, 14.0))
-        poisonous = rng.random() < 0.2
+        poisonous = self.fate is Mesh.befall and rng.random() < 0.2
         asking: list[asyncio.Task[None]] = []
         number = 0
         while self.loop.time() < END:
             healed = self.loop.time() > HEALED
-            await asyncio.sleep(rng.expovariate(1.0 if healed else rate))
+            await asyncio.sleep(rng.expovariate(1.0 if healed else self.rate))
             for _ in range(rng.choice((1, 1, 1, 4))):
                 number += 1
                 poison = poisonous and not healed and rng.random() < 0.05
@@ -327,11 +330,15 @@ class Mesh:
             asked.idempotent = True
         deadline = self.loop.time() + self.rng.uniform(0.3, 2.0)
         request = routed(self.route, id=asked.id, deadline=deadline, data=asked.id.encode())
-        try:
-            await self.service(request)
-        except PenstockError as error:
-            asked.outcome = error.kind
-            asked.refused_as_poison = "crash" in error.message
+        # Who is refused as poison asks again, as clients do.
+        for _ in range(2):
+            try:
+                await self.service(request)
+            except PenstockError as error:
+                asked.outcome = error.kind
+                asked.refused_as_poison = "crash" in error.message
+            if not asked.refused_as_poison:
+                break
         if self.pick.outliers.ejections > self._ejections:
             self._ejections = self.pick.outliers.ejections
             serving = self.table.serving(*MODEL)
@@ -351,9 +358,7 @@ class Mesh:
             everybody = list(self.backends.values())
             for backend in everybody if rng.random() < 0.1 else [rng.choice(everybody)]:
                 if backend.alive:
-                    self.history.faults.append(
-                        (self.loop.time(), fault.__name__.strip("_"), backend.name)
-                    )
+                    self.history.faults.append((self.loop.time(), fault.__name__, backend.name))
                     fault(self, backend)
 
     async def heal(self) -> None:
@@ -362,7 +367,9 @@ class Mesh:
             backend.heal()
 
     async def run(self) -> History:
-        others = [self.loop.create_task(each()) for each in (self.discover, self.befall, self.heal)]
+        others = [
+            self.loop.create_task(each) for each in (self.discover(), self.fate(self), self.heal())
+        ]
         await self.load()
         for task in others:
             task.cancel()
@@ -385,11 +392,11 @@ class Mesh:
         return self.history
 
 
-def _killed(mesh: Mesh, backend: Backend) -> None:
+def killed(mesh: Mesh, backend: Backend) -> None:
     mesh.kill(backend)
 
 
-def _drained(mesh: Mesh, backend: Backend) -> None:
+def drained(mesh: Mesh, backend: Backend) -> None:
     backend.draining = True
     now = mesh.loop.time()
     mesh.registry.beat(backend.beat(), now)
@@ -405,45 +412,57 @@ def _drained(mesh: Mesh, backend: Backend) -> None:
     mesh.loop.call_later(2.5, leave)
 
 
-def _reset(mesh: Mesh, backend: Backend) -> None:
+def reset(mesh: Mesh, backend: Backend) -> None:
     backend.cut = True
     backend.sever()
     mesh.loop.call_later(0.1, setattr, backend, "cut", False)
 
 
-def _hung(mesh: Mesh, backend: Backend) -> None:
+def hung(mesh: Mesh, backend: Backend) -> None:
     backend.hung_since = mesh.loop.time()
 
 
-def _slowed(mesh: Mesh, backend: Backend) -> None:
+def slowed(mesh: Mesh, backend: Backend) -> None:
     backend.extra = 0.5
 
 
-def _failing(mesh: Mesh, backend: Backend) -> None:
+def failing(mesh: Mesh, backend: Backend) -> None:
     kinds = (Kind.INTERNAL, Kind.BAD_REPLY, Kind.MODEL_FAILED, Kind.OVERLOADED, Kind.INTERRUPTED)
     backend.failing = (mesh.rng.choice((0.3, 1.0)), mesh.rng.choice(kinds))
 
 
-def _partitioned(mesh: Mesh, backend: Backend) -> None:
+def partitioned(mesh: Mesh, backend: Backend) -> None:
     backend.partitioned = True
 
 
 FAULTS: tuple[Callable[[Mesh, Backend], None], ...] = (
-    _killed,
-    _drained,
-    _reset,
-    _hung,
-    _slowed,
-    _failing,
-    _failing,
-    _partitioned,
+    killed,
+    drained,
+    reset,
+    hung,
+    slowed,
+    failing,
+    failing,
+    partitioned,
 )
 
 
-def simulate(seed: int) -> History:
-    """Half a minute of a mesh's life, decided by the seed alone."""
+Fate = Callable[[Mesh], Coroutine[object, object, None]]
+
+
+def simulate(
+    seed: int,
+    fate: Fate | None = None,
+    *,
+    backends: int | None = None,
+    rate: float | None = None,
+) -> History:
+    """Half a minute of a mesh's life, decided by the seed alone where nothing else is said.
+
+    `fate` brings faults of the caller's choice instead of random ones and of poison requests.
+    """
 
     async def life() -> History:
-        return await Mesh(seed).run()
+        return await Mesh(seed, fate, backends, rate).run()
 
     return run_simulated(life())

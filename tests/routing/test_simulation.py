@@ -3,6 +3,7 @@
 A failure names its seed; `simulate(seed)` repeats that life exactly.
 """
 
+import asyncio
 from collections import Counter
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import pytest
 from protos.errors import TABLE, Kind
 from routing.outlier import AT_MOST
 from routing.retry import MAX_ATTEMPTS, REQUEUE_RESERVE, RESERVE
-from tests.routing.simulated_mesh import END, History, simulate
+from tests.routing.simulated_mesh import END, HEALED, History, simulate, slowed
 
 SEEDS = 1000
 CHUNK = 50
@@ -84,7 +85,9 @@ def poison_takes_at_most_two_backends_with_it(history: History) -> bool:
 
 def only_poison_is_refused_as_poison(history: History) -> bool:
     """Where nothing else kills backends, that is: an innocent may be there twice by chance."""
-    if any(fault in ("killed", "reset", "drained") for _, fault, _ in history.faults):
+    if len(history.deaths) > 1 or any(
+        fault in ("killed", "reset", "drained") for _, fault, _ in history.faults
+    ):
         return True
     return all(each.poison for each in history.asked.values() if each.refused_as_poison)
 
@@ -130,6 +133,37 @@ def test_what_always_holds(first):
         "deaths",
     ):
         assert happened[what] > 0, f"no {what} in seeds {first} to {first + CHUNK - 1}"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.UNAVAILABLE, Kind.BAD_REPLY, Kind.INTERRUPTED, Kind.OVERLOADED],
+    ids=lambda k: k.name,
+)
+def test_when_every_backend_fails_requests_are_hardly_multiplied(kind):
+    async def all_fail(mesh):
+        for backend in mesh.backends.values():
+            backend.failing = (1.0, kind)
+
+    history = simulate(1, all_fail, backends=4, rate=60.0)
+    during = [each for each in history.asked.values() if each.at < HEALED]
+    attempts = sum(attempt.at < HEALED for attempt in history.attempts)
+    assert len(during) > 700
+    assert attempts <= 1.2 * len(during) + RESERVE + REQUEUE_RESERVE + 2 * REFILL * HEALED
+
+
+@pytest.mark.parametrize("backends", [2, 3, 6])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_backend_slowed_by_half_a_second_gets_next_to_nothing_after_five(seed, backends):
+    async def one_is_slowed(mesh):
+        await asyncio.sleep(1.0)
+        slowed(mesh, mesh.backends["b0"])
+
+    history = simulate(seed, one_is_slowed, backends=backends, rate=14.0)
+    # Second attempts aside: these go to another endpoint than the first, whichever is left.
+    later = [a for a in history.attempts if 6.0 < a.at < HEALED and a.number == 1]
+    share = sum(attempt.instance == "b0" for attempt in later) / len(later)
+    assert share <= 0.05
 
 
 def test_a_seed_decides_everything():
