@@ -21,11 +21,11 @@ def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
     if spec.cache is not None:
         yield ("spec", "cache"), "cache: no answers are kept; every request is executed"
     for index, limit in enumerate(spec.limits):
-        kind = "tokens" if limit.tokens else "rows" if limit.rows else "requests"
-        yield (
-            ("spec", "limits", index),
-            f"limits: {kind} per {limit.per} are not counted; nothing is refused",
-        )
+        if limit.tokens is not None:
+            yield (
+                ("spec", "limits", index),
+                "limits: tokens are those of language models, which are not served; none is counted",
+            )
     for index, mirror in enumerate(spec.mirror):
         if mirror.compare.payloads:
             yield (

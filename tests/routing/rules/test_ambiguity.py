@@ -62,7 +62,7 @@ def test_rules_of_one_route_may_overlap() -> None:
     assert list(ambiguities([route(match=[{"model": "fr*"}, {"model": "*ud"}])])) == []
 
 
-def test_thousands_of_routes_are_compared_in_passing() -> None:
-    routes = [route(f"r{i}", match=[{"model": f"m{i}"}]) for i in range(300)]
+def test_routes_of_different_models_are_not_ambiguous() -> None:
+    routes = [route(f"r{i}", match=[{"model": f"m{i}"}]) for i in range(30)]
 
     assert list(ambiguities(routes)) == []

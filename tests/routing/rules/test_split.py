@@ -90,25 +90,29 @@ def test_another_salt_shuffles_the_users_independently() -> None:
 
 
 CHILD = """
-from tests.routing.rules.test_split import UNITS, assigned
-from hashlib import blake2b
-print(blake2b(" ".join(assigned(units=UNITS[:5000], a=70, b=25, c=5)).encode()).hexdigest())
+import sys
+from protos.route.snapshot import Arm
+from routing.rules.split import Division
+division = Division([Arm(n, "m", n, w) for n, w in (("a", 70), ("b", 25), ("c", 5))], "s")
+units = bytes.fromhex(sys.stdin.read())
+print(*(division.of(units[i : i + 16]).name for i in range(0, len(units), 16)))
 """
 
 
 def test_another_process_with_another_hash_seed_finds_the_same() -> None:
-    here = " ".join(assigned(units=UNITS[:5000], a=70, b=25, c=5))
+    units = UNITS[:5000]
 
     there = subprocess.run(
         [sys.executable, "-c", CHILD],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "4242", "PYTHONPATH": str(ROOT)},
+        input=b"".join(units).hex(),
         check=True,
         capture_output=True,
         text=True,
-    ).stdout.strip()
+    ).stdout.split()
 
-    assert there == blake2b(here.encode()).hexdigest()
+    assert there == assigned("s", units, a=70, b=25, c=5)
 
 
 def test_assignments_are_these_for_ever() -> None:

@@ -137,12 +137,12 @@ def test_the_winner_is_that_of_asking_every_rule(
             assert found.match(model, who, headers).name == (names[0] if names else "")
 
 
-def test_a_thousand_routes_are_found_by_their_models() -> None:
-    documents = [route(f"r{i}", match=[{"model": f"m{i}"}]) for i in range(200)]
+def test_many_routes_are_found_by_their_models() -> None:
+    documents = [route(f"r{i}", match=[{"model": f"m{i}"}]) for i in range(100)]
     random.Random(7).shuffle(documents)
 
     found = table(*documents)
 
-    assert [found.match(f"m{i}", principal(), ()).name for i in range(200)] == [
-        f"r{i}" for i in range(200)
+    assert [found.match(f"m{i}", principal(), ()).name for i in range(100)] == [
+        f"r{i}" for i in range(100)
     ]
