@@ -1,7 +1,9 @@
 """The page, looked at by a real browser: nothing fetched, nothing hidden, readable everywhere."""
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from gateway.reports.encode import encode
 from gateway.reports.html import page
+from gateway.reports.text import plain
 from routing.shadow.report import Report
-from tests.gateway.reports.made_reports import OVERRIDE, hostile, report
+from tests.gateway.reports.made_records import Made, records
+from tests.gateway.reports.made_reports import OVERRIDE, hostile, report, reported
 from tests.servers import program
 
 WIDTHS = (360, 768, 1280)
@@ -76,7 +81,7 @@ class Opened:
         return found - width
 
 
-@pytest.fixture(scope="module", params=["promote", "dont", "not_enough_evidence", "hostile", "two"])
+@pytest.fixture(scope="module", params=["not_enough_evidence", "hostile", "two"])
 def opened(
     request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Opened]:
@@ -154,6 +159,26 @@ class Elements(HTMLParser):
             if name.startswith("on")
             or (name in ("src", "href", "action") and not (value or "").startswith("#"))
         ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_records_have_their_page_as_well(count: int):
+    made = records(3, Made(dropped=0.0, failed=0.0, primary_failed=0.0))
+    found = [replace(each, status="dropped") if i >= count else each for i, each in enumerate(made)]
+    reports = reported(found)
+    assert f"{count} of 3 compared" in page(reports)
+    assert f"{count} of 3 pairs compared" in plain(reports).replace("\n", " ")
+    assert json.loads(encode(reports))["reports"][0]["samples"]["compared"] == count
+
+
+def test_streams_have_the_time_to_their_first_part():
+    streams = [
+        replace(each, primary=replace(each.primary, parts=5), kind="tokens")
+        for each in records(50, Made(failed=0))
+    ]
+    assert "To the first part of a stream" in page(reported(streams))
+    assert "to the first part" in plain(reported(streams))
+    assert "To the first part" not in page([report("dont")])
 
 
 @pytest.mark.parametrize("made", [lambda: report("dont"), hostile], ids=["plain", "hostile"])
