@@ -24,7 +24,7 @@ def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
         if limit.tokens is not None:
             yield (
                 ("spec", "limits", index),
-                "limits: tokens are those of language models, which are not served; none is counted",
+                "limits: tokens are those of language models, which are not served yet",
             )
     for index, mirror in enumerate(spec.mirror):
         if mirror.compare.payloads:
