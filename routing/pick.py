@@ -15,7 +15,6 @@ most of what it knows, a third look costs 0.7 µs, and two random ones would sen
 no better than the second best, such as one of two slow endpoints.
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
@@ -135,8 +134,9 @@ class Pick:
         if key in self.outliers.troubled and (probe := self._probe(key, request, now)) is not None:
             return probe
         if self._affinities and (affinity := self._affinities.get(request.model)) is not None:
-            # Nobody follows: another request of this turn may have its prefix elsewhere.
-            candidates = self._candidates(key, now)
+            # Nobody follows, since others of this turn may have their prefix elsewhere, and all are
+            # compared, since two random ones would mostly miss the one that has it.
+            candidates = self._candidates(key, now, of_two=False)
             return min(candidates, key=lambda e: affine.cost(affinity, request, e, now))
         following = self._turn.get(key)
         if following is not None:
@@ -149,7 +149,8 @@ class Pick:
         self._turn[key] = (endpoint, endpoint.cost(now) + FOLLOW_AT_MOST)
         return endpoint
 
-    def _candidates(self, key: ModelKey, now: float) -> Sequence[Endpoint]:
+    def _candidates(self, key: ModelKey, now: float, *, of_two: bool = True) -> Sequence[Endpoint]:
+        """Whom to compare: all of a few, else two at random; raises UNAVAILABLE without any."""
         serving = self._table.serving(*key)
         if not serving:
             raise not_ready(*key)
@@ -159,7 +160,7 @@ class Pick:
         if aperture is None:
             aperture = self._apertures[key] = Aperture(self._worker)
         subset = aperture.subset(serving, now)
-        if len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
+        if of_two and len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
             two = self._two(subset)
             if two[0].usable and two[1].usable:
                 return two
@@ -245,8 +246,3 @@ class Pick:
 
 def _fewer(one: Endpoint, other: Endpoint) -> bool:
     return one.exchange.in_flight < other.exchange.in_flight
-
-
-def event_loop_turn() -> Callable[[Callable[[], None]], object]:
-    """What `Pick` needs to know when a turn of the running event loop is over."""
-    return asyncio.get_running_loop().call_soon

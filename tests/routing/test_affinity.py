@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing.affinity import OVERLOADED, cost
-from routing.pick import Pick
+from routing.pick import Aperture, Pick
 from tests.routing.routed import routed
 
 
@@ -67,6 +67,14 @@ def test_an_overloaded_endpoint_gets_no_more_for_what_it_has_kept(endpoints):
 
 def test_models_without_affinity_are_picked_by_cost(endpoints):
     assert pick(endpoints, {"other": Kept({})}).choose(routed()) is endpoints[0]
+
+
+def test_of_many_endpoints_the_one_with_the_prefix_is_found():
+    many = [Endpoint(f"e{n}", 0.0) for n in range(16)]
+    picking = pick(many, {"m": Kept({b"p": many[11]})})
+    picking._apertures["m", "1"] = Aperture("w")
+    picking._apertures["m", "1"].width = len(many)
+    assert {picking.choose(routed(data=b"p")).instance for _ in range(50)} == {"e11"}
 
 
 def test_another_attempt_goes_elsewhere_whatever_was_kept(endpoints):

@@ -138,7 +138,7 @@ def test_what_always_holds(first):
 @pytest.mark.parametrize(
     "kind",
     [Kind.UNAVAILABLE, Kind.BAD_REPLY, Kind.INTERRUPTED, Kind.OVERLOADED],
-    ids=lambda k: k.name,
+    ids=str,
 )
 def test_when_every_backend_fails_requests_are_hardly_multiplied(kind):
     async def all_fail(mesh):
