@@ -25,7 +25,8 @@ class Decision:
     that got no arm; the version is the arm's as it is written. `model` and `version` are what the
     client asked for. `weight` is one over the probability that the record was kept; with `whole`
     all records of its user were kept or none, otherwise each for itself. `user` is the sealed unit
-    by the sticky key `key`. `attributes` has, for each header or claim that a rule names, which of
+    by the sticky key `key`; `missing` is the route's sticky key if the request had no value for it.
+    `attributes` has, for each header or claim that a rule names, which of
     the wanted values it fits; `*` is any value. `compute_seconds` is the request's share of the
     batch on the device, `latency` in seconds, `code` the HTTP status.
     """
@@ -43,6 +44,7 @@ class Decision:
     whole: bool
     user: bytes
     key: str
+    missing: str
     attributes: Mapping[str, Fits]
     rows: int
     compute_seconds: float

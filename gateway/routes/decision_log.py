@@ -115,11 +115,12 @@ class DecisionLog:
         if sampler is None:
             sampler = self._samplers[route.name] = Sampler(self._per_second, self._rng)
         sticky = route.spec.sticky
-        key, unit = SUBJECT, None
+        key, missing, unit = SUBJECT, "", None
         if sticky is not None and sticky.key != SUBJECT:
-            key, unit = sticky.key, unit_by(sticky.key, context)
+            unit = unit_by(sticky.key, context)
+            key, missing = (sticky.key, "") if unit else (SUBJECT, sticky.key)
         if unit is None:
-            key, unit = SUBJECT, self._subject(context)
+            unit = self._subject(context)
         kept = sampler.keep(unit, now)
         if kept is None:
             return
@@ -140,6 +141,7 @@ class DecisionLog:
             whole=kept.whole,
             user=self._seal.seal(unit),
             key=key,
+            missing=missing,
             attributes=self._wanted().of(principal, context.headers),
             rows=rows,
             compute_seconds=_device_seconds(timeline, rows),

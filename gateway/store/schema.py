@@ -149,7 +149,7 @@ decisions = Table(
     _key(),
     *_numbers("at"),
     *_text("route", "arm", "revision", "model", "version", "served_model", "served_version"),
-    *_text("tenant", "key"),
+    *_text("tenant", "key", "missing"),
     *_numbers("weight", "compute_seconds", "latency"),
     *_counts("rows", "code"),
     Column("whole", Boolean, nullable=False),
