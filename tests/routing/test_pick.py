@@ -402,6 +402,7 @@ class Mesh:
         self.ways = [0.0, 0.0, 0.0]
         self.backends = [ScriptedBackend() for _ in self.ways]
         self.answering = set()
+        self.writing = [asyncio.Lock() for _ in self.ways]  # a stream takes one write at a time
         for n, backend in enumerate(self.backends):
             await backend.start()
             backend.on_call = lambda call, n=n: self.answer(n, call)
@@ -417,7 +418,8 @@ class Mesh:
     async def answer(self, n, call):
         async def later():
             await asyncio.sleep(0.002 + self.ways[n])
-            await self.backends[n].answer(call, [n])
+            async with self.writing[n]:
+                await self.backends[n].answer(call, [n])
 
         task = asyncio.create_task(later())
         self.answering.add(task)
