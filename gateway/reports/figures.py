@@ -32,7 +32,7 @@ from routing.shadow.wording import percent
 _SCORE_BINS = 40
 _LATENCY_BINS = 60
 # Where the percentile plot has its labels: as many nines as are worth a look.
-_PERCENTILES = (0.0, 0.5, 0.9, 0.99, 0.999)
+_PERCENTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 def figure(caption: str, *content: Markup, wide: bool = False) -> Markup:
@@ -110,8 +110,8 @@ def percentiles(name: str, latency: Latency) -> Markup:
     """Latency by percentile, on a scale on which each nine is as wide as the last."""
     summary = latency.comparison
     total = latency.primary.total
-    shown = [q for q in _PERCENTILES if (1 - q) * total >= 1]
-    x = Scale(0.0, -log10(1 - shown[-1]) or 1.0)
+    shown = [q for q in _PERCENTILES if (1 - q) * total >= 1] or [_PERCENTILES[0]]
+    x = Scale(0.0, -log10(1 - shown[-1]))
     curves_ = [(_percentiles(h), c) for h, c in _sides(latency)]
     y = around([0.0, *(v for points, _ in curves_ for q, v in points if q <= shown[-1])], 4)
     description = (
@@ -126,7 +126,7 @@ def percentiles(name: str, latency: Latency) -> Markup:
             f"{name}-percentiles",
             "Latency by percentile",
             description,
-            Axis(x, tuple((-log10(1 - q), f"p{q * 100:g}" if q else "min") for q in shown)),
+            Axis(x, tuple((-log10(1 - q), f"p{q * 100:g}") for q in shown)),
             Axis(y, tuple((value, duration(value) if value else "0") for value in ticks(y, 4))),
             curves(
                 *[

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 
 from routing.evidence.counts import PairCounts
 from routing.evidence.interval import Interval
@@ -30,19 +30,20 @@ class Moment:
 class Timeline:
     """Counts by intervals of a length that people read: minutes, hours or days."""
 
-    __slots__ = ("_first", "_last", "counts", "seconds")
+    __slots__ = ("_last", "_since", "counts", "seconds")
 
     def __init__(self, since: float, until: float) -> None:
         self.seconds = float(
             next((step for step in _STEPS if (until - since) / step <= MOMENTS), _STEPS[-1])
         )
-        self._first = floor(since / self.seconds)
-        self._last = max(self._first, floor(until / self.seconds))
+        # From `since` on rather than from full hours, so that none is short and all noise.
+        self._since = since
+        self._last = max(0, ceil((until - since) / self.seconds) - 1)
         self.counts: dict[int, PairCounts] = {}
 
     def at(self, time: float) -> PairCounts:
         """The counts to add to; what lies outside belongs to the first or last interval."""
-        index = min(self._last, max(self._first, floor(time / self.seconds)))
+        index = min(self._last, max(0, floor((time - self._since) / self.seconds)))
         found = self.counts.get(index)
         if found is None:
             found = self.counts[index] = PairCounts()
@@ -55,7 +56,7 @@ class Timeline:
                 continue
             own = counts.with_noise - counts.noise_differs
             yield Moment(
-                index * self.seconds,
+                self._since + index * self.seconds,
                 self.seconds,
                 counts.sampled,
                 counts.compared,

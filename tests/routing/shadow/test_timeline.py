@@ -39,9 +39,17 @@ def test_an_interval_in_which_nothing_was_compared_is_a_gap():
     assert [each.start for each in timeline.moments(0.95)] == [HOUR, 5 * HOUR]
 
 
+def test_a_window_that_begins_at_any_minute_has_no_short_interval():
+    since = 1000.0
+    timeline = Timeline(since, since + 24 * HOUR)
+    for minute in range(24 * 60):
+        timeline.at(since + minute * 60).add(False, None)
+    assert [each.compared for each in timeline.moments(0.95)] == [60] * 24
+
+
 def test_clocks_that_disagree_lose_nothing():
     timeline = Timeline(10 * HOUR, 20 * HOUR)
     timeline.at(0.0).add(False, None)
     timeline.at(1e9).add(False, None)
     starts = [each.start for each in timeline.moments(0.95)]
-    assert starts == [10 * HOUR, 20 * HOUR]
+    assert starts == [10 * HOUR, 20 * HOUR - timeline.seconds]
