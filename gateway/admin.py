@@ -1,12 +1,11 @@
 """The administrative face on 8002: metrics, endpoints, routes; nothing without a token."""
 
-from typing import Any
-
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.endpoint_rows import endpoint_row
 from gateway.http.rescue import rescue_handlers
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
@@ -14,7 +13,6 @@ from gateway.rollout_face import rollout_routes
 from gateway.routes.face import route_routes
 from gateway.rules import Rules
 from policies.authenticate import Authenticator, authorization
-from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.values import Principal
 
@@ -70,42 +68,3 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticator) -> Starlette
         ],
         exception_handlers=rescue_handlers(),
     )
-
-
-def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
-    beat = lease.beat
-    if beat.draining:
-        state = "draining"
-    elif lease.state == pb.SUSPECT:
-        state = "suspect"
-    else:
-        state = "ready" if beat.healthy else "unhealthy"
-    return {
-        "instance": beat.instance,
-        "epoch": beat.epoch,
-        "address": beat.address,
-        "device": beat.device,
-        "runtime": beat.runtime,
-        "state": state,
-        "reason": beat.unhealthy_reason,
-        "load": {
-            "queued_work_seconds": beat.load.queued_work_us / 1e6,
-            "in_flight": beat.load.in_flight,
-            "service_p50_seconds": beat.load.service_p50_us / 1e6,
-            "service_p99_seconds": beat.load.service_p99_us / 1e6,
-            "memory_used_bytes": beat.load.memory_used_bytes,
-            "memory_budget_bytes": beat.load.memory_budget_bytes,
-            "memory_high_water_bytes": beat.load.memory_high_water_bytes,
-        },
-        "models": [
-            {
-                "name": model.name,
-                "version": model.version,
-                "state": pb.ModelState.Name(model.state),
-                "reason": model.reason,
-                "revision": model.revision,
-                "platform": model.platform,
-            }
-            for model in beat.models.models
-        ],
-    }

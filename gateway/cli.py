@@ -14,6 +14,7 @@ from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings,
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
 from gateway.reports import commands as shadow_commands
+from gateway.routes import commands as route_commands
 from protos.errors import PenstockError
 from protos.quantities import seconds
 from protos.strict_yaml import ConfigError
@@ -28,6 +29,7 @@ models = typer.Typer(no_args_is_help=True, help="The models behind a running gat
 config = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(models, name="models")
 app.add_typer(config, name="config")
+app.add_typer(route_commands.app, name="routes")
 app.add_typer(rollout_commands.app, name="rollout")
 app.add_typer(shadow_commands.app, name="shadow")
 

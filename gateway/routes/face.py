@@ -1,5 +1,6 @@
-"""The admin face's part about routes: what is in force, and in which worker."""
+"""The admin face's part about routes: what is in force, in which worker, and who would get what."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -7,17 +8,27 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.endpoint_rows import endpoint_row
+from gateway.http.body import read_body
 from gateway.hub import Hub
+from gateway.routes.explain import explain
 from gateway.routes.keeper import RouteKeeper
+from gateway.routes.question import question
 from policies.authorize import ADMIN
+from protos.json_reader import read_object
 from protos.route.snapshot import RouteSnapshot
 from protos.values import Principal
+from routing.rules.split import Splitter
+
+QUESTION_BYTES = 1 << 20
 
 
 def route_routes(
     hub: Hub, keeper: RouteKeeper, require: Callable[[Request, str], Principal]
 ) -> list[Route]:
-    """`GET /admin/routes`; takes the scope `admin`."""
+    """`GET /admin/routes`, `POST /admin/routes/explain`; both take the scope `admin`."""
+    # A request without a sticky key is divided by chance, and so is a question about one.
+    splitter = Splitter(random.random)
 
     async def routes(request: Request) -> Response:
         require(request, ADMIN)
@@ -32,7 +43,17 @@ def route_routes(
             }
         )
 
-    return [Route("/admin/routes", routes)]
+    async def explained(request: Request) -> Response:
+        require(request, ADMIN)
+        body = await read_body(request.scope, request.receive, QUESTION_BYTES)
+        asked = question(read_object(body))
+        endpoints = [endpoint_row(lease) for lease in hub.snapshot.leases]
+        return JSONResponse(explain(keeper.table(), splitter, asked, endpoints).to_json())
+
+    return [
+        Route("/admin/routes", routes),
+        Route("/admin/routes/explain", explained, methods=["POST"]),
+    ]
 
 
 def _row(route: RouteSnapshot) -> dict[str, Any]:

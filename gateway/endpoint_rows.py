@@ -1,0 +1,45 @@
+"""A backend instance as operators see it."""
+
+from typing import Any
+
+from protos import discovery_pb2 as pb
+
+
+def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
+    """A row of `GET /admin/endpoints`."""
+    beat = lease.beat
+    if beat.draining:
+        state = "draining"
+    elif lease.state == pb.SUSPECT:
+        state = "suspect"
+    else:
+        state = "ready" if beat.healthy else "unhealthy"
+    return {
+        "instance": beat.instance,
+        "epoch": beat.epoch,
+        "address": beat.address,
+        "device": beat.device,
+        "runtime": beat.runtime,
+        "state": state,
+        "reason": beat.unhealthy_reason,
+        "load": {
+            "queued_work_seconds": beat.load.queued_work_us / 1e6,
+            "in_flight": beat.load.in_flight,
+            "service_p50_seconds": beat.load.service_p50_us / 1e6,
+            "service_p99_seconds": beat.load.service_p99_us / 1e6,
+            "memory_used_bytes": beat.load.memory_used_bytes,
+            "memory_budget_bytes": beat.load.memory_budget_bytes,
+            "memory_high_water_bytes": beat.load.memory_high_water_bytes,
+        },
+        "models": [
+            {
+                "name": model.name,
+                "version": model.version,
+                "state": pb.ModelState.Name(model.state),
+                "reason": model.reason,
+                "revision": model.revision,
+                "platform": model.platform,
+            }
+            for model in beat.models.models
+        ],
+    }
