@@ -9,7 +9,7 @@ from gateway.endpoint_rows import endpoint_row
 from gateway.http.rescue import rescue_handlers
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
-from gateway.rollout_face import rollout_routes
+from gateway.rollout.face import rollout_routes
 from gateway.routes.face import route_routes
 from gateway.rules import Rules
 from policies.authenticate import Authenticator, authorization

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from gateway import config as configuration
-from gateway import rollout_commands
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
 from gateway.reports import commands as shadow_commands
+from gateway.rollout import commands as rollout_commands
 from gateway.routes import commands as route_commands
 from protos.errors import PenstockError
 from protos.quantities import seconds

@@ -12,7 +12,7 @@ from gateway.arms import Told, write
 from gateway.config import Config
 from gateway.hub import Hub
 from gateway.records import Records
-from gateway.rollouts import Rollouts
+from gateway.rollout.controller import Rollouts
 from gateway.routes.keeper import RouteKeeper
 from protos import discovery_pb2 as pb
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from gateway.rollout_status import described
+from gateway.rollout.status import described
 from routing.rollout.begin import begin, begin_over
 from tests.routing.rollout.made_routes import (
     ANALYSIS,

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.rollout_status import described
+from gateway.rollout.status import described
 from gateway.store.engine import Store, StoreError
 from gateway.store.leader import Fence
 from protos.errors import Kind, PenstockError, invalid

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.rollouts import Rollouts
+from gateway.rollout.controller import Rollouts
 from policies.authorize import ADMIN
 from protos.errors import Kind, PenstockError
 from protos.values import Principal

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from gateway.rollouts import LEAD, LEAD_SECONDS, LOOK_INTERVAL, Rollouts
+from gateway.rollout.controller import LEAD, LEAD_SECONDS, LOOK_INTERVAL, Rollouts
 from gateway.store.engine import Store, open_store
 from protos.errors import Kind, PenstockError
 from routing.rules.effect import Effect
 from routing.shadow.record import Outcome, PairRecord, Side
-from tests.gateway.rollout_site import Site
+from tests.gateway.rollout.rollout_site import Site
 from tests.routing.rollout.made_routes import (
     ANALYSIS,
     CANARY,
@@ -221,7 +221,7 @@ async def test_without_its_store_what_is_in_force_stays_so(
     replica = site.replica("a", store)
     await replica.look()
     store.down = True
-    with caplog.at_level(logging.INFO, "gateway.rollouts"):
+    with caplog.at_level(logging.INFO, "gateway.rollout.controller"):
         for _ in range(3):
             await replica.look(QUARTER)
         assert (replica.weight, len(replica.published)) == (5.0, 1)

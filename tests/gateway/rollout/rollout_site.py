@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from gateway.rollouts import Rollouts
+from gateway.rollout.controller import Rollouts
 from gateway.store.engine import Store
 from protos.route.document import Route
 from routing.rollout.evidence import Evidence

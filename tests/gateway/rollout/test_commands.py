@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from gateway.rollout_commands import app, drawn
-from gateway.rollout_status import described
+from gateway.rollout.commands import app, drawn
+from gateway.rollout.status import described
 from protos.errors import PenstockError
 from routing.rollout.begin import begin, begin_over
 from routing.rollout.evidence import Evidence
