@@ -49,17 +49,22 @@ class Seal:
 
 
 def read_seal(folder: Path) -> Seal:
-    """The seal whose key lies in the state folder; makes one where there is none.
+    """The seal whose key lies in the state folder.
 
-    ValueError for a file that holds no such key.
+    FileNotFoundError without one, ValueError for a file that holds no such key.
     """
     path = folder / KEY_FILE
-    if not path.exists():
-        _make_key(path)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise ValueError(f"{path} should hold a key of {_KEY_BYTES} bytes, not {len(key)}")
     return Seal(key)
+
+
+def own_seal(folder: Path) -> Seal:
+    """The same for a gateway: where there is no key, it makes one."""
+    if not (folder / KEY_FILE).exists():
+        _make_key(folder / KEY_FILE)
+    return read_seal(folder)
 
 
 def _make_key(path: Path) -> None:

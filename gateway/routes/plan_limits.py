@@ -1,0 +1,127 @@
+"""Which limits of other routes would have refused recorded requests, and how many."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from policies.limits import Buckets, burst, counted
+from protos.route.policies import Limit, Mode
+from protos.route.snapshot import RouteSnapshot
+from routing.backtest.tally import Tally, scaled
+from routing.decisions import Decision
+from routing.evidence.interval import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A limit of a route, by its place there from 0; `refused` and `by_tenant` in requests a
+    second, the largest first. In the mode `observe` it would only have been counted."""
+
+    route: str
+    index: int
+    per: str
+    limit: str
+    mode: Mode
+    refused: Interval
+    by_tenant: Mapping[str, Interval]
+
+
+class _Limit:
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.burst = burst(limit)
+        self.buckets = Buckets(counted(limit).per_second, self.burst)
+        self.refused: dict[str, Tally] = defaultdict(Tally)
+
+    def key(self, decision: Decision) -> object:
+        match self.limit.per:
+            case "tenant":
+                return decision.tenant
+            case "key":
+                return decision.user
+            case "model":
+                return decision.model
+            case _:
+                return ""
+
+    def amount(self, decision: Decision) -> float:
+        """What the record stands for in the bucket.
+
+        Of a bucket of its own user a record that was kept with all others is one request; in the
+        others it stands for those of the users that were left out.
+        """
+        own = float(decision.rows) if self.limit.rows else 1.0
+        if self.limit.per == "key" and decision.whole:
+            return own
+        return own * decision.weight
+
+    def admitted(self, decision: Decision) -> float:
+        """The share of what the record stands for that the bucket has room for."""
+        if self.limit.rows and decision.rows > self.burst:
+            return 0.0
+        amount = self.amount(decision)
+        if not amount:
+            return 1.0
+        level = self.buckets.level(self.key(decision), decision.at)
+        return min(1.0, max(0.0, level) / amount)
+
+
+class LimitReplay:
+    """Takes records in the order of time with the routes that they would have."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, Sequence[tuple[int, _Limit]]] = {}
+
+    def add(self, decision: Decision, route: RouteSnapshot) -> None:
+        limits = self._limits.get(route.name)
+        if limits is None:
+            limits = self._limits[route.name] = [
+                (index, _Limit(limit))
+                for index, limit in enumerate(route.spec.limits)
+                if limit.tokens is None
+            ]
+        if not limits:
+            return
+        shares = [limit.admitted(decision) for _, limit in limits]
+        enforced = [
+            share
+            for share, (_, each) in zip(shares, limits, strict=True)
+            if each.limit.mode == "enforce"
+        ]
+        passed = min(enforced, default=1.0)  # what one refuses takes nothing from the others
+        for share, (_, each) in zip(shares, limits, strict=True):
+            taken = passed if each.limit.mode == "enforce" else min(share, passed)
+            if taken:
+                each.buckets.take(each.key(decision), taken * each.amount(decision), decision.at)
+            if share < 1.0:
+                each.refused[decision.tenant].add(decision, 1.0 - share)
+
+    def firings(self, seconds: float) -> list[Firing]:
+        """All limits of the routes that were asked for, whether they fired or not."""
+        return [
+            _firing(route, index, each, seconds)
+            for route, limits in sorted(self._limits.items())
+            for index, each in limits
+        ]
+
+
+def _firing(route: str, index: int, each: _Limit, seconds: float) -> Firing:
+    tenants = {tenant: scaled(tally.total(), 1 / seconds) for tenant, tally in each.refused.items()}
+    what = "rows" if each.limit.rows else "requests"
+    return Firing(
+        route,
+        index,
+        each.limit.per,
+        f"{counted(each.limit)} {what}, {each.burst:g} at once",
+        each.limit.mode,
+        _together(tenants),
+        dict(sorted(tenants.items(), key=lambda item: item[1].estimate, reverse=True)),
+    )
+
+
+def _together(parts: Mapping[str, Interval]) -> Interval:
+    """The sum of what was estimated of different users."""
+    estimate = sum(each.estimate for each in parts.values())
+    below = sum((each.estimate - each.low) ** 2 for each in parts.values()) ** 0.5
+    above = sum((each.high - each.estimate) ** 2 for each in parts.values()) ** 0.5
+    return Interval(estimate, estimate - below, estimate + above)
