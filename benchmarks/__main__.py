@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import batching, codecs, gateways, routing, stages
+from benchmarks import batching, codecs, gateways, mirrors, routing, stages
 
 FOLDER = Path(".penstock/bench").absolute()
-NAMES = ("codecs", "gateways", "stages", "routing", "batching")
+NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "batching")
 
 
 def main() -> None:
@@ -32,6 +32,8 @@ def main() -> None:
             stages.run(FOLDER, quick=given.quick)
         elif name == "routing":
             routing.run()
+        elif name == "mirrors":
+            mirrors.run(FOLDER, quick=given.quick)
         else:
             batching.run(FOLDER, given.device, quick=given.quick)
 

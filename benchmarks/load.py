@@ -139,6 +139,18 @@ def one_by_one(call: Call, seconds: float) -> list[Reply]:
     return replies
 
 
+def paced(call: Call, count: int, interval: float) -> list[Reply]:
+    """One connection that sends `count` requests, one every `interval` seconds or as it can."""
+    requests, replies = cycle(call.encoded()), []
+    with _connection(call) as connection:
+        due = time.perf_counter()
+        for _ in range(count):
+            time.sleep(max(0.0, due - time.perf_counter()))
+            replies.append(_ask(connection, next(requests)))
+            due = max(due + interval, time.perf_counter())
+    return replies
+
+
 def _connection(call: Call) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", call.port), _TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,14 @@ class Gateway:
                 await asyncio.sleep(0.2)
 
 
-def gateway(folder: Path, name: str, workers: int = 1, cores: Sequence[int] = ()) -> Gateway:
-    """A gateway with JWT and everything else that is on by default."""
+def gateway(
+    folder: Path,
+    name: str,
+    workers: int = 1,
+    cores: Sequence[int] = (),
+    routes: Mapping[str, str] | None = None,
+) -> Gateway:
+    """A gateway with JWT, everything else that is on by default, and routes by file name."""
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
     secret = place / "secret"
@@ -56,6 +62,9 @@ def gateway(folder: Path, name: str, workers: int = 1, cores: Sequence[int] = ()
     secret.chmod(0o600)
     faces = ("http", "grpc", "admin", "discovery")
     ports = dict(zip(faces, free_ports(len(faces)), strict=True))
+    (place / "routes").mkdir(exist_ok=True)
+    for file, text in (routes or {}).items():
+        (place / "routes" / file).write_text(text)
     config = place / "penstock.yaml"
     config.write_text(
         yaml.safe_dump(
@@ -65,6 +74,7 @@ def gateway(folder: Path, name: str, workers: int = 1, cores: Sequence[int] = ()
                 "listeners": {face: {"address": f"127.0.0.1:{ports[face]}"} for face in faces},
                 "workers": workers,
                 "stateFolder": ".",
+                "routes": "routes",
                 "issuers": [
                     {
                         "name": "benchmark",

@@ -1,6 +1,8 @@
-"""What finding a request's way costs in the gateway: matching its route and choosing its arm.
+"""What finding a request's way costs in the gateway: its route, its arm, and an endpoint.
 
 Each row is the best of several rounds over a thousand users, in one process and without a network.
+The endpoints are real ones with beats, but for their connections; each request is a turn of the
+event loop of its own, as it is at one caller: within a turn the others follow for less.
 
     python -m benchmarks routing
 """
@@ -8,12 +10,18 @@ Each row is the best of several rounds over a thousand users, in one process and
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
+from typing import cast
 
 from benchmarks.report import Report, Table
+from protos import discovery_pb2 as pb
 from protos.route.document import Route
 from protos.strict_yaml import read, validate
 from protos.values import Context, Headers, InferRequest, Principal, Tensors, Timeline
+from routing.endpoints import EndpointTable
+from routing.exchange import Exchange
+from routing.pick import Pick
 from routing.rules.loaded import Loaded
 from routing.rules.split import Splitter
 from routing.rules.table import RouteTable
@@ -60,12 +68,55 @@ CASES = (
 )
 
 
+ENDPOINTS = (1, 3, 16)
+
+
 def run() -> None:
-    """Measures, prints and saves the table."""
+    """Measures, prints and saves the tables."""
     rows = [(name, *_measured(text)) for name, text in CASES]
-    report = Report("Matching and splitting", str(__doc__).partition("\n\n")[0])
+    picks = [(count, _picked(count)) for count in ENDPOINTS]
+    report = Report("Matching, splitting and picking", str(__doc__).partition("\n\n")[0])
     report.add(Table("µs a request", ("route", "match", "match and split"), rows))
-    report.save("routing", rows)
+    report.add(Table("µs a pick", ("endpoints", "pick"), picks))
+    dearest = max(row[2] for row in rows) + max(pick for _, pick in picks)
+    report.add(Table("The dearest of both together", ("µs a request", "budget"), [(dearest, 12)]))
+    report.save("routing", {"routes": rows, "picks": picks})
+
+
+class _Connected:
+    """Stands for an exchange whose calls are not what is measured."""
+
+    connected = True
+    silent = False
+    in_flight = 0
+
+    def oldest(self, now: float) -> float:
+        return 0.0
+
+
+def _picked(count: int) -> float:
+    """µs to choose among so many endpoints, each in a turn of its own."""
+    table = EndpointTable(lambda address, key: cast(Exchange, _Connected()))
+    snapshot = pb.Snapshot(revision=1, settled=True)
+    for number in range(count):
+        beat = pb.Beat(instance=f"backend-{number}", epoch=1, address=f"10.0.0.{number}:1")
+        beat.healthy = True
+        beat.models_revision = 1
+        beat.models.models.add(name="fraud", version="1", state=pb.READY)
+        beat.load.queued_work_us = 1000 * number
+        beat.load.service_p50_us = 2000
+        snapshot.leases.add(beat=beat, state=pb.HELD)
+    table.apply(snapshot)
+    turns: list[Callable[[], None]] = []
+    pick = Pick(table, "worker", time.monotonic, turns.append, random.Random(1))
+    requests = [replace(_request(number), version="1") for number in range(USERS)]
+
+    def work() -> None:
+        for request in requests:
+            pick.choose(request)
+            turns.pop()()
+
+    return _best(work)
 
 
 def _measured(text: str | None) -> tuple[float, float]:
