@@ -14,9 +14,9 @@ from protos.errors import PenstockError
 from protos.service import Reply
 from protos.values import InferRequest, Signature, TensorSpec
 from protos.versions import version_order
+from routing.breaker import Breaker, Verdict, verdict
 from routing.exchange import Exchange
 from routing.latency import PeakEwma
-from routing.outlier import Breaker, Verdict, verdict
 
 # Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
 TYPICAL_BATCH = 8

@@ -25,8 +25,9 @@ from protos.service import Reply
 from protos.values import InferRequest
 from routing import affinity as affine
 from routing.affinity import Affinity
+from routing.breaker import Verdict
 from routing.endpoints import Endpoint, EndpointTable
-from routing.outlier import Outliers, Verdict
+from routing.outlier import Outliers
 from routing.resolve import not_ready
 
 MIN_APERTURE = 3

@@ -7,12 +7,10 @@ healed. What happened is kept as a `History`, on which invariants are checked.
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.service import Reply, stack
-from protos.values import Part, Tensors
+from protos.service import stack
 from routing.circuit import Circuit
 from routing.endpoints import EndpointTable
 from routing.hedge import Hedge
@@ -20,205 +18,13 @@ from routing.pick import Pick
 from routing.registry import Registry
 from routing.retry import Budget, Budgets, Poison, Retry
 from tests.routing.routed import route, routed
+from tests.routing.simulated_backend import MODEL, Backend, SimulatedExchange
+from tests.routing.simulated_history import Asked, Attempt, History
 from tests.routing.simulated_time import run_simulated
 
-MODEL = ("m", "1")
 HEALED = 9.0  # seconds; faults end here
 USABLE_WITHIN = 20.0  # seconds after that
 END = HEALED + USABLE_WITHIN
-ANSWER = Tensors(())
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One request at one backend. `present`: the table had this backend at the time."""
-
-    request: str
-    number: int
-    instance: str
-    at: float
-    present: bool
-    outcome: Kind | None = None
-    executed: bool = False
-
-
-@dataclass(slots=True)
-class Asked:
-    """One request; `possible`: whether there was a backend to be tried when it came."""
-
-    id: str
-    at: float
-    idempotent: bool
-    poison: bool
-    possible: bool = False
-    outcome: Kind | None = None
-    refused_as_poison: bool = False
-
-
-@dataclass(slots=True)
-class History:
-    """What happened. Times are in seconds since the beginning."""
-
-    seed: int
-    asked: dict[str, Asked] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-    faults: list[tuple[float, str, str]] = field(default_factory=list)
-    lost: int = 0
-    deaths: dict[str, int] = field(default_factory=dict)  # by the poison request's id
-    ejected: list[tuple[int, int]] = field(default_factory=list)  # at each ejection: of how many
-    stale_accepted: list[str] = field(default_factory=list)
-    epochs: dict[str, list[int]] = field(default_factory=dict)  # as snapshots had them
-    out_of_service: list[str] = field(default_factory=list)  # in the end
-    counters: dict[str, int] = field(default_factory=dict)
-
-
-class Backend:
-    """One instance over its lives: each life has an epoch and an address of its own."""
-
-    def __init__(self, mesh: "Mesh", name: str) -> None:
-        self.mesh = mesh
-        self.name = name
-        self.service = mesh.rng.uniform(0.002, 0.02)  # seconds a call, one at a time
-        self.epoch = 0
-        self.calls: dict[asyncio.Future[Reply], Attempt] = {}
-        self.heal()
-        self.start()
-
-    def start(self) -> None:
-        self.epoch += 1
-        self.alive, self.draining, self.told = True, False, False
-        self.busy_until = 0.0
-
-    def heal(self) -> None:
-        self.cut = self.partitioned = False
-        self.hung_since: float | None = None
-        self.extra = 0.0  # seconds on the way
-        self.failing: tuple[float, Kind] = (0.0, Kind.INTERNAL)
-
-    @property
-    def address(self) -> str:
-        return f"{self.name}/{self.epoch}"
-
-    def beat(self) -> pb.Beat:
-        now = self.mesh.loop.time()
-        beat = pb.Beat(
-            instance=self.name,
-            epoch=self.epoch,
-            address=self.address,
-            access_key=self.address,
-            models_revision=1,
-            healthy=True,
-            draining=self.draining,
-            load=pb.Load(
-                queued_work_us=int(max(0.0, self.busy_until - now) * 1e6),
-                in_flight=len(self.calls),
-                service_p50_us=int(self.service * 1e6),
-                service_p99_us=int(self.service * 2e6),
-            ),
-        )
-        if not self.told:
-            self.told = True
-            beat.models.models.add(name=MODEL[0], version=MODEL[1], state=pb.READY)
-        return beat
-
-    def sever(self) -> None:
-        """Every call in flight is lost with its connection."""
-        if self.calls:
-            self.mesh.budgets.shared.reserve_for(len(self.calls))
-        self.mesh.history.lost += len(self.calls)
-        for answer in list(self.calls):
-            if not answer.done():
-                answer.set_exception(PenstockError(Kind.LOST, "the stream ended"))
-
-    def die(self) -> None:
-        self.alive = False
-        self.sever()
-        self.mesh.registry.disconnected(self.name, self.epoch)
-
-
-class SimulatedExchange:
-    """Stands for `routing.exchange.Exchange` to one life of a backend."""
-
-    def __init__(self, mesh: "Mesh", address: str, access_key: str) -> None:
-        name, _, epoch = address.partition("/")
-        self.mesh = mesh
-        self.backend = mesh.backends[name]
-        self.epoch = int(epoch)
-        self.in_flight = 0
-        self.closed = False
-
-    @property
-    def connected(self) -> bool:
-        backend = self.backend
-        return backend.alive and backend.epoch == self.epoch and not (backend.cut or self.closed)
-
-    @property
-    def silent(self) -> bool:
-        since = self.backend.hung_since
-        return self.in_flight > 0 and since is not None and self.mesh.loop.time() - since > 1.0
-
-    async def __call__(self, request) -> Reply:
-        if not self.connected:
-            raise PenstockError(Kind.UNAVAILABLE, "not connected")
-        mesh, backend = self.mesh, self.backend
-        attempt = mesh.attempt(request, backend.name, self.epoch)
-        answer = mesh.loop.create_future()
-        timers = [mesh.loop.call_at(request.context.deadline, self._expire, answer)]
-        if backend.hung_since is None:
-            timers.append(self._begin(request, answer, attempt))
-        self.in_flight += 1
-        backend.calls[answer] = attempt
-        try:
-            return await answer
-        except PenstockError as error:
-            attempt.outcome = error.kind
-            raise
-        except asyncio.CancelledError:
-            attempt.outcome = Kind.CANCELLED
-            raise
-        finally:
-            self.in_flight -= 1
-            del backend.calls[answer]
-            for timer in timers:
-                timer.cancel()
-
-    def _begin(self, request, answer, attempt) -> asyncio.TimerHandle:
-        """Queues the call; the timer for its end, whatever that will be."""
-        mesh, backend = self.mesh, self.backend
-        now = mesh.loop.time()
-        share, kind = backend.failing
-        if share and mesh.rng.random() < share:
-            attempt.executed = kind is not Kind.OVERLOADED
-            error = PenstockError(kind, "a fault of the simulation")
-            return mesh.loop.call_later(0.001 + backend.extra, self._settle, answer, error)
-        attempt.executed = True
-        begins = max(now, backend.busy_until)
-        backend.busy_until = begins + backend.service
-        ends = backend.busy_until + backend.extra + 0.0003
-        if mesh.history.asked[request.id].poison:
-            return mesh.loop.call_at(ends, self._poisoned, request.id)
-        queue_us, compute_us = int((begins - now) * 1e6), int(backend.service * 1e6)
-        part = Part(ANSWER, "1", {}, True, queue_us, compute_us, 1)
-        return mesh.loop.call_at(ends, self._settle, answer, Reply(part))
-
-    def _settle(self, answer, outcome) -> None:
-        if answer.done():
-            return
-        if isinstance(outcome, PenstockError):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
-
-    def _expire(self, answer) -> None:
-        self._settle(answer, PenstockError(Kind.DEADLINE, "the deadline passed"))
-
-    def _poisoned(self, request_id) -> None:
-        deaths = self.mesh.history.deaths
-        deaths[request_id] = deaths.get(request_id, 0) + 1
-        self.mesh.kill(self.backend)
-
-    async def close(self) -> None:
-        self.closed = True
 
 
 class Mesh:

@@ -12,9 +12,10 @@ import pytest
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.values import Context, InferRequest, Principal, Tensors, Timeline
+from routing.breaker import BASE, BURST, Breaker, State, Verdict
 from routing.endpoints import EndpointTable
 from routing.exchange import Exchange
-from routing.outlier import BASE, BURST, CONSECUTIVE, Breaker, State, Verdict
+from routing.outlier import CONSECUTIVE
 from routing.pick import MIN_APERTURE, WIDEN_ABOVE, Aperture, Pick
 from tests.routing.scripted_backend import KEY, ScriptedBackend
 from tests.routing.scripted_backend import request as numbers

@@ -12,7 +12,8 @@ import pytest
 from protos.errors import TABLE, Kind
 from routing.outlier import AT_MOST
 from routing.retry import MAX_ATTEMPTS, REQUEUE_RESERVE, RESERVE
-from tests.routing.simulated_mesh import END, HEALED, History, simulate, slowed
+from tests.routing.simulated_history import History
+from tests.routing.simulated_mesh import END, HEALED, simulate, slowed
 
 SEEDS = 1000
 CHUNK = 50
