@@ -15,6 +15,7 @@ from gateway.credentials import TENANT, Credentials
 from gateway.reports import commands as shadow_commands
 from gateway.rollout import commands as rollout_commands
 from gateway.routes import commands as route_commands
+from gateway.routes.plan import plan
 from protos.errors import PenstockError
 from protos.quantities import seconds
 from protos.strict_yaml import ConfigError
@@ -29,6 +30,7 @@ models = typer.Typer(no_args_is_help=True, help="The models behind a running gat
 config = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(models, name="models")
 app.add_typer(config, name="config")
+route_commands.app.command()(plan)
 app.add_typer(route_commands.app, name="routes")
 app.add_typer(rollout_commands.app, name="rollout")
 app.add_typer(shadow_commands.app, name="shadow")

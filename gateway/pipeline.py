@@ -1,7 +1,8 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
-          → authorise → split → mirror → circuit → retry → hedge → pick → exchange  (here)
+          → authorise → remember → limits → split → mirror
+          → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
 
@@ -11,6 +12,9 @@ The order of what follows is bound by these reasons:
   loaded later doesn't touch the request;
 - authorise stands above split: a model that may not be used answers as one that doesn't exist, and
   who may use the route's model may use its arms;
+- remember stands below authorise, as names that may not be used are nobody's decisions, and above
+  limits, whose refusals are some;
+- limits stand above split: what is refused takes part in no comparison of arms;
 - split fixes the arm and the exact version before anything depends on them;
 - the deadline stands above retry: one deadline spans all attempts and the backend's queue;
 - mirror stands below split, which says what the primary is, and above retry: a primary is one
@@ -26,8 +30,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.remember import Observe, Remember
 from policies.authorize import Authorize
-from protos.service import Service, stack
+from policies.limits import Limits
+from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
 from routing.compare.comparator import comparator
@@ -48,6 +54,7 @@ class Pipeline:
     """The stacked service and the parts of it that others look at."""
 
     service: Service
+    limits: Limits
     split: Split
     mirror: Mirror
     pairing: Pairing
@@ -62,13 +69,17 @@ def build(
     budget: Budget,
     *,
     worker: str,
+    workers: int,
+    decided: Observe,
     record: Callable[[PairRecord], bool],
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
 ) -> Pipeline:
     """Stacks the filters over the endpoints of `table`; `clock` is the event loop's.
 
-    `record` takes what mirrors found, from another thread, and returns False for what it drops.
+    A worker admits its share, one of so many `workers`, of every limit. `decided` is told where
+    each request went. `record` takes what mirrors found, from another thread, and returns False for
+    what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -96,5 +107,16 @@ def build(
         wall=time.time,
     )
     split = Split(table, Splitter(chance.random))
-    service = stack([Authorize(), split, mirror, circuit, retry, hedge], pick)
-    return Pipeline(service, split, mirror, pairing, circuit, retry, hedge, pick)
+    limits = Limits(1.0 / workers, clock)
+    filters: list[Filter] = [
+        Authorize(),
+        Remember(decided),
+        limits,
+        split,
+        mirror,
+        circuit,
+        retry,
+        hedge,
+    ]
+    service = stack(filters, pick)
+    return Pipeline(service, limits, split, mirror, pairing, circuit, retry, hedge, pick)

@@ -36,6 +36,16 @@ def register(totals: Totals, pipeline: Pipeline, pairs: Recorder[PairRecord]) ->
     )
     add("penstock_shadow_records_written", "Comparisons recorded.", lambda: pairs.written)
 
+    def limited() -> dict[tuple[str, ...], float]:
+        return {tuple(name): count for name, count in pipeline.limits.refused.items()}
+
+    totals.add_labelled(
+        "penstock_limited",
+        "Requests over a limit: refused, or only counted where the mode is observe.",
+        ("route", "per", "counts", "mode"),
+        limited,
+    )
+
     def mirrored() -> dict[tuple[str, ...], float]:
         return {
             (route, mirror, outcome): getattr(counts, outcome)

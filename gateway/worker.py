@@ -6,6 +6,7 @@ replaced at any time. A gateway with one worker runs it beside the hub, others i
 
 import asyncio
 import logging
+import random
 import socket
 import time
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ from gateway.http.server import HttpServer, serve
 from gateway.metrics import Metrics
 from gateway.pipeline import build
 from gateway.records import Records
+from gateway.remember import Observe
 from gateway.routes.current import CurrentRoutes
+from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
 from gateway.store.engine import Store
 from policies.authenticate import Authenticator
@@ -37,6 +40,7 @@ from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from protos.tls import channel_credentials
+from routing.decisions import Decision
 from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
 from routing.retry import Budget
@@ -73,6 +77,8 @@ class Worker:
             self.table,
             self._budget,
             worker=name,
+            workers=config.workers,
+            decided=self._decisions(),
             record=pairs.put,
             clock=time.monotonic,
             call_soon=asyncio.get_running_loop().call_soon,
@@ -166,6 +172,25 @@ class Worker:
             await self._health.set("inference.GRPCInferenceService", state)
             await asyncio.sleep(HEALTH_INTERVAL)
 
+    def _decisions(self) -> Observe:
+        """What is told of each request, as long as a record of it could be sealed."""
+        config = self._config
+        try:
+            seal = own_seal(config.state_folder)
+        except (OSError, ValueError) as failure:
+            log.warning("decisions are not recorded: %s", failure)
+            return lambda request, code, now: None
+        decisions = self._records.recorder(_write_decisions, "decisions")
+        chance = random.Random()  # noqa: S311 (no secret)
+        return DecisionLog(
+            lambda: self.routes.table,
+            seal,
+            decisions.put,
+            per_second=config.decisions.per_second / config.workers,
+            rng=chance.random,
+            wall=time.time,
+        ).observe
+
     def _connect(self, address: str, access_key: str) -> Exchange:
         return Exchange(
             address,
@@ -178,3 +203,7 @@ class Worker:
 
 def _write_pairs(store: Store, records: Sequence[PairRecord]) -> None:
     store.pairs.append(records)
+
+
+def _write_decisions(store: Store, records: Sequence[Decision]) -> None:
+    store.decisions.append(records)
