@@ -7,11 +7,12 @@ there is one, a service account); of such a user's requests a part is kept, each
 """
 
 from collections.abc import Callable
+from math import sqrt
 from typing import NamedTuple
 
 WINDOW = 5.0  # seconds from one plan to the next
 COUNTED = 2000  # users told apart in a window; the others' requests are counted together
-HOT = 8  # a user is hot who makes more than an 8th of the budget alone
+HOT = 8  # a user is hot who surely makes more than an 8th of the budget alone
 _ALL = b"\xff" * 17  # above every unit
 _BITS = 128
 
@@ -69,8 +70,9 @@ class Sampler:
         self._others = self._kept = 0
 
     def _adapt(self, elapsed: float) -> None:
-        most = self._per_second / HOT * min(elapsed, WINDOW)
-        hot = {unit: count for unit, count in self._counts.items() if count > max(most, HOT)}
+        usual = self._per_second / HOT * min(elapsed, WINDOW)
+        most = usual + 3 * sqrt(usual) + HOT  # beyond chance, also in a short time
+        hot = {unit: count for unit, count in self._counts.items() if count > most}
         hot_rate = sum(hot.values()) / elapsed
         cold = [0.0] * (_BITS + 1)  # requests of users who are kept up to a depth of halvings
         for unit, count in self._counts.items():
