@@ -1,132 +1,198 @@
-"""Who asks: verifies bearer tokens (RFC 7519, with the practices of RFC 8725) into a Principal.
+"""Who asks: turns what a request shows into a Principal.
 
-PyJWT checks the signature. The claims are checked here, because the time is the caller's, and
-because PyJWT lets pass what has to be refused: `exp` as a string or 10^30, duplicate members, lists
-of audiences. Whatever is wrong, the client reads the same sentence; the reason is the cause of the
-error, for logs that only operators read.
+A request shows one credential: a bearer token, an API key, or else the certificate that its
+connection was made with. Whatever is wrong with it, the client reads the same sentence.
 """
 
-import hashlib
-import json
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
+from contextlib import suppress
+from typing import Protocol
 
-import jwt
-
-from policies.issuers import Issuer, load_key
-from protos.errors import Kind, PenstockError, invalid
+from policies.api_keys import PREFIX, KeyBook
+from policies.bearer_tokens import BearerTokens, KeyMissing
+from policies.issuers import Issuer
+from policies.jwks import KeySet
+from policies.key_files import load_keys
+from policies.last_good import LastGood
+from policies.mtls import Certificates
+from policies.refusal import Rejected, refusal
+from policies.remote_keys import RemoteKeys
+from policies.revocation import TokenId
+from protos.errors import PenstockError
 from protos.values import Principal
 
-MAX_TOKEN_BYTES = 8192
-MAX_NAME = 256  # characters of a subject or tenant: they become keys of limiters and caches
-# Headers by which a token would bring its own key, have one fetched, or change what is signed.
-_FORBIDDEN_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc")
-_TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
+FILE_INTERVAL = 5.0  # seconds between two looks at a file of keys
+FILE_KEEP = 86400.0  # seconds that its keys count while it can't be read
+MAX_WAITING = 256  # requests that wait for keys; beyond that strangers could hold every connection
+FIRST_LOOK = 6.0  # seconds that a start waits for keys
 
-Json = dict[str, Any]
+# Nobody's credential. A front proxy and we might not agree on which of two counts, so none does,
+# and no certificate speaks instead of them.
+SEVERAL = b"several"
 
-
-class Rejected(Exception):
-    """Why a token is not accepted; for operators, never for the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    principal: Principal
-    expires: float  # wall time in seconds
+_NOBODY: frozenset[TokenId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An issuer with its key; the verifier knows no algorithm but the issuer's."""
+class Source(Protocol):
+    """What is known from elsewhere and looked at again and again; `looked` after the first time."""
 
-    issuer: Issuer
-    key: Any
-    verifier: jwt.PyJWS
+    on_change: Callable[[], None]
+    looked: asyncio.Event
+
+    def run(self) -> Coroutine[None, None, None]: ...
+
+
+class FileKeys:
+    """An issuer's keys in a file of this machine, read again when it changes.
+
+    Raises INVALID for a file that is no good from the start.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.source: LastGood[KeySet] = LastGood(
+            lambda: load_keys(issuer),
+            f'the key of issuer "{issuer.name}"',
+            interval=FILE_INTERVAL,
+            keep=FILE_KEEP,
+        )
+        self.source.load()
+
+    def find(self, kid: str | None) -> object:
+        keys = self.source.value
+        return None if keys is None else keys.find(kid)
+
+    def holds(self, key: object) -> bool:
+        keys = self.source.value
+        return keys is not None and keys.holds(key)
+
+    def seek(self, kid: str | None) -> None:
+        return None
 
 
 class Authenticator:
-    """Turns the value of an Authorization header into a Principal.
+    """Knows the issuers' tokens, and API keys, certificates and withdrawals if it is given any.
 
-    Verified tokens are remembered until they expire, by their digest: the gateway keeps no token in
-    memory, and an entry is never larger than a token may be. `clock` is wall time in seconds, in which
-    tokens are dated. Raises INVALID when two issuers claim the same name or a key is unusable.
+    `clock` is wall time in seconds, in which tokens are dated. Between `start` and `close` keys and
+    lists are kept up to date; without, files are read once and nothing is fetched. Raises INVALID
+    when two issuers claim the same name or a key is unusable.
     """
 
     def __init__(
-        self, issuers: Iterable[Issuer], clock: Callable[[], float], *, remembered: int = 10_000
+        self,
+        issuers: Iterable[Issuer],
+        clock: Callable[[], float],
+        *,
+        api_keys: LastGood[KeyBook] | None = None,
+        certificates: Certificates | None = None,
+        revoked: LastGood[Set[TokenId]] | None = None,
+        remembered: int = 10_000,
     ) -> None:
         self._clock = clock
-        self._remembered = remembered
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._issuers: dict[str, _Known] = {}
-        for issuer in issuers:
-            if issuer.issuer in self._issuers:
-                raise invalid(f'two issuers are called "{issuer.issuer}": each has one key')
-            verifier = jwt.PyJWS([issuer.algorithm], {"enforce_minimum_key_length": True})
-            self._issuers[issuer.issuer] = _Known(issuer, load_key(issuer), verifier)
+        self._api_keys = api_keys
+        self._certificates = certificates
+        self._waiting = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        keys = [
+            (each, RemoteKeys(each) if each.fetches_keys else FileKeys(each)) for each in issuers
+        ]
+        self._tokens = BearerTokens(
+            keys,
+            (lambda: _NOBODY) if revoked is None else (lambda: revoked.value),
+            remembered=remembered,
+        )
+        self._sources: list[Source] = [
+            found.source if isinstance(found, FileKeys) else found for _, found in keys
+        ]
+        self._sources += [each for each in (api_keys, revoked) if each is not None]
+        for source in self._sources:
+            source.on_change = self._tokens.review
 
-    def __call__(self, authorization: str | bytes) -> Principal:
-        """Raises UNAUTHENTICATED for anything but one valid bearer token."""
-        return self.verify(bearer(authorization), self._clock())
+    def __call__(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal:
+        """Who shows this value of an Authorization header, or, with an empty one, a certificate
+        with these alternative names (`DNS:…`, `URI:…`).
+
+        Raises UNAUTHENTICATED for anything but one valid credential. One whose key isn't known yet
+        is refused as well, and the key is asked for; `admit` waits for it.
+        """
+        if not authorization and names and self._certificates is not None:
+            try:
+                return self._certificates.principal(names)
+            except Rejected as failure:
+                raise refusal(failure) from failure
+        credential = bearer(authorization)
+        if credential.startswith(PREFIX):
+            return self._api_key(credential)
+        return self._tokens.verify(credential, self._clock())
+
+    async def admit(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal:
+        """The same, but a token whose key is just being fetched waits for it."""
+        try:
+            return self(authorization, names)
+        except PenstockError as refused:
+            missing = refused.__cause__
+            if not isinstance(missing, KeyMissing) or missing.news is None:
+                raise
+            if self._waiting >= MAX_WAITING:
+                raise
+            news = missing.news
+        self._waiting += 1
+        try:
+            await news.wait()
+        finally:
+            self._waiting -= 1
+        return self(authorization, names)
 
     def verify(self, token: bytes, now: float) -> Principal:
-        """The token's principal at wall time `now`; raises UNAUTHENTICATED."""
-        if len(token) > MAX_TOKEN_BYTES:
-            raise _refusal(Rejected(f"the token is longer than {MAX_TOKEN_BYTES} bytes"))
-        digest = hashlib.sha256(token).digest()
-        verified = self._verified.get(digest)
-        if verified is not None and now < verified.expires:
-            self._verified.move_to_end(digest)
-            return verified.principal
-        try:
-            verified = self._examine(token, now)
-        except Exception as failure:
-            # Everything: a lone surrogate or a deep nesting raises outside any library's hierarchy.
-            raise _refusal(failure) from failure
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
-        if len(self._verified) > self._remembered:
-            self._verified.popitem(last=False)
-        return verified.principal
+        """The principal of a JSON Web Token at wall time `now`; raises UNAUTHENTICATED."""
+        return self._tokens.verify(token, now)
 
-    def _examine(self, token: bytes, now: float) -> _Verified:
-        segments = token.split(b".")
-        if len(segments) != 3:
-            raise Rejected("the token does not have three segments")
-        header, claims = _json(segments[0]), _json(segments[1])
-        # Read before it is verified, only to learn which issuer's key it has to be verified with.
-        known = self._issuers.get(_text(claims, "iss"))
-        if known is None:
-            raise Rejected("the issuer is unknown")
-        issuer = known.issuer
-        _check_header(header, issuer)
-        known.verifier.decode_complete(token, known.key, [issuer.algorithm])
-        expires = _check_times(claims, issuer, now)
-        if claims.get("aud") != issuer.audience:
-            raise Rejected("the audience is not this gateway alone")
-        principal = Principal(
-            _name(claims, "sub"),
-            _name(claims, issuer.tenant_claim),
-            _scopes(claims.get(issuer.scope_claim)),
-            issuer.name,
-            MappingProxyType(claims),
-        )
-        return _Verified(principal, expires)
+    async def start(self) -> None:
+        """Reads and fetches everything once, and goes on doing so.
+
+        Returns after a few seconds also when some of it doesn't answer: what it would vouch for is
+        refused until it does.
+        """
+        self._tasks = [asyncio.create_task(each.run(), name="identity") for each in self._sources]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK):
+                for source in self._sources:
+                    await source.looked.wait()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _api_key(self, key: bytes) -> Principal:
+        book = None if self._api_keys is None else self._api_keys.value
+        try:
+            if book is None:
+                raise Rejected("API keys are not accepted, or not known")
+            return book.principal(key, self._clock())
+        except Rejected as failure:
+            raise refusal(failure) from failure
 
 
 def authorization(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The one Authorization header among an ASGI scope's; raises UNAUTHENTICATED for none or two.
+    """The one credential among an ASGI scope's headers, as the value of an Authorization header.
 
-    A front proxy and we might not agree on which of two counts.
+    `x-api-key: pk_…` says the same as `Authorization: Bearer pk_…`. Empty for none, in which case a
+    certificate may speak; for two it is `SEVERAL`.
     """
-    values = [value for name, value in headers if name == b"authorization"]
-    if len(values) != 1:
-        raise _refusal(Rejected(f"there are {len(values)} Authorization headers"))
-    return values[0]
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"authorization" or name == b"x-api-key":
+            if found is not None:
+                return SEVERAL
+            found = value if name == b"authorization" else from_api_key(value)
+    return found or b""
+
+
+def from_api_key(value: bytes) -> bytes:
+    """What an `x-api-key` header says, as the value of an Authorization header."""
+    # Nothing but API keys: what else is put there was meant for another server.
+    return (b"Bearer " if value.startswith(PREFIX) else b"x-api-key ") + value
 
 
 def bearer(authorization: str | bytes) -> bytes:
@@ -134,105 +200,9 @@ def bearer(authorization: str | bytes) -> bytes:
     try:
         value = authorization.encode("ascii") if isinstance(authorization, str) else authorization
     except UnicodeEncodeError as failure:
-        raise _refusal(failure) from failure
+        raise refusal(failure) from failure
     scheme, _, token = value.partition(b" ")
     token = token.strip(b" ")
     if scheme.lower() != b"bearer" or not token:
-        raise _refusal(Rejected("there is no bearer token"))
+        raise refusal(Rejected("there is no bearer token"))
     return token
-
-
-def _refusal(cause: Exception) -> PenstockError:
-    refused = PenstockError(Kind.UNAUTHENTICATED, "a valid bearer token is required")
-    refused.__cause__ = cause
-    return refused
-
-
-def _json(segment: bytes) -> Json:
-    value = json.loads(
-        jwt.utils.base64url_decode(segment),
-        object_pairs_hook=_unique,
-        parse_constant=_no_constant,
-    )
-    if not isinstance(value, dict):
-        raise Rejected("a segment is not a JSON object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> Json:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Rejected("a member occurs twice")
-    return members
-
-
-def _no_constant(name: str) -> None:
-    raise Rejected(f"{name} is not JSON")
-
-
-def _check_header(header: Json, issuer: Issuer) -> None:
-    if header.get("alg") != issuer.algorithm:
-        raise Rejected(f"the algorithm is not {issuer.algorithm}")
-    for name in _FORBIDDEN_HEADERS:
-        if name in header:
-            raise Rejected(f"the header {name} is not supported")
-    # RFC 8725, 3.11: a token made for another purpose (logout, DPoP) is no access token.
-    if "typ" in header and _text(header, "typ").lower() not in _TYPES:
-        raise Rejected("the token is of another type")
-    if "kid" in header:
-        _name(header, "kid")
-
-
-def _check_times(claims: Json, issuer: Issuer, now: float) -> float:
-    """When the token expires; raises Rejected unless it is valid now and not for too long."""
-    expires = _time(claims, "exp")
-    if expires <= now - issuer.leeway:
-        raise Rejected("the token has expired")
-    begins = now
-    for claim in ("nbf", "iat"):
-        if claim in claims:
-            begins = min(begins, _time(claims, claim))
-            if _time(claims, claim) > now + issuer.leeway:
-                raise Rejected(f"the token is not valid yet ({claim})")
-    if expires - begins > issuer.max_lifetime + issuer.leeway:
-        raise Rejected("the token lives longer than maxLifetime")
-    return expires
-
-
-def _time(claims: Json, claim: str) -> float:
-    value = claims.get(claim)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**48:
-        raise Rejected(f"{claim} is not a time")
-    return float(value)
-
-
-def _text(members: Json, name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not value:
-        raise Rejected(f"{name} is not a text")
-    return value
-
-
-def _name(members: Json, name: str) -> str:
-    value = _text(members, name)
-    if not is_name(value):
-        raise Rejected(f"{name} is not a name")
-    return value
-
-
-def is_name(value: str) -> bool:
-    """Whether a subject or tenant may be called this.
-
-    Control characters and lone surrogates are not printable: no log and no key can bear them.
-    """
-    return 0 < len(value) <= MAX_NAME and value.isprintable() and not value.isspace()
-
-
-def _scopes(value: Any) -> frozenset[str]:
-    """RFC 8693's space-separated string, or the list that some issuers send; none if absent."""
-    if value is None:
-        return frozenset()
-    scopes = value.split(" ") if isinstance(value, str) else value
-    if not isinstance(scopes, list) or not all(isinstance(each, str) for each in scopes):
-        raise Rejected("the scope is neither a text nor a list of texts")
-    return frozenset(scope for scope in scopes if scope)

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable
 
-from protos.errors import Kind, PenstockError, unknown_model
+from protos.errors import Kind, PenstockError, invalid, unknown_model
 from protos.service import Reply, Service
 from protos.values import InferRequest, Principal
 
 ADMIN = "admin"
 JOIN = "backend:join"
+METRICS = "metrics"
 INFER = "infer:"
 
 
@@ -28,3 +29,15 @@ def require_scope(principal: Principal, scope: str) -> None:
     """Raises FORBIDDEN unless the principal's token carries the scope."""
     if not principal.has(scope):
         raise PenstockError(Kind.FORBIDDEN, f"the token lacks the scope {scope}")
+
+
+def check_scope(scope: str) -> None:
+    """Raises INVALID for a scope that would allow nothing, so that nobody grants it in vain."""
+    if scope in (ADMIN, JOIN, METRICS):
+        return
+    pattern = scope.removeprefix(INFER)
+    if pattern == scope or not pattern or not pattern.isprintable() or " " in pattern:
+        known = f"{ADMIN}, {JOIN}, {METRICS} and {INFER}<model pattern>"
+        raise invalid(f'scope: "{scope}" is none of {known}')
+    if pattern.count("*") > 1:
+        raise invalid(f'scope: "{scope}" has more than one *')

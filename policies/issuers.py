@@ -1,12 +1,12 @@
-"""Whose tokens are accepted: an issuer's settings, and the key that they name."""
+"""Whose tokens are accepted: an issuer's settings."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-import jwt
 from pydantic import AfterValidator, Field, model_validator
 
-from protos.errors import PenstockError, invalid
+from policies.discovery_document import Discovery
+from policies.key_address import check_address
 from protos.quantities import Duration, seconds
 from protos.settings import Settings
 
@@ -15,6 +15,7 @@ Rsa = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 Elliptic = Literal["ES256", "ES384", "ES512", "EdDSA"]
 _REGISTERED = {"iss", "aud", "exp", "nbf", "iat", "jti"}
 MAX_LEEWAY = 60.0  # seconds; more would keep revoked and expired tokens alive
+MIN_REFRESH = 30.0  # seconds; attempts to fetch keys are so far apart anyway
 
 
 def _leeway(value: float) -> float:
@@ -23,10 +24,32 @@ def _leeway(value: float) -> float:
     return value
 
 
+class KeyFetching(Settings):
+    """How keys are fetched. `ca` is whom to trust besides the usual authorities' list, PEM.
+
+    Keys are asked for every `refresh`. While that fails, the last good ones count for `keep`.
+    """
+
+    ca: Path | None = None
+    refresh: Duration = seconds("5m")
+    keep: Duration = seconds("24h")
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.refresh < MIN_REFRESH:
+            raise ValueError("refresh is at least 30s")
+        if self.keep < 2 * self.refresh:
+            raise ValueError("keep is at least twice refresh, or one failure would lose the keys")
+        return self
+
+
 class Issuer(Settings):
     """One issuer. It signs with exactly one algorithm, so that no token can choose another.
 
-    `development` lets `penstock token` sign with this issuer's secret, which is made on first use.
+    Its keys come from one place: `secretFile` for HS algorithms; `publicKeyFile` (PEM), `jwksFile`,
+    `jwksUrl` or `discovery`, which finds the URL in the issuer's metadata, for the others. Files
+    are read again while the gateway runs. `development` lets `penstock token` sign with this
+    issuer's secret, which is made on first use, or lets keys be fetched in plain text on loopback.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -34,6 +57,10 @@ class Issuer(Settings):
     algorithm: Hmac | Rsa | Elliptic
     secret_file: Path | None = None
     public_key_file: Path | None = None
+    jwks_file: Path | None = None
+    jwks_url: str | None = None
+    discovery: Discovery | None = None
+    fetch: KeyFetching = KeyFetching()
     development: bool = False
     audience: str = Field("penstock", min_length=1)
     tenant_claim: str = Field("tenant", min_length=1)
@@ -41,51 +68,54 @@ class Issuer(Settings):
     leeway: Annotated[Duration, AfterValidator(_leeway)] = seconds("30s")
     max_lifetime: Duration = seconds("24h")
 
+    @property
+    def fetches_keys(self) -> bool:
+        return self.jwks_url is not None or self.discovery is not None
+
     @model_validator(mode="after")
-    def _one_key_of_the_right_family(self) -> "Issuer":
+    def _one_source_of_keys_of_the_right_family(self) -> Self:
+        public = {
+            "publicKeyFile": self.public_key_file,
+            "jwksFile": self.jwks_file,
+            "jwksUrl": self.jwks_url,
+            "discovery": self.discovery,
+        }
+        given = [name for name, value in public.items() if value is not None]
         symmetric = self.algorithm.startswith("HS")
-        if symmetric and (self.secret_file is None or self.public_key_file is not None):
-            raise ValueError(f"algorithm {self.algorithm} takes secretFile and no publicKeyFile")
-        if not symmetric and (self.public_key_file is None or self.secret_file is not None):
-            raise ValueError(f"algorithm {self.algorithm} takes publicKeyFile and no secretFile")
-        if self.development and not symmetric:
+        if symmetric and (self.secret_file is None or given):
+            other = given[0] if given else "publicKeyFile"
+            raise ValueError(f"algorithm {self.algorithm} takes secretFile and no {other}")
+        if not symmetric and (self.secret_file is not None or len(given) != 1):
+            raise ValueError(
+                f"algorithm {self.algorithm} takes one of {', '.join(public)} and no secretFile"
+            )
+        if self.development and not symmetric and not self.fetches_keys:
             raise ValueError("a development issuer signs with a secret: use HS256 and secretFile")
+        if self.fetch != KeyFetching() and not self.fetches_keys:
+            raise ValueError("fetch goes with jwksUrl or discovery")
+        return self
+
+    @model_validator(mode="after")
+    def _addresses(self) -> Self:
+        if self.jwks_url is not None:
+            try:
+                check_address(self.jwks_url, development=self.development)
+            except ValueError as failure:
+                raise ValueError(f"jwksUrl {failure}") from None
+        if self.discovery is not None:
+            try:
+                check_address(self.issuer, development=self.development)
+            except ValueError as failure:
+                raise ValueError(f"issuer, by which keys are discovered, {failure}") from None
+            if "?" in self.issuer:
+                raise ValueError("issuer, by which keys are discovered, has a query")
+        return self
+
+    @model_validator(mode="after")
+    def _claims_apart(self) -> Self:
         named = {self.tenant_claim, self.scope_claim}
         if len(named) == 1 or named & _REGISTERED or (self.development and "sub" in named):
             raise ValueError(
                 "tenantClaim and scopeClaim are two claims with a meaning of their own"
             )
         return self
-
-
-def load_key(issuer: Issuer) -> Any:
-    """The issuer's verification key, prepared and checked for its algorithm.
-
-    One line break at the end of a secret's file does not belong to the secret. Raises INVALID for a
-    file that cannot be read, a key of another family and a key that is too short.
-    """
-    path = issuer.secret_file or issuer.public_key_file
-    if path is None:
-        raise invalid(f'issuer "{issuer.name}" has no key')
-    try:
-        material = path.read_bytes()
-    except OSError as failure:
-        raise _unusable(issuer, failure.strerror or "it cannot be read") from failure
-    if issuer.secret_file is not None:
-        material = material.removesuffix(b"\n").removesuffix(b"\r")
-    algorithm = jwt.get_algorithm_by_name(issuer.algorithm)
-    try:
-        key = algorithm.prepare_key(material)
-        complaint = algorithm.check_key_length(key)
-    except Exception as failure:  # PyJWT and cryptography raise half a dozen unrelated types
-        raise _unusable(issuer, f"it holds no key for {issuer.algorithm}") from failure
-    if complaint:
-        raise _unusable(issuer, f"it is too short for {issuer.algorithm}")
-    if issuer.public_key_file is not None and hasattr(key, "private_bytes"):
-        raise _unusable(issuer, "it holds a private key, which does not belong on a gateway")
-    return key
-
-
-def _unusable(issuer: Issuer, why: str) -> PenstockError:
-    field = "secretFile" if issuer.secret_file is not None else "publicKeyFile"
-    return invalid(f'the {field} of issuer "{issuer.name}" is not usable: {why}')

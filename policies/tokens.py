@@ -1,4 +1,4 @@
-"""Tokens for development: a secret that this machine makes for itself, and what it signs."""
+"""Secrets that this machine makes for itself, and the tokens for development signed with one."""
 
 import os
 import secrets
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import jwt
 
-from policies.authenticate import MAX_NAME, is_name
-from policies.authorize import ADMIN, INFER, JOIN
-from policies.issuers import Issuer, load_key
+from policies.authorize import check_scope
+from policies.claims import MAX_NAME, is_name
+from policies.issuers import Issuer
+from policies.key_files import load_key
 from protos.errors import invalid
 
 
@@ -22,7 +23,7 @@ def ensure_secret(path: Path) -> None:
     if not path.exists():
         _create(path, secrets.token_urlsafe(32) + "\n")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise invalid("the secretFile of a development issuer is readable by others: chmod 600 it")
+        raise invalid(f"the secret in {path.name} is readable by others: chmod 600 it")
 
 
 def _create(path: Path, text: str) -> None:
@@ -52,7 +53,7 @@ def issue(
     Raises INVALID for an issuer that isn't for development, an unknown scope or a lifetime that the
     gateway would refuse.
     """
-    if not issuer.development:
+    if not issuer.development or issuer.secret_file is None:
         raise invalid(f'issuer "{issuer.name}" is not for development: it issues its own tokens')
     if not 0 < lifetime <= issuer.max_lifetime:
         raise invalid(f"lifetime: must be above 0 and at most {issuer.max_lifetime:g} seconds")
@@ -61,7 +62,7 @@ def issue(
             raise invalid(f"{name}: must be 1 to {MAX_NAME} printable characters")
     granted = list(scopes)
     for scope in granted:
-        _check_scope(scope)
+        check_scope(scope)
     claims = {
         "iss": issuer.issuer,
         "aud": issuer.audience,
@@ -72,13 +73,3 @@ def issue(
         "exp": int(now + lifetime),
     }
     return jwt.encode(claims, load_key(issuer), issuer.algorithm)
-
-
-def _check_scope(scope: str) -> None:
-    if scope in (ADMIN, JOIN):
-        return
-    pattern = scope.removeprefix(INFER)
-    if pattern == scope or not pattern or not pattern.isprintable() or " " in pattern:
-        raise invalid(f'scope: "{scope}" is none of {ADMIN}, {JOIN} and {INFER}<model pattern>')
-    if pattern.count("*") > 1:
-        raise invalid(f'scope: "{scope}" has more than one *')

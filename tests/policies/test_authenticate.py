@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.authenticate import MAX_TOKEN_BYTES, Authenticator, authorization, bearer
+from policies.authenticate import Authenticator, authorization, bearer
+from policies.bearer_tokens import MAX_TOKEN_BYTES
 from protos.errors import Kind, PenstockError
 from protos.values import Principal
 from tests.policies.issuer_keys import (
@@ -265,9 +266,15 @@ def test_other_schemes_and_no_token_are_refused(value: str) -> None:
 def test_exactly_one_authorization_header_counts() -> None:
     one = (b"authorization", b"Bearer a")
     assert authorization([(b"host", b"h"), one]) == b"Bearer a"
-    for headers in ([], [one, one], [one, (b"authorization", b"Bearer b")]):
+    for headers in ([], [one, one], [one, (b"authorization", b"")], [one, (b"x-api-key", b"pk_a")]):
         with pytest.raises(PenstockError, match="a valid bearer token is required"):
-            authorization(headers)
+            bearer(authorization(headers))
+
+
+def test_an_api_key_may_come_in_a_header_of_its_own_and_nothing_else_may() -> None:
+    assert bearer(authorization([(b"x-api-key", b"pk_a")])) == b"pk_a"
+    with pytest.raises(PenstockError, match="a valid bearer token is required"):
+        bearer(authorization([(b"x-api-key", b"aaaa.bbbb.cccc")]))
 
 
 def test_a_remembered_token_still_expires(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from policies.issuers import Issuer, load_key
+from policies.issuers import Issuer
+from policies.key_files import load_key
 from protos.errors import PenstockError
 from tests.policies.issuer_keys import (
     private_key,
@@ -19,7 +20,7 @@ from tests.policies.issuer_keys import (
     [
         ({"secretFile": None}, "algorithm HS256 takes secretFile and no publicKeyFile"),
         ({"publicKeyFile": Path("k")}, "algorithm HS256 takes secretFile and no publicKeyFile"),
-        ({"algorithm": "RS256"}, "algorithm RS256 takes publicKeyFile and no secretFile"),
+        ({"algorithm": "RS256"}, "algorithm RS256 takes one of publicKeyFile, jwksFile, jwksUrl"),
         ({"algorithm": "none"}, "Input should be"),
         ({"leeway": "61s"}, "leeway is at most 60s"),
         ({"name": "My IdP"}, "String should match pattern"),
@@ -27,7 +28,9 @@ from tests.policies.issuer_keys import (
         ({"tenantClaim": "iss"}, "two claims with a meaning of their own"),
         ({"tenantClaim": "scope"}, "two claims with a meaning of their own"),
         ({"development": True, "tenantClaim": "sub"}, "two claims with a meaning of their own"),
-        ({"jwksUrl": "https://x"}, "Extra inputs are not permitted"),
+        ({"jwksUrl": "https://x"}, "algorithm HS256 takes secretFile and no jwksUrl"),
+        ({"fetch": {"refresh": "1m"}}, "fetch goes with jwksUrl or discovery"),
+        ({"keysUrl": "https://x"}, "Extra inputs are not permitted"),
         ({"development": "yes"}, "valid boolean"),
     ],
 )
