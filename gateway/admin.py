@@ -1,30 +1,34 @@
 """The administrative face on 8002: metrics, endpoints, routes; nothing without a token."""
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.endpoint_rows import endpoint_row
+from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
+from gateway.http.scope import alternative_names
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
 from gateway.rollout.face import rollout_routes
 from gateway.routes.face import route_routes
 from gateway.rules import Rules
-from policies.authenticate import Authenticator, authorization
+from policies.authenticate import Authenticate, authorization
 from protos.errors import Kind, PenstockError
 from protos.values import Principal
 
 
-def admin_app(hub: Hub, rules: Rules, authenticator: Authenticator) -> Starlette:
+def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate) -> Starlette:
     """The ASGI application; every route but `/health` takes the scope `admin`.
 
     `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
     """
 
     def require(request: Request, *scopes: str) -> Principal:
-        principal = authenticator(authorization(request.scope["headers"]))
+        scope = request.scope
+        principal = authenticator(authorization(scope["headers"]), alternative_names(scope))
         if not any(principal.has(scope) for scope in scopes):
             raise PenstockError(Kind.FORBIDDEN, f"this takes the scope {' or '.join(scopes)}")
         return principal
@@ -67,4 +71,5 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticator) -> Starlette
             *rollout_routes(rules.rollouts, require),
         ],
         exception_handlers=rescue_handlers(),
+        middleware=[Middleware(KeysFirst, authenticate=authenticator)],
     )

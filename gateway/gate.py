@@ -7,6 +7,7 @@ from math import inf
 from gateway.arms import ArmBook
 from gateway.metrics import Metrics
 from gateway.routes.current import CurrentRoutes, interface
+from policies.authenticate import Authenticate
 from protos import schedule
 from protos.errors import Kind, PenstockError, unknown_model
 from protos.service import Service
@@ -30,14 +31,14 @@ _TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
 class Gate:
     """Shared by the HTTP and gRPC faces of one worker.
 
-    `authenticate` takes the value of the Authorization header and raises UNAUTHENTICATED;
+    `authenticate` takes a credential and a certificate's names and raises UNAUTHENTICATED;
     `total` is the time in seconds that a request may take unless its route or it says otherwise.
     """
 
     service: Service
     table: EndpointTable
     routes: CurrentRoutes
-    authenticate: Callable[[str | bytes], Principal]
+    authenticate: Authenticate
     metrics: Metrics
     arms: ArmBook
     clock: Callable[[], float]

@@ -11,7 +11,7 @@ from grpc import aio
 
 from gateway.control import Control
 from gateway.gate import Gate, client_gone, trace_of
-from gateway.grpc_guard import one_value
+from gateway.grpc_guard import credential_of, names_of, one_value
 from gateway.grpc_stream import InferStream
 from gateway.identity import EXTENSIONS, NAME, VERSION
 from policies.authorize import ADMIN, require_scope
@@ -205,7 +205,11 @@ class GrpcFace:
         return request, decoded.typed
 
     def _who(self, context: Context) -> Principal:
-        return self._gate.authenticate(_metadata(context, "authorization"))
+        authenticate = self._gate.authenticate
+        credential = credential_of(context.invocation_metadata())
+        if credential or not authenticate.knows_certificates:
+            return authenticate(credential)
+        return authenticate(credential, names_of(context))
 
 
 def headers_of(context: Context) -> Headers:

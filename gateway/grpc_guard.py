@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import aio
 
+from policies.authenticate import Authenticate, authorization
 from protos.errors import PenstockError
 
 # What is open: health, as probes ask for it, and nothing else.
@@ -18,19 +19,23 @@ OPEN = frozenset(
     )
 )
 
+# Properties of gRPC's authentication context, and what the names in them are called elsewhere.
+_KINDS = {"peer_uri": "URI", "peer_dns": "DNS", "peer_email": "email"}
+
 # In quotes: gRPC's classes are generic for the type checker alone.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
 class Guard(aio.ServerInterceptor):
-    """`authenticate` takes the value of the authorization metadata; its result is not kept.
+    """Waits for keys that are being fetched; what it learns of the caller is not kept.
 
     The handlers ask again, which the authenticator's memory makes cheap, so none of them depends on
-    being guarded.
+    being guarded. They alone see the connection's certificate, so where that may stand for a
+    credential, calls without one are theirs to refuse.
     """
 
-    def __init__(self, authenticate: Callable[[str], object]) -> None:
+    def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
 
     async def intercept_service(
@@ -40,10 +45,31 @@ class Guard(aio.ServerInterceptor):
         if handler is None or handler_call_details.method in OPEN:
             return handler
         try:
-            self._authenticate(one_value(handler_call_details.invocation_metadata, "authorization"))
+            credential = credential_of(handler_call_details.invocation_metadata)
+            if credential or not self._authenticate.knows_certificates:
+                await self._authenticate.admit(credential)
         except PenstockError as error:
             return _refusing(handler, error)
         return handler
+
+
+def credential_of(metadata: Any) -> bytes:
+    """The credential in a call's metadata, as the value of an Authorization header would be."""
+    return authorization(
+        (name.encode(), value.encode())
+        for name, value in metadata or ()
+        if name in ("authorization", "x-api-key") and isinstance(value, str)
+    )
+
+
+def names_of(context: "aio.ServicerContext[Any, Any]") -> tuple[str, ...]:
+    """The alternative names of the verified certificate that the caller connected with."""
+    peer = context.auth_context()
+    return tuple(
+        f"{kind}:{value.decode(errors='replace')}"
+        for key, kind in _KINDS.items()
+        for value in peer.get(key, ())
+    )
 
 
 def one_value(metadata: Any, key: str) -> str:

@@ -27,7 +27,7 @@ _MARK = b"which secret the digests of API keys are made with"
 class ApiKeySettings(Settings):
     """API keys are accepted, whose digests in the record store are made with the secret in a file.
 
-    `secretFile` is made by the first `penstock keys create`; gateways that share a store share it too.
+    The first `penstock keys create` makes `secretFile`; gateways that share a store share it too.
     While the store doesn't answer, the keys that were known count for `keep`.
     """
 

@@ -43,6 +43,17 @@ class Source(Protocol):
     def run(self) -> Coroutine[None, None, None]: ...
 
 
+class Authenticate(Protocol):
+    """What the faces of a gateway ask; `Authenticator` is it."""
+
+    @property
+    def knows_certificates(self) -> bool: ...
+
+    def __call__(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal: ...
+
+    async def admit(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal: ...
+
+
 class FileKeys:
     """An issuer's keys in a file of this machine, read again when it changes.
 
@@ -107,6 +118,11 @@ class Authenticator:
         self._sources += [each for each in (api_keys, revoked) if each is not None]
         for source in self._sources:
             source.on_change = self._tokens.review
+
+    @property
+    def knows_certificates(self) -> bool:
+        """Whether a connection's certificate may stand for a credential."""
+        return self._certificates is not None
 
     def __call__(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal:
         """Who shows this value of an Authorization header, or, with an empty one, a certificate

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -11,8 +12,10 @@ from starlette.routing import Route
 from gateway.control import Control
 from gateway.gate import Gate
 from gateway.http.body import read_body
+from gateway.http.keys_first import KeysFirst
 from gateway.http.openapi import document
 from gateway.http.rescue import rescue_handlers
+from gateway.http.scope import alternative_names
 from gateway.identity import EXTENSIONS, NAME, VERSION
 from policies.authenticate import authorization
 from policies.authorize import ADMIN, require_scope
@@ -30,7 +33,8 @@ def control_face(gate: Gate, control: Control) -> Starlette:
     """Every route of the REST face that doesn't carry inference."""
 
     def who(request: Request) -> Principal:
-        return gate.authenticate(authorization(request.scope["headers"]))
+        scope = request.scope
+        return gate.authenticate(authorization(scope["headers"]), alternative_names(scope))
 
     def administrator(request: Request) -> Principal:
         principal = who(request)
@@ -109,6 +113,7 @@ def control_face(gate: Gate, control: Control) -> Starlette:
             Route("/openapi.json", openapi),
         ],
         exception_handlers=rescue_handlers(),
+        middleware=[Middleware(KeysFirst, authenticate=gate.authenticate)],
     )
 
 

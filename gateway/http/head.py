@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from gateway.gate import trace_of
+from policies.authenticate import SEVERAL, from_api_key
 from protos.errors import invalid
 from protos.values import Headers, Timeline
 
@@ -35,20 +36,23 @@ class Head:
         timeline = Timeline(time.monotonic())
         request_id = traceparent = ""
         authorization = b""
-        authorizations = 0
+        credentials = 0
         json_length = None
         for name, value in scope["headers"]:
             if name == b"authorization":
-                authorizations += 1
+                credentials += 1
                 authorization = value
+            elif name == b"x-api-key":
+                credentials += 1
+                authorization = from_api_key(value)
             elif name == b"inference-header-content-length":
                 json_length = value
             elif name == b"x-request-id":
                 request_id = _usable_id(value)
             elif name == b"traceparent":
                 traceparent = trace_of(value.decode("latin-1"))
-        if authorizations > 1:
-            authorization = b""  # a front proxy might have checked another one: none counts
+        if credentials > 1:
+            authorization = SEVERAL
         request_id = request_id or f"{_ids.getrandbits(64):016x}"
         return cls(scope, timeline, request_id, authorization, json_length, traceparent)
 

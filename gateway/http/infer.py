@@ -17,6 +17,7 @@ from gateway.http.respond import (
     send_body,
     send_event,
 )
+from gateway.http.scope import alternative_names
 from protos import v2_generate, v2_json
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
@@ -139,7 +140,7 @@ class InferFace:
         From then on a client that goes away cancels the work.
         """
         gate = self._gate
-        principal = gate.authenticate(head.authorization)
+        principal = await gate.authenticate.admit(head.authorization, alternative_names(head.scope))
         head.timeline.mark("auth", gate.clock())
         body = await read_body(head.scope, receive, self._body_limit)
         watch_disconnect(head.scope)

@@ -63,6 +63,15 @@ def tls_extension(transport: asyncio.BaseTransport) -> dict[str, Any]:
     }
 
 
+def alternative_names(scope: Scope) -> tuple[str, ...]:
+    """The client certificate's names (`DNS:…`, `URI:…`); none without TLS or certificate."""
+    extensions = scope.get("extensions")
+    if not extensions:
+        return ()
+    names: tuple[str, ...] = extensions.get("tls", {}).get("client_cert_alternative_names", ())
+    return names
+
+
 # RFC 4514's short forms of OpenSSL's names.
 _SHORT = {
     "commonName": "CN",
