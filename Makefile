@@ -10,7 +10,7 @@ CONFIG ?= deploy/demo/penstock.yaml
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: up test lint protos bench clean
+.PHONY: up test lint protos schemas bench clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -28,6 +28,11 @@ lint: $(READY)
 
 protos: $(READY)
 	$(BIN)/python -m protos.generate
+
+# The JSON Schemas of the configuration and of routes, for editors.
+schemas: $(READY)
+	$(BIN)/penstock config schema > docs/schemas/penstock.json
+	$(BIN)/penstock routes schema > docs/schemas/route.json
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -1,0 +1,19 @@
+"""The JSON Schemas that editors use are those of this version: `make schemas` writes them anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import config
+from protos.route import document
+
+SCHEMAS = Path(__file__).parent.parent / "docs" / "schemas"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"), [("route.json", document.schema()), ("penstock.json", config.schema())]
+)
+def test_the_published_schema_is_the_present_one(name: str, made: dict[str, Any]) -> None:
+    assert json.loads((SCHEMAS / name).read_text()) == made
