@@ -23,7 +23,10 @@ from pydantic import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from policies.api_keys import ApiKeySettings
 from policies.issuers import Issuer
+from policies.mtls import CertificateIdentity
+from policies.revocation import Revocation
 from protos.quantities import Address, Duration, HostPort, Size, seconds, size
 from protos.settings import Settings
 from protos.strict_yaml import ConfigError, load
@@ -182,6 +185,9 @@ class Config(Settings):
     port_offset: int = Field(0, ge=0)
     state_folder: Path = Path(".penstock")
     issuers: tuple[Issuer, ...] = ()
+    api_keys: ApiKeySettings | None = None
+    certificates: tuple[CertificateIdentity, ...] = ()
+    revocation: Revocation | None = None
     exchange: ExchangeSettings = ExchangeSettings()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
@@ -221,6 +227,17 @@ class Config(Settings):
         _unique("name", [each.name for each in issuers])
         _unique("issuer", [each.issuer for each in issuers])
         return issuers
+
+    @field_validator("certificates")
+    @classmethod
+    def _certificates_are_asked_for(
+        cls, certificates: tuple[CertificateIdentity, ...], info: ValidationInfo
+    ) -> tuple[CertificateIdentity, ...]:
+        listeners = info.data.get("listeners", Listeners())
+        tls = [getattr(listeners, face).tls for face in FACES]
+        if certificates and not any(each and each.client_ca for each in tls):
+            raise ValueError("no listener has tls.clientCa, so nobody shows a certificate")
+        return certificates
 
     @field_validator("backends")
     @classmethod

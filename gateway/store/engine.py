@@ -20,6 +20,7 @@ from gateway.store.arms import Arms
 from gateway.store.audit import Audit
 from gateway.store.compact import compact
 from gateway.store.decisions import Decisions
+from gateway.store.keys import Keys
 from gateway.store.leader import Leader
 from gateway.store.pairs import Pairs
 from gateway.store.rollouts import Rollouts
@@ -60,17 +61,18 @@ class Store:
         self.leader = Leader(database)
         self.audit = Audit(database)
         self.decisions = Decisions(database)
+        self.keys = Keys(database)
 
     def tidy(self, now: float, keep: float) -> int:
         """Forgets comparisons, counts and decisions that are older than `keep` seconds, and sums
         up counts that are older than minutes; how many rows that saved. For every minute or so,
         from any replica.
 
-        States of rollouts and audit records are kept for good.
+        States of rollouts, audit records and API keys are kept for good.
         """
         kinds = (self.pairs, self.arms, self.decisions)
         forgotten = sum(kind.forget(now - keep) for kind in kinds)
-        return forgotten + compact(self._database, now)
+        return forgotten + self.keys.forget(now) + compact(self._database, now)
 
     def close(self) -> None:
         self._database.dispose()

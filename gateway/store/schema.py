@@ -83,12 +83,13 @@ pairs = Table(
 )
 
 # What the pairs of one batch and second add up to, so that counting reads seconds, not pairs. Rows
-# of a batch are there once; those that were summed up later have no batch.
+# of a batch are there once; those that were summed up later are of the seconds from `at` to `last`
+# and have no batch.
 pair_counts = Table(
     "penstock_pair_counts",
     metadata,
     _key(),
-    *_numbers("at", "span"),
+    *_numbers("at", "last", "span"),
     *_text("route", "mirror", "rollout"),
     *_counts("both_differ", "only_candidate", "only_noise", "neither"),
     *_counts("alone_differ", "alone_agree", "sampled"),
@@ -156,4 +157,27 @@ decisions = Table(
     Column("user", LargeBinary, nullable=False),
     *_text("attributes"),  # JSON
     Index("penstock_decisions_by_time", "at", "id"),
+)
+
+# Never deleted: who made and who revoked a key stays known.
+api_keys = Table(
+    "penstock_api_keys",
+    metadata,
+    Column("id", AnyText, primary_key=True),
+    *_text("name", "tenant", "scopes", "created_by", "revoked_by"),  # scopes: by blanks
+    *_numbers("created"),
+    Column("expires", Double),
+    Column("revoked", Double),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("sealed_with", LargeBinary, nullable=False),
+)
+
+revoked_tokens = Table(
+    "penstock_revoked_tokens",
+    metadata,
+    _key(),
+    *_text("issuer", "jti", "revoked_by"),
+    *_numbers("at", "until"),
+    UniqueConstraint("issuer", "jti"),
+    Index("penstock_revoked_tokens_by_time", "until"),
 )
