@@ -6,6 +6,7 @@ gateway; replicas that share a record store need the same one.
 """
 
 import os
+import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -70,8 +71,7 @@ def own_seal(folder: Path) -> Seal:
 def _make_key(path: Path) -> None:
     """Several workers may come at once: the first key wins, and nobody reads half of one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{KEY_FILE}")  # ours only
     with os.fdopen(descriptor, "wb") as file:
         file.write(os.urandom(_KEY_BYTES))
     try:
@@ -79,7 +79,7 @@ def _make_key(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        new.unlink()
+        os.unlink(new)
 
 
 class DecisionLog:

@@ -1,15 +1,18 @@
 """What `penstock routes plan` prints for people, from its JSON."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.reports.markup import visible
+
 _TENANTS = 3  # that a limit names
 _NONE = "–"
+_FIGURES = (("requests", "requests"), ("rows", "rows"), ("devices busy", "device_seconds"))
 
 
 def drawn(answer: dict[str, Any]) -> RenderableType:
@@ -37,90 +40,74 @@ def _title(answer: dict[str, Any]) -> Text:
     return title
 
 
-def _moves(route: dict[str, Any]) -> Table:
+def _moves(route: dict[str, Any]) -> RenderableType:
     moved = route["moved"]
-    table = _table(
-        f"{_route(route['route'])}: {_percent(moved)} of its users get another arm"
-        f" ({_percent(moved, 'low')} to {_percent(moved, 'high')})",
-        "from",
-        "to",
-    )
-    table.add_column("users", justify="right")
+    said = f"{_percent(moved)} ({_percent(moved, 'low')} to {_percent(moved, 'high')})"
+    if (moved["low"], moved["high"]) == (0.0, 1.0):
+        said = "it is not known how many"
+    table = _table("from", "to", users="right")
     for each in route["matrix"]:
         style = "" if each["from"] == each["to"] else "bold"
         table.add_row(Text(each["from"]), Text(each["to"], style), _figure(each["users"]))
-    return table
+    return _block(f"{_route(route['route'])}: {said} of its users get another arm", table)
 
 
-def _load(loads: list[dict[str, Any]]) -> Table:
-    table = _table("Load, a second: before → after", "route", "arm", "model")
-    for name in ("requests", "rows", "devices busy"):
-        table.add_column(name, justify="right")
+def _load(loads: list[dict[str, Any]]) -> RenderableType:
+    table = _table("route", "arm", "model", "", before="right", after="right")
+    assumed = False
     for each in loads:
-        figures = [
-            f"{_of(each['before'], name)} → {_of(each['after'], name)}"
-            for name in ("requests", "rows", "device_seconds")
-        ]
-        if each["after"] and each["after"]["assumed"]:
-            figures[-1] += " *"
+        before, after = each["before"], each["after"]
         version = each["version"] or "newest"
-        route, arm = Text(_route(each["route"])), Text(each["arm"])
-        table.add_row(route, arm, Text(f"{each['model']} {version}"), *figures)
-    if any(each["after"] and each["after"]["assumed"] for each in loads):
-        table.caption = "* not measured on this model version, but on those that served"
-    return table
+        names = [_route(each["route"]), each["arm"], visible(f"{each['model']} {version}")]
+        for name, key in _FIGURES:
+            star = " *" if after and after["assumed"] and key == "device_seconds" else ""
+            assumed = assumed or bool(star)
+            table.add_row(*map(Text, names), name, _of(before, key), _of(after, key) + star)
+            names = ["", "", ""]
+    note = "* not measured on this model version, but on those that served these requests"
+    return _block("Load, a second", table, note if assumed else "")
 
 
-def _limits(limits: list[dict[str, Any]]) -> Table:
-    table = _table("Limits, requests a second that they refuse", "route", "per", "limit", "mode")
-    table.add_column("refused", justify="right")
-    table.add_column("most of it")
+def _limits(limits: list[dict[str, Any]]) -> RenderableType:
+    table = _table("route", "per", "limit", "mode", refused="right", most="left")
     for each in limits:
         fires = bool(each["by_tenant"])
         tenants = ", ".join(
-            f"{tenant['tenant']} {tenant['requests']['estimate']:.3g}"
+            f"{visible(tenant['tenant'])} {tenant['requests']['estimate']:.3g}"
             for tenant in each["by_tenant"][:_TENANTS]
         )
-        table.add_row(
-            Text(_route(each["route"])),
-            each["per"],
-            each["limit"],
-            each["mode"],
-            Text(_figure(each["refused"]) if fires else "none", "bold" if fires else "dim"),
-            Text(tenants),
-        )
-    return table
+        refused = Text(_figure(each["refused"]) if fires else "none", "bold" if fires else "dim")
+        row = (_route(each["route"]), each["per"], each["limit"], each["mode"])
+        table.add_row(*map(Text, row), refused, Text(tenants))
+    return _block("Limits, and the requests a second that they would refuse", table)
 
 
-def _rematched(found: list[dict[str, Any]]) -> Table:
-    table = _table("Requests a second that take another route", "from", "to")
-    table.add_column("requests", justify="right")
+def _rematched(found: list[dict[str, Any]]) -> RenderableType:
+    table = _table("from", "to", requests="right")
     for each in found:
         table.add_row(Text(each["from"]), Text(each["to"]), _figure(each["requests"]))
-    return table
+    return _block("Requests a second that take another route", table)
 
 
-def _doubts(found: list[dict[str, Any]], name: str, what: str) -> Table:
-    table = _table(f"Requests a second that {what}", "")
-    table.add_column("requests", justify="right")
+def _doubts(found: list[dict[str, Any]], name: str, what: str) -> RenderableType:
+    table = _table("", requests="right")
     for each in found:
-        table.add_row(Text(each[name]), _figure(each["requests"]))
-    return table
+        table.add_row(Text(visible(each[name])), _figure(each["requests"]))
+    return _block(f"Requests a second that {what}", table)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+def _block(title: str, table: Table, note: str = "") -> RenderableType:
+    pieces: list[RenderableType] = [Text(title, "bold"), Padding(table, (0, 0, 0, 2))]
+    return Group(*pieces, *([Text(f"  {note}", "dim")] if note else []))
+
+
+def _table(*columns: str, **others: Literal["left", "right"]) -> Table:
+    """Without lines; `others` are columns with how they are justified."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column)
+    for column, justify in others.items():
+        table.add_column(column, justify=justify)
     return table
 
 
@@ -134,7 +121,13 @@ def _of(load: dict[str, Any] | None, name: str) -> str:
 
 def _figure(interval: dict[str, float]) -> str:
     reach = interval["high"] - interval["estimate"]
-    return f"{interval['estimate']:.4g}" + (f" ±{reach:.2g}" if reach > 0 else "")
+    return _number(interval["estimate"]) + (f" ±{_number(reach)}" if reach > 0 else "")
+
+
+def _number(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 
 def _percent(interval: dict[str, float], which: str = "estimate") -> str:

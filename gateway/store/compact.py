@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Table, bindparam, delete, insert, select
 
 from gateway.store.arms import as_read, written
+from gateway.store.pairs import LONGEST_SPAN
 from gateway.store.schema import arms, pair_counts, rollouts, schema
 from gateway.store.transactions import CHUNK, writing
 from routing.evidence.counts import ArmCounts, PairCounts
 
 # Rows older than so many seconds become one for each so many.
-LEVELS = ((120.0, 60.0), (7200.0, 3600.0))
+LEVELS = ((120.0, 60.0), (7200.0, float(LONGEST_SPAN)))
 
 _COUNTS = [field.name for field in fields(PairCounts)]
 _ARM = ("route", "rollout", "arm")
@@ -90,4 +91,5 @@ def _arms(rows: Sequence[Row[Any]]) -> dict[str, Any]:
 
 
 def _pairs(rows: Sequence[Row[Any]]) -> dict[str, Any]:
-    return {name: sum(getattr(row, name) for row in rows) for name in _COUNTS} | {"batch": None}
+    sums = {name: sum(getattr(row, name) for row in rows) for name in _COUNTS}
+    return sums | {"last": max(row.last for row in rows), "batch": None}

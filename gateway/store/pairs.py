@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from hashlib import blake2b
 from math import ceil, floor
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from gateway.store.schema import pair_counts, pairs
@@ -16,6 +16,7 @@ from routing.evidence.counts import PairCounts
 from routing.shadow.record import Outcome, PairRecord, Side
 
 _PAGE = 2000  # rows; each page is a transaction of its own, so that a long read holds up nobody
+LONGEST_SPAN = 3600  # seconds that are summed up in one row
 _COUNTS = [field.name for field in fields(PairCounts)]
 _PLAIN = [
     *("at", "route", "mirror", "arm", "model", "version", "primary_version", "tenant"),
@@ -35,8 +36,8 @@ class Pairs:
         rows = [_row(record) for record in records]
         batch = _digest(rows)
         sums = [
-            {"batch": batch, "at": second, "span": 1.0, "route": route, "mirror": mirror}
-            | {"rollout": rollout}
+            {"batch": batch, "at": second, "last": second, "span": 1.0}
+            | {"route": route, "mirror": mirror, "rollout": rollout}
             | asdict(counts)
             for (second, route, mirror, rollout), counts in _sums(records).items()
         ]
@@ -74,29 +75,24 @@ class Pairs:
     def counts(
         self, route: str, *, mirror: str | None = None, since: float = 0.0, rollout: str = ""
     ) -> PairCounts:
-        """What the records since then add up to; `rollout` "" is any, with or without one.
-
-        Exact to the second, and exactly for the last minutes and for the times since when rollouts
-        in the store count; for other times of long ago to the minute or the hour.
-        """
-        whole = ceil(since)
+        """What the records since then add up to; `rollout` "" is any, with or without one."""
         summed = _wanted(pair_counts.c.route == route, pair_counts.c.mirror, mirror)
-        begun = _wanted(pairs.c.route == route, pairs.c.mirror, mirror)
+        single = _wanted(pairs.c.route == route, pairs.c.mirror, mirror) & (pairs.c.at >= since)
         if rollout:
             summed &= pair_counts.c.rollout == rollout
-            begun &= pairs.c.rollout == rollout
-        sums = select(*(func.sum(pair_counts.c[name]) for name in _COUNTS))
-        first = select(
-            pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees, func.count().label("times")
-        ).group_by(pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees)
-        first = first.where(begun & (pairs.c.at >= since) & (pairs.c.at < whole))
+            single &= pairs.c.rollout == rollout
+        sums = select(*(func.sum(pair_counts.c[name]) for name in _COUNTS)).where(summed)
+        kinds = (pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees)
+        first = select(*kinds, func.count()).where(single).group_by(*kinds)
         with self._database.connect() as connection:
-            row = connection.execute(sums.where(summed & (pair_counts.c.at >= whole))).one()
+            # Up to the next second that sums begin with, the pairs themselves are counted.
+            begin = _begin(connection, summed, ceil(since))
+            row = connection.execute(sums.where(pair_counts.c.at >= begin)).one()
             total = PairCounts(*(int(each or 0) for each in row))
-            if since < whole:  # of the second within which `since` lies, the pairs themselves
-                for status, agrees, noise_agrees, times in connection.execute(first):
-                    for _ in range(times):
-                        _count(total, status, agrees, noise_agrees)
+            if since < begin:
+                rows = connection.execute(first.where(pairs.c.at < begin))
+                for status, agrees, noise_agrees, times in rows:
+                    _count(total, status, agrees, noise_agrees, times)
         return total
 
     def routes(self) -> list[str]:
@@ -137,12 +133,31 @@ def _sums(
     return sums
 
 
-def _count(counts: PairCounts, status: str, agrees: bool | None, noise_agrees: bool | None) -> None:
+def _begin(connection: Connection, wanted: ColumnElement[bool], second: int) -> int:
+    """The first second from `second` on that no sum has together with an earlier one."""
+    table = pair_counts.c
+    while True:
+        across = wanted & (table.at < second) & (table.last >= second)
+        across &= table.at >= second - LONGEST_SPAN
+        last = connection.scalar(select(func.max(table.last)).where(across))
+        if last is None:
+            return second
+        second = int(last) + 1
+
+
+def _count(
+    counts: PairCounts,
+    status: str,
+    agrees: bool | None,
+    noise_agrees: bool | None,
+    times: int = 1,
+) -> None:
     if status == "primary_failed":
         return
-    counts.sampled += 1
+    one = PairCounts(sampled=1)
     if status == "compared" and agrees is not None:
-        counts.add(not agrees, None if noise_agrees is None else not noise_agrees)
+        one.add(not agrees, None if noise_agrees is None else not noise_agrees)
+    counts.merge(PairCounts(*(times * each for each in astuple(one))))
 
 
 def _row(record: PairRecord) -> dict[str, Any]:

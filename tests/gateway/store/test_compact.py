@@ -70,6 +70,16 @@ def test_the_last_minutes_stay_exact_whatever_is_asked(store: Store) -> None:
     assert [sums(store, moment, moment) for moment in moments] == before
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_are_counted_exactly_from_any_moment(store: Store, seed: int) -> None:
+    rng = Random(seed)
+    fill(store, rng)
+    moments = [NOW - rng.random() * 20_000 for _ in range(10)]
+    before = [store.pairs.counts("fraud", since=moment) for moment in moments]
+    store.tidy(NOW, KEEP)
+    assert [store.pairs.counts("fraud", since=moment) for moment in moments] == before
+
+
 def test_what_is_older_than_is_kept_is_forgotten(store: Store) -> None:
     fill(store, Random(5))
     store.tidy(NOW + 1e6, keep=60.0)
