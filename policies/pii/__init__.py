@@ -1,0 +1,1 @@
+"""People's data and secrets in text: found, hidden and, where asked for, brought back."""

@@ -1,0 +1,201 @@
+"""Finds identifiers: one pass of RE2 over the text, and a closer look only where it saw something.
+
+Almost all texts are clean, and a clean text costs one `Set` match. What the set reports is searched
+for by its own pattern, then judged by what stands beside it, by its check digits and by the words
+around it. Patterns that say little by themselves need such words.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from policies.pii.cuts import first_cut, has_cut
+from policies.pii.fold import DISGUISE, Folded, fold, unmask
+from policies.pii.lookalikes import labelled, part_of_token
+from policies.pii.recogniser import Recogniser
+from policies.pii.span import Span
+
+# How far before and behind a finding words count for it, in characters of the text.
+BEFORE = 64
+BEHIND = 24
+_MEMORY = 64 << 20  # bytes that RE2 may use for the automaton of the set
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A recogniser with its patterns compiled, and where the set reports its context words."""
+
+    recogniser: Recogniser
+    pattern: Any
+    words: Any | None
+    words_at: int
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A stretch of the text (and of the folded bytes) that all tests have passed."""
+
+    start: int
+    end: int
+    score: float
+    entity: str
+
+    def key(self) -> tuple[int, int, float]:
+        """Findings are taken from left to right, of two that begin together the longer one."""
+        return self.start, -self.end, -self.score
+
+
+class Detector:
+    """Recognisers ready for use; has no state, so that one serves all requests."""
+
+    def __init__(
+        self, recognisers: Iterable[Recogniser], least: Callable[[str], float] = lambda _: 0.5
+    ) -> None:
+        """`least` gives the score from which on findings of an entity count.
+
+        Raises ValueError for a pattern that RE2 refuses, naming its entity.
+        """
+        self._set = re2.Set.SearchSet(_options(never_capture=True))
+        self._disguise = self._set.Add(DISGUISE)
+        self._kinds: dict[int, _Kind] = {}
+        words: dict[bytes, tuple[int, Any]] = {}
+        for recogniser in recognisers:
+            lowest = least(recogniser.entity)
+            if recogniser.confirmed < lowest and recogniser.score < lowest:
+                continue
+            context = recogniser.context
+            if context and context not in words:
+                source = rb"(?i)(?:\b|_)(?:" + context + rb")(?:\b|_)"
+                words[context] = self._set.Add(source), re2.compile(source, _options())
+            words_at, compiled = words[context] if context else (-1, None)
+            try:
+                pattern = re2.compile(recogniser.whole, _options())
+                index = self._set.Add(recogniser.whole)
+            except re2.error as error:
+                raise ValueError(f"the pattern of {recogniser.entity}: {error}") from None
+            self._kinds[index] = _Kind(recogniser, pattern, compiled, words_at, lowest)
+        self._set.Compile()
+
+    def find(self, text: str, begin: int = 0, hint: str = "") -> list[Span]:
+        """The identifiers in `text` that start at `begin` or later, in order, without overlaps.
+
+        `hint` is what the text is called where it comes from (a tensor's name, a key in JSON); it
+        counts as words before each finding.
+        """
+        folded = fold(text)
+        seen = self._set.Match(folded.data)
+        if seen is None:
+            return []
+        if self._disguise in seen and not folded.edits:
+            folded = unmask(text)
+            seen = self._set.Match(folded.data) or []
+        hints = hint.replace("_", " ").encode("ascii", "replace")
+        searches = [
+            _Search(kind, text, folded, kind.words_at in seen, hints)
+            for index in seen
+            if (kind := self._kinds.get(index)) is not None
+        ]
+        searches = [search for search in searches if search.may_find]
+        return _resolved(searches, begin) if searches else []
+
+
+def _resolved(searches: Sequence["_Search"], begin: int) -> list[Span]:
+    """One sweep from left to right: the next finding is taken unless a surer one begins in it.
+
+    What is decided at a place depends on the places before it and on the findings that begin within
+    the one in question, never on the rest of the text; streams rely on that.
+    """
+    spans: list[Span] = []
+    heads = [(search, found) for search in searches if (found := search.after(begin)) is not None]
+    while heads:
+        search, best = min(heads, key=lambda head: head[1].key())
+        if any(found.score > best.score and found.start < best.end for _, found in heads):
+            following = search.after(best.start + 1)
+            heads.remove((search, best))
+            heads += [(search, following)] if following is not None else []
+            continue
+        spans.append(Span(best.start, best.end, best.entity, best.score))
+        heads = [
+            (search, found)
+            for search, old in heads
+            if (found := old if old.start >= best.end else search.after(best.end)) is not None
+        ]
+    return spans
+
+
+class _Search:
+    """One recogniser's findings in one text, from left to right."""
+
+    __slots__ = ("_data", "_folded", "_hinted", "_kind", "_text", "_worded", "may_find")
+
+    def __init__(self, kind: _Kind, text: str, folded: Folded, worded: bool, hints: bytes) -> None:
+        self._kind = kind
+        self._text = text
+        self._folded = folded
+        self._data = folded.data
+        self._worded = worded  # whether there is a context word anywhere
+        self._hinted = bool(hints and kind.words is not None and kind.words.search(hints))
+        self.may_find = worded or self._hinted or kind.recogniser.score >= kind.least
+
+    def after(self, place: int) -> _Finding | None:
+        """The first finding that starts at `place` of the text or behind it."""
+        recogniser, data = self._kind.recogniser, self._data
+        position = self._folded.position(place)
+        at = max(0, position - recogniser.reach)
+        while (match := self._kind.pattern.search(data, at)) is not None:
+            start, end = match.span(1)
+            at = match.start() + 1
+            if start < position or not start < end <= start + recogniser.longest:
+                continue
+            found = data[start:end].decode("latin-1")
+            trimmed = recogniser.trim(found)
+            if trimmed == 0 or not recogniser.check(found[:trimmed]):
+                continue
+            finding = self._judged(start, start + trimmed)
+            if finding is not None:
+                return finding
+        return None
+
+    def _judged(self, start: int, end: int) -> _Finding | None:
+        recogniser, data = self._kind.recogniser, self._data
+        if data[end : end + 1].isalnum() and recogniser.right:
+            return None  # a trimmed one that goes on
+        if not recogniser.block and has_cut(data, start, end):
+            return None
+        first, last = self._folded.source(start, end)
+        before = self._slice(first - BEFORE, first)
+        behind = self._slice(last, last + BEHIND)
+        confirmed = self._hinted or (self._worded and self._confirmed(before, behind))
+        score = recogniser.confirmed if confirmed else recogniser.score
+        if score < self._kind.least:
+            return None
+        if recogniser.confusable and (
+            (not confirmed and labelled(before)) or part_of_token(before, data[start:end], behind)
+        ):
+            return None
+        return _Finding(first, last, score, recogniser.entity)
+
+    def _confirmed(self, before: bytes, behind: bytes) -> bool:
+        words = self._kind.words
+        return words is not None and bool(
+            words.search(before) or words.search(behind[: first_cut(behind, 0, BEHIND)])
+        )
+
+    def _slice(self, start: int, end: int) -> bytes:
+        """Folded text around a finding, measured in the text itself, whatever lies further off."""
+        start = max(0, start)
+        if not self._folded.edits:
+            return self._data[start:end]
+        return unmask(self._text[start:end]).data
+
+
+def _options(never_capture: bool = False) -> re2.Options:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.never_capture = never_capture
+    options.max_mem = _MEMORY
+    return options

@@ -1,0 +1,50 @@
+"""Telephone numbers as people write them within their own country."""
+
+from collections.abc import Sequence
+
+from policies.pii.checksums import digits
+from policies.pii.numbering import is_national
+from policies.pii.recogniser import WORD, Recogniser
+from policies.pii.recognisers.phones import CONTEXT, EXTENSION, RIGHT
+
+_LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb".+\-/(]|(?:^|[^0-9])[./\-(])"
+
+
+def national(regions: Sequence[str]) -> tuple[Recogniser, ...]:
+    """Recognisers of the regions' numbers (ISO 3166 codes)."""
+
+    def is_number(text: str) -> bool:
+        return is_national(text, regions)
+
+    def recogniser(pattern: bytes, score: float, confirmed: float = 0.95) -> Recogniser:
+        return Recogniser(
+            "PHONE",
+            pattern,
+            score,
+            confirmed,
+            context=CONTEXT,
+            check=is_number,
+            canonical=digits,
+            left=_LEFT,
+            right=RIGHT,
+        )
+
+    return (
+        # North America as it is printed.
+        recogniser(
+            rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}"
+            + EXTENSION,
+            0.6,
+        ),
+        # In groups, with the trunk prefix that most of the world puts before the area.
+        recogniser(
+            rb"\(0[1-9][0-9]{0,4}\)(?:[ ./-]?[0-9]{2,8}){1,4}"
+            rb"|0[1-9][0-9]{0,4}(?:[ ./-][0-9]{2,8}){1,4}",
+            0.55,
+        ),
+        recogniser(
+            rb"\(?[0-9]{2,5}\)?(?:[ ./-]{0,2}[0-9]{2,5}){1,4}" + EXTENSION,
+            0.2,
+            0.75,
+        ),
+    )

@@ -1,0 +1,77 @@
+"""Germany: tax identification, pension insurance, passports and identity cards."""
+
+from collections import Counter
+
+from policies.pii.checksums import digits, mod11_10, weighted
+from policies.pii.recogniser import Recogniser, compact
+
+_TAX = rb"steuer|steuer-?id(?:nr)?|idnr|tin|tax|identifikationsnummer"
+_CARD = rb"(?:reise)?pass(?:port)?(?:nummer|nr)?|ausweis(?:nummer|nr)?|personalausweis|passports?"
+_ALPHABET = rb"[CFGHJKLMNPRTVWXYZ0-9]"
+
+
+def is_tax_id(text: str) -> bool:
+    """Of the first ten digits one stands two or three times; ISO 7064 MOD 11,10 (para. 139b AO)."""
+    number = digits(text)
+    counts = sorted(Counter(number[:10]).values(), reverse=True)
+    repeated = counts[0] in (2, 3) and counts[1] == 1
+    return number[0] != "0" and repeated and mod11_10(number)
+
+
+def is_pension_number(text: str) -> bool:
+    """Area, birthday, initial, serial, check digit (VKVV para. 2)."""
+    number = compact(text)
+    letter = ord(number[8]) - ord("A") + 1
+    spread = f"{number[:8]}{letter:02d}{number[9:11]}"
+    products = (
+        int(digit) * weight
+        for digit, weight in zip(spread, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True)
+    )
+    day, month = int(number[2:4]), int(number[4:6])
+    total = sum(product // 10 + product % 10 for product in products)
+    return day % 50 <= 31 and 1 <= month <= 12 and total % 10 == int(number[11])
+
+
+def is_document(text: str) -> bool:
+    """Where the check digit of ICAO Doc 9303 is written with it, it must be right."""
+    number = compact(text)
+    if len(number) == 9:
+        return any(map(str.isdigit, number))
+    values = "".join(str(int(letter, 36) % 10) for letter in number[:9])
+    return number[9].isdigit() and weighted(values, (7, 3, 1) * 3) % 10 == int(number[9])
+
+
+RECOGNISERS = (
+    Recogniser("DE_TAX_ID", rb"[1-9][0-9]{10}", 0.5, 0.97, context=_TAX, check=is_tax_id),
+    Recogniser(
+        "DE_TAX_ID",
+        rb"[0-9]{2}[ /-][0-9]{3}[ /-][0-9]{3}[ /-][0-9]{3}",
+        0.7,
+        0.97,
+        context=_TAX,
+        check=is_tax_id,
+    ),
+    Recogniser(
+        "DE_SOCIAL_SECURITY",
+        rb"[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}",
+        0.6,
+        context=rb"sozialversicherung|rentenversicherung|versicherungsnummer|sv-?n(?:ummer|r)",
+        check=is_pension_number,
+    ),
+    Recogniser(
+        "DE_PASSPORT",
+        rb"[CFGHJK]" + _ALPHABET + rb"{8}[0-9]?",
+        0.1,
+        0.92,
+        context=rb"(?:deutscher|german) (?:reise)?pass(?:port)?|" + _CARD,
+        check=is_document,
+    ),
+    Recogniser(
+        "DE_ID_CARD",
+        rb"[LMNPRTVWXYZ]" + _ALPHABET + rb"{8}[0-9]?|T[0-9]{8}",
+        0.1,
+        0.9,
+        context=_CARD,
+        check=is_document,
+    ),
+)
