@@ -83,7 +83,7 @@ def test_a_name_that_no_rule_had_then_is_not_known() -> None:
 VALUES = st.sampled_from(["a", "ab", "b", "a*", "*b"])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     before=st.lists(VALUES, max_size=3),
     asked=VALUES,

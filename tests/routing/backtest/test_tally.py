@@ -58,8 +58,8 @@ def test_another_unit_scales_all_ends() -> None:
 @pytest.mark.parametrize("whole", [True, False])
 def test_the_truth_is_mostly_within_the_interval(whole: bool) -> None:
     rng, inside = Random(11), 0
-    sizes = [1 + rng.randrange(20) for _ in range(400)]
-    for _ in range(200):
+    sizes = [1 + rng.randrange(20) for _ in range(200)]
+    for _ in range(150):
         tally = Tally()
         for user, size in enumerate(sizes):
             kept = rng.random() < 0.25
@@ -67,4 +67,4 @@ def test_the_truth_is_mostly_within_the_interval(whole: bool) -> None:
                 if kept if whole else rng.random() < 0.25:
                     tally.add(record(user, 4.0, whole), 1.0)
         inside += sum(sizes) in tally.total()
-    assert 180 <= inside <= 198
+    assert 134 <= inside <= 149
