@@ -1,21 +1,27 @@
 """Where a text can be cut: places that no identifier stretches across.
 
-Streams give out what stands before the last such place; it is found by looking at the text alone,
-so where the pieces of a stream end makes no difference.
+Streams give out what stands before the last such place. What is found never depends on where the
+pieces of a stream end, since findings are held to these places in whole texts too.
 """
 
 import re
 
-# Between words of prose, and at signs that no pattern has.
+# Between words of prose, and behind signs that no pattern has.
 _CUT = re.compile(rb"[A-Za-z]{3}[,.;:]? (?=[a-z])|[\"<>{}|`\n\x83]")
-_BLOCK = b"-----BEGIN "
+BLOCK = b"-----BEGIN "
 _BLOCK_END = re.compile(rb"-----END [0-9A-Z ]{0,48}-----")
 
+# Findings with blanks in them have at most 96 folded characters, others at most 16,384. A finding
+# is known when one more of its kind, which may begin within it, and what stands beside that, fits.
+SPACED = 2 * 96 + 64
+LONGEST = 2 * 16384 + 64
 
-def first_cut(data: bytes, start: int, end: int) -> int:
-    """The position behind the first cut that lies in `data[start:end]`, or `end`."""
-    match = _CUT.search(data, start, end)
-    return end if match is None else match.end()
+
+def clause(found: bytes, behind: bytes) -> bytes:
+    """What of the text behind a finding stands before the next cut."""
+    tail = found[-4:]  # a cut may begin with the finding's last letters
+    match = _CUT.search(tail + behind)
+    return behind if match is None else behind[: max(0, match.end() - len(tail))]
 
 
 def has_cut(data: bytes, start: int, end: int) -> bool:
@@ -23,19 +29,24 @@ def has_cut(data: bytes, start: int, end: int) -> bool:
     return _CUT.search(data, start, end) is not None
 
 
-def last_cut(data: bytes, start: int) -> int:
-    """The position behind the last cut after `start`, or `start`; none lies in an open block."""
+def settled(data: bytes, start: int, wait: int) -> int:
+    """Up to where, from `start` on, findings can't change, whatever text follows `data`.
+
+    `wait` is how many characters findings need that heed no cuts, 0 where there are none.
+    """
     end = _open_block(data, start)
     position = start
     for match in _CUT.finditer(data, start, end):
         position = match.end()
-    return position
+    # Text without prose, such as a table of numbers, or without any blank at all.
+    space = data.rfind(b" ", start, max(start, min(end, len(data) - SPACED)))
+    position = max(position, space + 1, len(data) - LONGEST)
+    return max(start, min(position, len(data) - wait) if wait else position)
 
 
 def _open_block(data: bytes, start: int) -> int:
     """Where a private key begins that has not ended yet, or the end of the data."""
-    begin = data.rfind(_BLOCK, start)
-    if begin < 0:
-        # It may be about to begin.
+    begin = data.rfind(BLOCK, start)
+    if begin < 0 or _BLOCK_END.search(data, begin):
         return len(data)
-    return len(data) if _BLOCK_END.search(data, begin) else begin
+    return begin

@@ -11,7 +11,7 @@ from typing import Any
 
 import re2
 
-from policies.pii.cuts import first_cut, has_cut
+from policies.pii.cuts import clause, has_cut
 from policies.pii.fold import DISGUISE, Folded, fold, unmask
 from policies.pii.lookalikes import labelled, part_of_token
 from policies.pii.recogniser import Recogniser
@@ -60,6 +60,7 @@ class Detector:
         """
         self._set = re2.Set.SearchSet(_options(never_capture=True))
         self._disguise = self._set.Add(DISGUISE)
+        self.wait = 0  # characters behind a place that streams must have seen to know what it is
         self._kinds: dict[int, _Kind] = {}
         words: dict[bytes, tuple[int, Any]] = {}
         for recogniser in recognisers:
@@ -70,6 +71,8 @@ class Detector:
             if context and context not in words:
                 source = rb"(?i)(?:\b|_)(?:" + context + rb")(?:\b|_)"
                 words[context] = self._set.Add(source), re2.compile(source, _options())
+            if recogniser.crosses and not recogniser.opening:
+                self.wait = max(self.wait, 2 * recogniser.longest + BEFORE)
             words_at, compiled = words[context] if context else (-1, None)
             try:
                 pattern = re2.compile(recogniser.whole, _options())
@@ -163,12 +166,14 @@ class _Search:
         recogniser, data = self._kind.recogniser, self._data
         if data[end : end + 1].isalnum() and recogniser.right:
             return None  # a trimmed one that goes on
-        if not recogniser.block and has_cut(data, start, end):
+        if not recogniser.crosses and has_cut(data, start, end):
             return None
         first, last = self._folded.source(start, end)
         before = self._slice(first - BEFORE, first)
         behind = self._slice(last, last + BEHIND)
-        confirmed = self._hinted or (self._worded and self._confirmed(before, behind))
+        confirmed = self._hinted or (
+            self._worded and self._confirmed(before, clause(data[start:end], behind))
+        )
         score = recogniser.confirmed if confirmed else recogniser.score
         if score < self._kind.least:
             return None
@@ -180,9 +185,7 @@ class _Search:
 
     def _confirmed(self, before: bytes, behind: bytes) -> bool:
         words = self._kind.words
-        return words is not None and bool(
-            words.search(before) or words.search(behind[: first_cut(behind, 0, BEHIND)])
-        )
+        return words is not None and bool(words.search(before) or words.search(behind))
 
     def _slice(self, start: int, end: int) -> bytes:
         """Folded text around a finding, measured in the text itself, whatever lies further off."""

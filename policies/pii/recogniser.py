@@ -41,9 +41,10 @@ class Recogniser:
     `check` judges what the pattern found, after `trim` has said how many of its characters count.
     `score` is what a finding is worth without, `confirmed` with one of the `context` words (RE2
     alternatives in small letters) before it or, within the same clause, behind it. A match never
-    has more than `longest` characters, and holds a blank between words, a quote, a brace or a line
-    break only if it is a `block`: streams end what they hold back there. `left` looks back at most
-    `reach` characters. What is not `confusable` is itself whatever token or label it stands in.
+    has more than `longest` characters. Where text can be cut (`cuts.py`) it ends, unless it
+    `crosses`; streams then have to wait for `longest` characters, or, where there is an `opening`,
+    only behind that. `left` looks back at most `reach` characters. What is not `confusable` is
+    itself whatever token or label it stands in.
     """
 
     entity: str
@@ -59,7 +60,8 @@ class Recogniser:
     longest: int = 64
     reach: int = 2
     confusable: bool = True
-    block: bool = False
+    crosses: bool = False
+    opening: bytes = b""
 
     @property
     def whole(self) -> bytes:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 
+from policies.pii.cuts import BLOCK
 from policies.pii.recogniser import WORD, Recogniser
 
 _LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb"-])"
@@ -113,7 +114,8 @@ RECOGNISERS = (
         left=rb"",
         right=rb"",
         longest=16384,
-        block=True,
+        crosses=True,
+        opening=BLOCK,
         confusable=False,
     ),
 )  # fmt: skip

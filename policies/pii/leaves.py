@@ -1,0 +1,53 @@
+"""The values in a JSON text, redacted where they stand; the rest of the text stays as it is.
+
+Arguments and results of tools are such texts. Strings are read before they are searched, so that
+escapes hide nothing, and written as strings again.
+"""
+
+import json
+import re
+from collections.abc import Callable
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
+_COLON = re.compile(r"[ \t\r\n]*:")
+# An identifier that is written as a number has at least as many digits.
+_SHORTEST = 6
+
+
+def is_json(text: str) -> bool:
+    """Whether it is an object or an array, as arguments of tools are."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def redact_leaves(text: str, redact: Callable[[str, str], str]) -> str:
+    """`text`, which `is_json`, with each string, key and long whole number passed through `redact`.
+
+    `redact` takes a value and the key that it stands under. A number that it changes becomes a
+    string: a placeholder has no other form in JSON.
+    """
+    pieces: list[str] = []
+    done = 0
+    key = ""
+    for token in _TOKEN.finditer(text):
+        written = token[0]
+        if written[0] == '"':
+            value = json.loads(written)
+            is_key = _COLON.match(text, token.end()) is not None
+            changed = redact(value, "" if is_key else key)
+            if is_key:
+                key = value
+        elif len(written) >= _SHORTEST and written.isdigit():
+            value, changed = written, redact(written, key)
+        else:
+            continue
+        if changed != value:
+            pieces += (text[done : token.start()], json.dumps(changed, ensure_ascii=False))
+            done = token.end()
+    pieces.append(text[done:])
+    return "".join(pieces)

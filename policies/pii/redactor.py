@@ -1,0 +1,148 @@
+"""Applies a policy to text: finds, lets through what is allowed, and hides the rest."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policies.pii.custom import compiled, recogniser
+from policies.pii.detector import Detector
+from policies.pii.fold import fold, unmask
+from policies.pii.national import national
+from policies.pii.recogniser import Recogniser, compact
+from policies.pii.recognisers import built_in
+from policies.pii.settings import Allow, Policy, Rule
+from policies.pii.span import Span
+from policies.pii.tokens import Tokens
+from policies.pii.vault import Vault
+from protos.errors import Kind, PenstockError
+
+Canonical = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text to pass on, and what was found in the one that came (also where nothing changed)."""
+
+    text: str
+    spans: tuple[Span, ...]
+
+
+class Redactor:
+    """One policy under one key; keeps nothing, so that it serves all requests."""
+
+    def __init__(self, policy: Policy, key: bytes) -> None:
+        """Raises INVALID for a pattern that RE2 refuses, ValueError for too short a key."""
+        self.policy = policy
+        own = [recogniser(pattern) for pattern in policy.patterns]
+        recognisers: Sequence[Recogniser] = [
+            each
+            for each in (*own, *built_in(), *national(policy.phone_regions))
+            if policy.rule(each.entity).action != "ignore"
+        ]
+        self.detector = Detector(recognisers, policy.least)
+        self._canonical: dict[str, Canonical] = {}
+        for each in recognisers:
+            self._canonical.setdefault(each.entity, each.canonical)
+        self._allowed = [_Allowed(entry, self.canonical) for entry in policy.allow]
+        self._tokens = Tokens(key)
+
+    def vault(self, tenant: str) -> Vault:
+        """An empty vault, for one request of a tenant."""
+        return Vault(self._tokens, tenant)
+
+    def find(self, text: str, tenant: str, *, begin: int = 0, hint: str = "") -> list[Span]:
+        """What the policy is about in `text`; `begin` and `hint` are the detector's."""
+        spans = self.detector.find(text, begin, hint)
+        if not spans or not self._allowed:
+            return spans
+        allowed = [entry for entry in self._allowed if entry.is_for(tenant)]
+        return [
+            span
+            for span in spans
+            if not any(entry.covers(span.entity, text[span.start : span.end]) for entry in allowed)
+        ]
+
+    def redact(self, text: str, vault: Vault, hint: str = "") -> Redacted:
+        """The text as the policy lets it pass. It refuses nothing itself: see `check`."""
+        spans = self.find(text, vault.tenant, hint=hint)
+        if not spans:
+            return Redacted(text, ())
+        return Redacted(self.hide(text, spans, vault), tuple(spans))
+
+    def hide(
+        self, text: str, spans: Iterable[Span], vault: Vault, start: int = 0, end: int | None = None
+    ) -> str:
+        """`text[start:end]` with the spans in it replaced as their rules say."""
+        if self.policy.mode == "observe":
+            return text[start:end]
+        pieces: list[str] = []
+        done = start
+        for span in spans:
+            found = text[span.start : span.end]
+            pieces += (text[done : span.start], self._replacement(span.entity, found, vault))
+            done = span.end
+        pieces.append(text[done:end])
+        return "".join(pieces)
+
+    def check(self, spans: Iterable[Span]) -> None:
+        """Raises FORBIDDEN if there is one that the policy blocks; tells types and counts only."""
+        if self.policy.mode == "observe":
+            return
+        blocked = Counter(
+            span.entity for span in spans if self.policy.rule(span.entity).action == "block"
+        )
+        if blocked:
+            told = ", ".join(f"{count} {entity}" for entity, count in sorted(blocked.items()))
+            raise PenstockError(Kind.FORBIDDEN, f"the privacy policy refuses this text: {told}")
+
+    def canonical(self, entity: str, value: str) -> str:
+        """The form that all spellings of a value have in common."""
+        folded = unmask(value).data.decode("latin-1")
+        return self._canonical.get(entity, compact)(folded)
+
+    def _replacement(self, entity: str, found: str, vault: Vault) -> str:
+        rule = self.policy.rule(entity)
+        match rule.action:
+            case "restore":
+                return vault.hide(entity, found, self.canonical(entity, found))
+            case "hash":
+                value = self.canonical(entity, found)
+                return f"[{entity}#{self._tokens.digest(vault.tenant, entity, value)}]"
+            case "mask":
+                return _masked(found, rule)
+            case _:
+                return f"[{entity}]" if rule.text is None else rule.text
+
+
+def _masked(found: str, rule: Rule) -> str:
+    letters = sum(map(str.isalnum, found)) - rule.keep_last
+    pieces: list[str] = []
+    for letter in found:
+        hidden = letter.isalnum() and letters > 0
+        letters -= letter.isalnum()
+        pieces.append("*" if hidden else letter)
+    return "".join(pieces)
+
+
+class _Allowed:
+    """An entry of a policy's allow-lists."""
+
+    def __init__(self, entry: Allow, canonical: Callable[[str, str], str]) -> None:
+        self._entry = entry
+        self._canonical = canonical
+        self._patterns: list[Any] = [
+            compiled("allow", fold(pattern).data) for pattern in entry.patterns
+        ]
+
+    def is_for(self, tenant: str) -> bool:
+        return "*" in self._entry.tenants or tenant in self._entry.tenants
+
+    def covers(self, entity: str, found: str) -> bool:
+        if self._entry.entities and entity not in self._entry.entities:
+            return False
+        value = self._canonical(entity, found)
+        if any(self._canonical(entity, known) == value for known in self._entry.values):
+            return True
+        data = unmask(found).data
+        return any(pattern.fullmatch(data) is not None for pattern in self._patterns)

@@ -1,0 +1,40 @@
+"""Keyed hashes of values: the same for the same tenant, entity and value, and of no use elsewhere.
+
+A value's placeholder can so be found again in the history that a client sends with each turn of a
+conversation, though nothing is kept between requests.
+"""
+
+import base64
+import hmac
+from hashlib import blake2b
+
+MIN_KEY = 16  # bytes
+_LETTERS = 6  # of base32 in a placeholder: 30 bits
+
+
+class Tokens:
+    """Hashes under one secret key (BLAKE2b, RFC 7693)."""
+
+    def __init__(self, key: bytes) -> None:
+        """Raises ValueError for a key of fewer than 16 bytes."""
+        if len(key) < MIN_KEY:
+            raise ValueError(f"the privacy key has {len(key)} bytes, {MIN_KEY} are needed")
+        self._key = hmac.digest(key, b"penstock privacy", "sha512")
+
+    def placeholder(self, tenant: str, entity: str, value: str) -> str:
+        """Six letters and digits for a canonical value."""
+        return base64.b32encode(self._digest(tenant, entity, value))[:_LETTERS].decode()
+
+    def digest(self, tenant: str, entity: str, value: str) -> str:
+        """Sixteen hexadecimal digits for a canonical value."""
+        return self._digest(tenant, entity, value)[:8].hex()
+
+    def _digest(self, *parts: str) -> bytes:
+        hashed = blake2b(key=self._key, digest_size=20)
+        for part in parts:
+            raw = part.encode("utf-8", "surrogatepass")
+            hashed.update(len(raw).to_bytes(8, "big") + raw)  # no two lists of parts are alike
+        return hashed.digest()
+
+    def __repr__(self) -> str:
+        return "<Tokens>"

@@ -1,0 +1,59 @@
+"""What one request's placeholders stand for."""
+
+import json
+import re
+
+from policies.pii.tokens import Tokens
+
+LONGEST_ENTITY = 40
+# `[EMAIL_4F7K2Q]`; a second spelling of the same value, or a value that happens to have the same
+# hash, is numbered in the order of the conversation: `[EMAIL_4F7K2Q_2]`.
+PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]{0,39}_[A-Z2-7]{6}(?:_[1-9][0-9]{0,5})?\]")
+UNFINISHED = re.compile(r"\[(?:[A-Z][A-Z0-9_]*)?")
+LONGEST = 1 + LONGEST_ENTITY + 1 + 6 + 7 + 1
+
+
+class Vault:
+    """Values of one request of one tenant; it dies with the request."""
+
+    __slots__ = ("_places", "_tokens", "_values", "tenant")
+
+    def __init__(self, tokens: Tokens, tenant: str) -> None:
+        self.tenant = tenant
+        self._tokens = tokens
+        self._places: dict[tuple[str, str], str] = {}  # by entity and value as written
+        self._values: dict[str, str] = {}  # by placeholder
+
+    def hide(self, entity: str, value: str, canonical: str) -> str:
+        """The placeholder for a value, which it will be restored to exactly as it is written."""
+        place = self._places.get((entity, value))
+        if place is None:
+            token = self._tokens.placeholder(self.tenant, entity, canonical)
+            place, number = f"[{entity}_{token}]", 1
+            while place in self._values:
+                number += 1
+                place = f"[{entity}_{token}_{number}]"
+            self._places[entity, value] = place
+            self._values[place] = value
+        return place
+
+    def restore(self, text: str, *, escaped: bool = False) -> str:
+        """The text with its placeholders replaced by what they stand for; others are left.
+
+        `escaped` writes the values as they stand within a JSON string, for a tool's arguments.
+        """
+        if not self._values or "[" not in text:
+            return text
+        return PLACEHOLDER.sub(lambda place: self._value(place[0], escaped), text)
+
+    def _value(self, place: str, escaped: bool) -> str:
+        value = self._values.get(place)
+        if value is None:
+            return place
+        return json.dumps(value)[1:-1] if escaped else value
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<Vault of {len(self)} values>"
