@@ -171,21 +171,36 @@ class _Search:
         first, last = self._folded.source(start, end)
         before = self._slice(first - BEFORE, first)
         behind = self._slice(last, last + BEHIND)
-        confirmed = self._hinted or (
-            self._worded and self._confirmed(before, clause(data[start:end], behind))
-        )
-        score = recogniser.confirmed if confirmed else recogniser.score
+        found = data[start:end]
+        near = self._nearness(before, clause(found, behind))
+        score = self._scored(near)
         if score < self._kind.least:
             return None
         if recogniser.confusable and (
-            (not confirmed and labelled(before)) or part_of_token(before, data[start:end], behind)
+            (not near and labelled(before)) or part_of_token(before, found, behind)
         ):
             return None
         return _Finding(first, last, score, recogniser.entity)
 
-    def _confirmed(self, before: bytes, behind: bytes) -> bool:
+    def _nearness(self, before: bytes, behind: bytes) -> float:
+        """How near the nearest context word is: 1 beside the finding, 0 for none."""
         words = self._kind.words
-        return words is not None and bool(words.search(before) or words.search(behind))
+        near = 0.5 if self._hinted else 0.0
+        if not self._worded or words is None:
+            return near
+        for match in words.finditer(before):
+            near = max(near, 1 - (len(before) - match.end()) / (BEFORE + 1))
+        if not near and (match := words.search(behind)) is not None:
+            near = 1 - match.start() / (BEFORE + 1)
+        return near
+
+    def _scored(self, near: float) -> float:
+        """Of two findings at one place, the one counts whose word is nearer."""
+        recogniser, least = self._kind.recogniser, self._kind.least
+        if not near or recogniser.confirmed < least:
+            return recogniser.score
+        lowest = max(recogniser.score, least)
+        return round(lowest + (recogniser.confirmed - lowest) * near, 3)
 
     def _slice(self, start: int, end: int) -> bytes:
         """Folded text around a finding, measured in the text itself, whatever lies further off."""

@@ -17,6 +17,11 @@ def is_ipv4(text: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or text.startswith("255."))
 
 
+def is_no_version(text: str) -> bool:
+    """`1.2.3.4` is rather a version; small numbers are an address if they are a private one."""
+    return is_ipv4(text) and (text.startswith("10.") or max(map(int, text.split("."))) > 20)
+
+
 def is_ipv6(text: str) -> bool:
     """RFC 4291; `a::b` is more often a name in a program than an address."""
     try:
@@ -40,6 +45,14 @@ RECOGNISERS = (
         "IP_ADDRESS",
         rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
         0.7,
+        context=_CONTEXT,
+        check=is_no_version,
+        canonical=str.lower,
+    ),
+    Recogniser(
+        "IP_ADDRESS",
+        rb"[0-9]{1,2}(?:\.[0-9]{1,2}){3}",
+        0.3,
         context=_CONTEXT,
         check=is_ipv4,
         canonical=str.lower,

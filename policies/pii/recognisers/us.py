@@ -86,12 +86,12 @@ RECOGNISERS = (
         rb"|[A-Z][0-9]{3}-[0-9]{4}-[0-9]{4}|[A-Z][0-9]{3}-[0-9]{3}-[0-9]{2}-[0-9]{3}(?:-[0-9])?"
         rb"|[0-9]{2}[A-Z]{3}[0-9]{5}|[0-9]{2}-[0-9]{3}-[0-9]{3,4}|[0-9]{3} [0-9]{3} [0-9]{3}",
         0.1,
-        0.7,
+        0.9,
         context=_LICENCE,
         check=has_digits,
     ),
     Recogniser(
-        "US_BANK_ACCOUNT", rb"[0-9]{8,17}", 0.1, 0.65, context=_BANK, check=is_account
+        "US_BANK_ACCOUNT", rb"[0-9]{8,17}", 0.1, 0.85, context=_BANK, check=is_account
     ),
     Recogniser(
         "US_ROUTING_NUMBER",
