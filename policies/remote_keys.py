@@ -123,7 +123,9 @@ class RemoteKeys:
                     continue
                 self._wake.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait)
+                    # Not `wait_for`, which before Python 3.12 could lose a cancellation.
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
         finally:
             self._runs = False
 

@@ -3,16 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from policies.issuers import Issuer
-from policies.key_files import load_key
-from protos.errors import PenstockError
-from tests.policies.issuer_keys import (
-    private_key,
-    private_pem,
-    public_issuer,
-    public_pem,
-    secret_issuer,
-)
+from policies.issuers import Issuer, KeyFetching
+from tests.policies.issuer_keys import private_key, public_issuer, public_pem, secret_issuer
 
 
 @pytest.mark.parametrize(
@@ -57,52 +49,56 @@ def test_an_issuer_has_the_documented_defaults(tmp_path: Path) -> None:
     assert (issuer.leeway, issuer.max_lifetime, issuer.development) == (30.0, 86400.0, False)
 
 
-def unusable(issuer: Issuer) -> str:
-    with pytest.raises(PenstockError) as caught:
-        load_key(issuer)
-    return caught.value.message
-
-
-def test_a_missing_file_is_named_by_its_field(tmp_path: Path) -> None:
-    issuer = secret_issuer(tmp_path)
-    (tmp_path / "secret").unlink()
-    assert unusable(issuer) == (
-        'the secretFile of issuer "company" is not usable: No such file or directory'
-    )
-
-
-def test_a_line_break_after_a_secret_is_not_part_of_it(tmp_path: Path) -> None:
-    issuer = secret_issuer(tmp_path)
-    (tmp_path / "secret").write_bytes(b"s" * 40 + b"\r\n")
-    assert load_key(issuer) == b"s" * 40
-
-
-def test_a_short_secret_is_refused(tmp_path: Path) -> None:
-    issuer = secret_issuer(tmp_path, algorithm="HS512")
-    assert "too short for HS512" in unusable(issuer)
-
-
-def test_a_public_key_is_no_secret(tmp_path: Path) -> None:
-    issuer = secret_issuer(tmp_path)
-    (tmp_path / "secret").write_bytes(public_pem(private_key("RS256")))
-    assert "holds no key for HS256" in unusable(issuer)
+REMOTE = {"name": "idp", "issuer": "https://login.example", "algorithm": "RS256"}
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "other"), [("RS256", "ES256"), ("ES256", "ES384"), ("EdDSA", "RS256")]
+    "source",
+    [
+        {"jwksUrl": "https://login.example/keys"},
+        {"jwksUrl": "http://127.0.0.1:8080/keys", "development": True},
+        {"jwksUrl": "http://[::1]/keys", "development": True},
+        {"discovery": "oidc"},
+        {"discovery": "oauth2", "fetch": {"refresh": "1m", "keep": "1h"}},
+        {"discovery": "oidc", "issuer": "http://localhost:8080/realm", "development": True},
+    ],
+    ids=str,
 )
-def test_a_key_of_another_family_or_curve_is_refused(
-    tmp_path: Path, algorithm: str, other: str
+def test_keys_come_from_one_place(source: dict[str, object]) -> None:
+    assert Issuer.model_validate(REMOTE | source).fetches_keys
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "takes one of publicKeyFile, jwksFile, jwksUrl, discovery"),
+        ({"jwksUrl": "https://a/k", "discovery": "oidc"}, "takes one of"),
+        ({"jwksUrl": "https://a/k", "secretFile": Path("s")}, "and no secretFile"),
+        ({"jwksUrl": "http://login.example/keys"}, "jwksUrl begins with https://"),
+        ({"jwksUrl": "http://127.0.0.1/keys"}, "jwksUrl begins with https://"),
+        ({"jwksUrl": "http://login.example/k", "development": True}, "begins with https://"),
+        ({"jwksUrl": "http://127.0.0.1.evil.example/", "development": True}, "begins with https"),
+        ({"jwksUrl": "ftp://login.example/keys"}, "begins with https://"),
+        ({"jwksUrl": "https://ann:secret@login.example/keys"}, "has a user or a fragment"),
+        ({"jwksUrl": "https://login.example/keys#a"}, "has a user or a fragment"),
+        ({"jwksUrl": "https:///keys"}, "is not a URL"),
+        ({"jwksUrl": "https://a:99999/keys"}, "is not a URL"),
+        ({"jwksUrl": "https://a b/keys"}, "is not a URL"),
+        ({"discovery": "oidc", "issuer": "login.example"}, "issuer, by which keys are discovered"),
+        ({"discovery": "oidc", "issuer": "http://login.example"}, "begins with https://"),
+        ({"discovery": "oidc", "issuer": "https://login.example/?a=b"}, "has a query"),
+        ({"discovery": "saml"}, "Input should be"),
+        ({"discovery": "oidc", "fetch": {"refresh": "29s"}}, "refresh is at least 30s"),
+        ({"discovery": "oidc", "fetch": {"refresh": "1h", "keep": "1h"}}, "at least twice refresh"),
+    ],
+    ids=str,
+)
+def test_keys_come_only_from_where_they_can_be_trusted(
+    changes: dict[str, object], sentence: str
 ) -> None:
-    issuer = public_issuer(tmp_path, algorithm, public_pem(private_key(other)))
-    assert f"holds no key for {algorithm}" in unusable(issuer)
+    with pytest.raises(ValidationError, match=sentence):
+        Issuer.model_validate(REMOTE | changes)
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_a_private_key_is_refused(tmp_path: Path, algorithm: str) -> None:
-    issuer = public_issuer(tmp_path, algorithm, private_pem(private_key(algorithm)))
-    assert "does not belong on a gateway" in unusable(issuer)
-
-
-def test_rubbish_is_refused(tmp_path: Path) -> None:
-    assert "holds no key" in unusable(public_issuer(tmp_path, "RS256", b"rubbish"))
+def test_last_good_keys_count_for_a_day_unless_told_otherwise() -> None:
+    assert (KeyFetching().refresh, KeyFetching().keep) == (300.0, 86400.0)
