@@ -36,6 +36,7 @@ def recogniser(pattern: Pattern) -> Recogniser:
         longest=pattern.max_length,
         crosses=_UNBROKEN.fullmatch(pattern.pattern) is None,
         confusable=False,
+        linear=True,
     )
     if compiled(pattern.entity, made.whole).search(b"") is not None:
         raise invalid(f"patterns: that of {pattern.entity} matches the empty text")

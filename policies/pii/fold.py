@@ -92,6 +92,8 @@ def fold(text: str) -> Folded:
 
 def unmask(text: str) -> Folded:
     """The text with Unicode undone and HTML entities, percent and backslash escapes read."""
+    if text.isascii() and "&" not in text and "%" not in text and "\\" not in text:
+        return Folded(text.encode())
     return _edited(text, text.encode("latin-1", _ERRORS).translate(_LATIN))
 
 

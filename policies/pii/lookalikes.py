@@ -18,27 +18,48 @@ _TOKENS = re.compile(
     rb"|97[89]-?[0-9]{1,5}-?[0-9]{1,7}-?[0-9]{1,7}-?[0-9]",  # ISBN-13
     re.IGNORECASE,
 )
-# A label is long enough at this many bytes, and a word with less before it has begun further left.
+# A label stands within this many bytes.
 _LABEL = 32
-_NUMBER = rb"(?:[ _-]?(?:no|nr|num|number|id|code|key))?\.?"
-_SIGN = rb"[\"']?(?: is| was)? ?[:=#]?[ ]?[\"'#$]?"
-_LABELS = re.compile(
-    rb"(?:\b|_)(?:"
-    rb"(?:order|invoice|isbn(?:-?1[03])?|issn|ean|upc|gtin|sku|asin|doi|ticket|tracking|shipment"
-    rb"|parcel|version|ver|revision|timestamp|epoch|md5|sha[0-9]*|uuid|guid)" + _NUMBER + _SIGN +
-    # Words of everyday's prose must say more.
-    rb"|(?:commit|build|release|model|part|serial|batch|lot|item|product|article|unix|ts|seq|row"
-    rb"|sequence|offset|checksum|hash|trace|span|job|run|transaction|txn|receipt|booking|case|po"
-    rb"|purchase order|reference|ref|seed|price|total|amount)"
-    rb"(?:[ _-]?(?:no|nr|num|number|id|code|key|time)\.?" + _SIGN + rb"|[\"']? ?[:=#] ?[\"'#$]?)"
-    rb")\Z",
-    re.IGNORECASE,
+_UNSAID = bytes(code if chr(code).isalnum() and code < 128 else 0x20 for code in range(256))
+# Words before a number that say what it is; those of everyday's prose only with a sign, or with
+# one of the words that say "number".
+_LABELS = frozenset(
+    (
+        *(b"order", b"invoice", b"isbn", b"isbn10", b"isbn13", b"issn", b"ean", b"upc", b"gtin"),
+        *(b"sku", b"asin", b"doi", b"ticket", b"tracking", b"shipment", b"parcel", b"version"),
+        *(b"ver", b"revision", b"timestamp", b"epoch", b"md5", b"sha1", b"sha256", b"uuid"),
+        *(b"guid", b"barcode", b"waybill"),
+    )
 )
+_PROSE = frozenset(
+    (
+        *(b"commit", b"build", b"release", b"model", b"part", b"serial", b"batch", b"lot", b"item"),
+        *(b"product", b"article", b"unix", b"ts", b"seq", b"row", b"sequence", b"offset"),
+        *(b"checksum", b"hash", b"trace", b"span", b"job", b"run", b"transaction", b"txn"),
+        *(b"receipt", b"booking", b"case", b"po", b"reference", b"ref", b"seed", b"price"),
+        *(b"total", b"amount", b"purchase"),
+    )
+)
+_NUMBER = frozenset((b"no", b"nr", b"num", b"number", b"id", b"code", b"key", b"time"))
+_FILLING = frozenset((b"is", b"was"))
 
 
 def labelled(before: bytes) -> bool:
     """Whether the words right before a finding (folded) say that it is a thing's number."""
-    return _LABELS.search(before[-_LABEL:]) is not None
+    tail = before[-_LABEL:].lower()
+    words = tail.translate(_UNSAID).split()
+    if words and words[-1] in _FILLING:
+        words.pop()
+    if not words:
+        return False
+    signs = tail[tail.rfind(words[-1]) + len(words[-1]) :]
+    if any(sign in signs for sign in b",;\n"):
+        return False
+    if words[-1] in _NUMBER:
+        return len(words) > 1 and (words[-2] in _LABELS or words[-2] in _PROSE)
+    if words[-1] in _LABELS:
+        return True
+    return words[-1] in _PROSE and any(sign in signs for sign in b"#:=")
 
 
 def part_of_token(before: bytes, found: bytes, behind: bytes) -> bool:

@@ -44,7 +44,8 @@ class Recogniser:
     has more than `longest` characters. Where text can be cut (`cuts.py`) it ends, unless it
     `crosses`; streams then have to wait for `longest` characters, or, where there is an `opening`,
     only behind that. `left` looks back at most `reach` characters. What is not `confusable` is
-    itself whatever token or label it stands in.
+    itself whatever token or label it stands in. A `linear` one is read by nothing but RE2, since
+    a matcher that backtracks might take long over it.
     """
 
     entity: str
@@ -62,6 +63,7 @@ class Recogniser:
     confusable: bool = True
     crosses: bool = False
     opening: bytes = b""
+    linear: bool = False
 
     @property
     def whole(self) -> bytes:

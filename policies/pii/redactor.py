@@ -105,7 +105,8 @@ class Redactor:
         rule = self.policy.rule(entity)
         match rule.action:
             case "restore":
-                return vault.hide(entity, found, self.canonical(entity, found))
+                known = vault.known(entity, found)
+                return known or vault.hide(entity, found, self.canonical(entity, found))
             case "hash":
                 value = self.canonical(entity, found)
                 return f"[{entity}#{self._tokens.digest(vault.tenant, entity, value)}]"

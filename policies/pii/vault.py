@@ -24,17 +24,24 @@ class Vault:
         self._places: dict[tuple[str, str], str] = {}  # by entity and value as written
         self._values: dict[str, str] = {}  # by placeholder
 
+    def known(self, entity: str, value: str) -> str | None:
+        """The placeholder of a value, if it was hidden before."""
+        return self._places.get((entity, value))
+
     def hide(self, entity: str, value: str, canonical: str) -> str:
-        """The placeholder for a value, which it will be restored to exactly as it is written."""
-        place = self._places.get((entity, value))
-        if place is None:
-            token = self._tokens.placeholder(self.tenant, entity, canonical)
-            place, number = f"[{entity}_{token}]", 1
-            while place in self._values:
-                number += 1
-                place = f"[{entity}_{token}_{number}]"
-            self._places[entity, value] = place
-            self._values[place] = value
+        """A placeholder for a value, which is restored to exactly as it is written.
+
+        `canonical` is the form that all spellings of the value have in common.
+        """
+        if (known := self.known(entity, value)) is not None:
+            return known
+        token = self._tokens.placeholder(self.tenant, entity, canonical)
+        place, number = f"[{entity}_{token}]", 1
+        while place in self._values:
+            number += 1
+            place = f"[{entity}_{token}_{number}]"
+        self._places[entity, value] = place
+        self._values[place] = value
         return place
 
     def restore(self, text: str, *, escaped: bool = False) -> str:

@@ -116,6 +116,7 @@ RECOGNISERS = (
         longest=16384,
         crosses=True,
         opening=BLOCK,
+        linear=True,
         confusable=False,
     ),
 )  # fmt: skip
