@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from protos.errors import invalid
 from protos.quantities import Duration, seconds
 from protos.settings import Settings
 from protos.values import Principal
+
+log = logging.getLogger(__name__)
 
 PREFIX = b"pk_"
 ISSUER = "api key"  # no issuer of tokens can be called so
@@ -140,10 +143,19 @@ def reader(
     settings: ApiKeySettings, stored: Callable[[], Collection[ApiKey]]
 ) -> Callable[[], KeyBook]:
     """What reads the secret and the `stored` keys; raises INVALID when the secret is unusable."""
+    foreign = 0
 
     def read() -> KeyBook:
+        nonlocal foreign
         keys = stored()
-        return KeyBook.of(read_secret(settings.secret_file), keys) if keys else KeyBook(b"", {})
+        book = KeyBook.of(read_secret(settings.secret_file), keys) if keys else KeyBook(b"", {})
+        if book.sealed_otherwise not in (0, foreign):
+            log.warning(
+                "%d API keys were made with another secret than this gateway's, and are refused",
+                book.sealed_otherwise,
+            )
+        foreign = book.sealed_otherwise
+        return book
 
     return read
 
