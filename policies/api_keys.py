@@ -1,11 +1,11 @@
 """API keys: long random names for callers that can't sign in, of which only digests are stored."""
 
 import base64
-import hmac
 import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,7 @@ PREFIX = b"pk_"
 ISSUER = "api key"  # no issuer of tokens can be called so
 MAX_KEY_BYTES = 128
 _SECRET_BYTES = 32
-_MARK = b"which secret the digests of API keys are made with"
+_MAX_SECRET_BYTES = 64  # as a key of BLAKE2b
 
 
 class ApiKeySettings(Settings):
@@ -99,13 +99,17 @@ def make_key(
 
 
 def digest(secret: bytes, key: bytes) -> bytes:
-    """HMAC-SHA256. A stolen store tells nothing, and lookups by it take no time that tells more."""
-    return hmac.digest(secret, key, "sha256")
+    """Keyed BLAKE2b (RFC 7693), a quarter of HMAC-SHA256's time.
+
+    A stolen store tells nothing without the secret, and since nobody else can foresee a digest, the
+    time of a look-up by it tells nothing either.
+    """
+    return blake2b(key, digest_size=32, key=secret, person=b"penstock api key").digest()
 
 
 def mark(secret: bytes) -> bytes:
     """What tells this secret from another and tells nothing else."""
-    return hmac.digest(secret, _MARK, "sha256")[:8]
+    return blake2b(digest_size=8, key=secret, person=b"penstock secret").digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +165,15 @@ def reader(
 
 
 def read_secret(path: Path) -> bytes:
-    """Without the line break at its end. Raises INVALID for an unreadable or a short one."""
+    """Without the line break at its end. Raises INVALID for one that can't be read or used."""
     try:
         secret = path.read_bytes().strip()
     except OSError as failure:
         why = failure.strerror or "it can't be read"
         raise invalid(f"apiKeys.secretFile is not usable: {why}") from failure
-    if len(secret) < _SECRET_BYTES:
-        raise invalid(f"apiKeys.secretFile is not usable: it has fewer than {_SECRET_BYTES} bytes")
+    if not _SECRET_BYTES <= len(secret) <= _MAX_SECRET_BYTES:
+        size = f"{_SECRET_BYTES} to {_MAX_SECRET_BYTES} bytes"
+        raise invalid(f"apiKeys.secretFile is not usable: it has {len(secret)} bytes, not {size}")
     return secret
 
 

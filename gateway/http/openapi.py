@@ -49,11 +49,12 @@ def document() -> bytes:
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
-            "security": [{"token": []}],
+            "security": [{"token": []}, {"key": []}],
             "paths": _paths(),
             "components": {
                 "securitySchemes": {
-                    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 },
                 "headers": headers(),
                 "parameters": parameters(),

@@ -148,8 +148,9 @@ def test_keys_of_another_secret_are_reported_once(
     ]
 
 
-def test_a_short_secret_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 31, 65])
+def test_a_secret_has_a_size(tmp_path: Path, size: int) -> None:
     path = tmp_path / "secret"
-    path.write_bytes(b"short\n")
-    with pytest.raises(PenstockError, match="fewer than 32 bytes"):
+    path.write_bytes(b"s" * size + b"\n")
+    with pytest.raises(PenstockError, match=f"it has {size} bytes, not 32 to 64 bytes"):
         read_secret(path)

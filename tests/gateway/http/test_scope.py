@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.http.scope import http_scope, target
+from gateway.http.scope import alternative_names, http_scope, target
 from protos.errors import PenstockError
 
 
@@ -30,3 +30,10 @@ def test_a_path_is_decoded_once() -> None:
     )
     assert (scope["path"], scope["raw_path"]) == ("/a%2Fb c", b"/a%252Fb%20c")
     assert (scope["type"], scope["method"], scope["query_string"]) == ("http", "GET", b"")
+
+
+def test_names_are_those_of_the_certificate() -> None:
+    tls = {"client_cert_name": "CN=a", "client_cert_alternative_names": ("DNS:a.example",)}
+    assert alternative_names({"extensions": {"tls": tls}}) == ("DNS:a.example",)
+    for scope in ({}, {"extensions": None}, {"extensions": {}}, {"extensions": {"tls": {}}}):
+        assert alternative_names(scope) == ()
