@@ -1,7 +1,7 @@
 """Bounds on what clients may call things, the same in every decoder.
 
-Names are remembered (encoded heads, labels), so their length and number must be bounded before
-anything else looks at them.
+Names are remembered (encoded heads, labels, records), so their length and number must be bounded
+before anything else looks at them.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,15 @@ def check_name(name: object, where: str) -> str:
     if len(name) > MAX_CHARACTERS:
         raise invalid(f"{where}: name is longer than {MAX_CHARACTERS} characters")
     return name
+
+
+def check_text(text: object, where: str) -> str:
+    """An id, or a model's name or version, which may be empty; raises INVALID naming the field."""
+    if type(text) is not str:
+        raise invalid(f"{where}: must be a string")
+    if len(text) > MAX_CHARACTERS:
+        raise invalid(f"{where}: is longer than {MAX_CHARACTERS} characters")
+    return text
 
 
 def check_count(number: int, where: str) -> None:

@@ -15,7 +15,7 @@ from protos.arrays import count, join_bytes, mismatch, split_bytes, unknown_data
 from protos.datatypes import DATATYPES, Datatype
 from protos.errors import invalid
 from protos.exchange_wire import INT64
-from protos.names import check_count, check_name, check_unique
+from protos.names import check_count, check_name, check_text, check_unique
 from protos.tensor_parameters import HINTS, refusal
 from protos.values import NO_PARAMETERS, Parameters, Part, Tensor, Tensors
 from protos.wording import quote
@@ -53,6 +53,9 @@ class Decoded:
 
 def decode_request(message: pb.ModelInferRequest) -> Decoded:
     """Raises PenstockError INVALID with the field's path; UNIMPLEMENTED for shared memory."""
+    model = check_text(message.model_name, "model_name")
+    version = check_text(message.model_version, "model_version")
+    request_id = check_text(message.id, "id")
     raw = message.raw_input_contents
     if not message.inputs:
         raise invalid("inputs: there must be at least one")
@@ -85,9 +88,9 @@ def decode_request(message: pb.ModelInferRequest) -> Decoded:
         wanted.append(output.name)
     check_unique(wanted, "outputs")
     return Decoded(
-        message.model_name,
-        message.model_version,
-        message.id,
+        model,
+        version,
+        request_id,
         Tensors(tuple(tensors), tuple(wanted)),
         _parameters(message.parameters) if message.parameters else NO_PARAMETERS,
         not raw,

@@ -15,6 +15,7 @@ from protos.datatypes import DATATYPES
 from protos.errors import Kind, PenstockError, invalid
 from protos.json_reader import Array, Object, fields, parse_object
 from protos.json_writer import data_for_json, finite
+from protos.names import check_text
 from protos.v2_data import from_list, from_scalar
 from protos.values import Parameters, Part, Signature, Tensor, Tensors, TensorSpec
 from protos.wording import quote
@@ -35,9 +36,7 @@ def decode_request(body: bytes, signature: Signature) -> Decoded:
     tensors = [
         _tensor(spec, given.pop(spec.name)) for spec in signature.inputs if spec.name in given
     ]
-    request_id = given.pop("id", "")
-    if type(request_id) is not str:
-        raise invalid("id: must be a string")
+    request_id = check_text(given.pop("id", ""), "id")
     more = given.pop("parameters", None)
     parameters = {key: _parameter(key, value) for key, value in given.items()}
     if isinstance(more, Object):

@@ -17,7 +17,7 @@ from protos.datatypes import DATATYPES
 from protos.errors import invalid
 from protos.json_reader import Array, Object, fields, parse_object
 from protos.json_writer import data_for_json, finite
-from protos.names import check_count, check_name, check_unique
+from protos.names import check_count, check_name, check_text, check_unique
 from protos.tensor_parameters import HINTS, refusal
 from protos.v2_data import check_layout, count_arrays, read_data
 from protos.v2_raw import read_raw
@@ -101,9 +101,7 @@ class _Reader:
 
     def read(self) -> Decoded:
         request = fields(parse_object(self._body), "", _REQUEST)
-        request_id = request.get("id", "")
-        if type(request_id) is not str:
-            raise invalid("id: must be a string")
+        request_id = check_text(request.get("id", ""), "id")
         parameters = NO_PARAMETERS
         binary = False
         if "parameters" in request:

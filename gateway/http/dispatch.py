@@ -15,6 +15,7 @@ from gateway.gate import client_gone
 from gateway.http.head import Head
 from gateway.http.respond import AlreadyTold, send_error
 from protos.errors import Kind, PenstockError
+from protos.names import check_text
 from protos.values import Timeline
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Dispatch:
         try:
             if scope["method"] != "POST":
                 raise PenstockError(Kind.METHOD_NOT_ALLOWED, "this path takes POST")
+            check_text(model, "model")
+            check_text(version, "version")
             await action(head, receive, send, model, version)
         except PenstockError as error:
             failure = error

@@ -76,6 +76,7 @@ def test_a_list_has_its_own_shape_behind_dimensions_of_one(value, shape):
         ({"a": 1, "parameters": {"a": 1}}, 'parameters: "a" is given twice'),
         ({"parameters": {"a": {}}}, '"parameters.a" is no input of the model'),
         ({"id": 7}, "id: must be a string"),
+        ({"id": "i" * 257}, "id: is longer than 256 characters"),
     ],
 )
 def test_what_is_wrong_is_refused_by_key(fields, why):
