@@ -7,42 +7,26 @@ which returns the backend's own error where a directive in a beat could not.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
-import grpc
 from google.protobuf.message import Message
-from grpc import aio
 
-from gateway.routes.current import CurrentRoutes, Interface, interface
+from gateway.asked import ask
+from gateway.routes.current import CurrentRoutes, interface, may_pin, served
 from gateway.statistics import add
 from protos import discovery_pb2 as discovery
-from protos import exchange_codec as codec
 from protos import open_inference_pb2 as oip
-from protos.errors import TABLE, Kind, PenstockError, unknown_model
-from protos.values import Principal, Signature
+from protos.errors import Kind, PenstockError, unknown_model
+from protos.route.snapshot import RouteSnapshot
+from protos.values import Headers, Principal, Signature
 from routing.endpoints import Endpoint, EndpointTable
-from routing.resolve import signature_of
+from routing.resolve import resolve, signature_of
 
-A = TypeVar("A", bound=Message)
-
-SERVICE = "/inference.GRPCInferenceService/"
-QUESTION_SECONDS = 5.0
 LOAD_SECONDS = 600.0
 # What a backend has done is here with its next beat, which it sends at once.
 NEWS_SECONDS = 2.0
 NEWS_LOOK = 0.005
-
-_KINDS = {
-    grpc.StatusCode.NOT_FOUND: Kind.NOT_FOUND,
-    grpc.StatusCode.INVALID_ARGUMENT: Kind.INVALID,
-    grpc.StatusCode.FAILED_PRECONDITION: Kind.UNAVAILABLE,
-    grpc.StatusCode.UNAVAILABLE: Kind.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED: Kind.DEADLINE,
-    grpc.StatusCode.UNIMPLEMENTED: Kind.UNIMPLEMENTED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Kind.OVERLOADED,
-}
 
 # Which state an index shows when instances disagree: the one nearest to serving.
 _BEST_STATE = (
@@ -86,21 +70,30 @@ class Control:
             for endpoint in self._table.endpoints()
         )
 
-    def model_ready(self, principal: Principal, model: str, version: str) -> bool:
+    def model_ready(
+        self, principal: Principal, model: str, version: str, headers: Headers = ()
+    ) -> bool:
         """Whether a request could be served now; raises NOT_FOUND for unknown models."""
         self._authorise(principal, model)
         try:
-            target = self._interface(principal, model, version)
+            target = interface(self._table, self._route(principal, model, headers), model, version)
         except PenstockError as error:
             if error.kind is Kind.UNAVAILABLE:
                 return False
             raise
         return any(endpoint.usable for endpoint in self._table.serving(*target))
 
-    def metadata(self, principal: Principal, model: str, version: str) -> Metadata:
+    def metadata(
+        self, principal: Principal, model: str, version: str, headers: Headers = ()
+    ) -> Metadata:
         self._authorise(principal, model)
-        name, exact = self._interface(principal, model, version)
-        ready = tuple(v for v in self._table.versions(name) if self._table.serving(name, v))
+        route = self._route(principal, model, headers)
+        name, exact = interface(self._table, route, model, version)
+        ready = tuple(
+            v
+            for v in self._table.versions(name)
+            if self._table.serving(name, v) and may_pin(route, model, v)
+        )
         return Metadata(model, exact, ready, signature_of(self._table, name, exact))
 
     def signature(self, principal: Principal, model: str, version: str) -> Signature:
@@ -122,30 +115,60 @@ class Control:
             for m in best.values()
             if not only_ready or m.state == discovery.READY
         ]
+        own = {entry.name for entry in entries}
+        entries += [e for e in self._public(principal, only_ready) if e.name not in own]
         return sorted(entries, key=lambda entry: (entry.name, len(entry.version), entry.version))
 
-    async def config(self, principal: Principal, model: str, version: str) -> oip.ModelConfig:
+    def _public(self, principal: Principal, only_ready: bool) -> Iterator[IndexEntry]:
+        """Models that routes give a name of their own, with the versions that serve them."""
+        for name in self._routes.table.public:
+            if not (principal.may_infer(name) or principal.has("admin")):
+                continue
+            for arm in self._route(principal, name, ()).arms:
+                try:
+                    exact = resolve(self._table, arm.model, arm.version)
+                except PenstockError as error:
+                    if not only_ready:
+                        state = discovery.ModelState.Name(discovery.UNAVAILABLE)
+                        yield IndexEntry(name, arm.version, state, error.message)
+                else:
+                    yield IndexEntry(name, exact, discovery.ModelState.Name(discovery.READY), "")
+
+    async def config(
+        self, principal: Principal, model: str, version: str, headers: Headers = ()
+    ) -> oip.ModelConfig:
         self._authorise(principal, model)
-        name, exact = self._interface(principal, model, version)
+        route = self._route(principal, model, headers)
+        name, exact = interface(self._table, route, model, version)
         request = oip.ModelConfigRequest(name=name, version=exact)
         serving = self._table.serving(name, exact)
         endpoint = next((e for e in serving if e.usable), serving[0])
-        return (await _ask(endpoint, "ModelConfig", request, oip.ModelConfigResponse)).config
+        return (await ask(endpoint, "ModelConfig", request, oip.ModelConfigResponse)).config
 
     async def statistics(
         self, principal: Principal, model: str, version: str
     ) -> list[oip.ModelStatistics]:
-        """Statistics by model and version, added up over the instances that serve it."""
+        """Statistics by model and version, added up over the instances that serve it.
+
+        Those of a public model are its arms', by version, under its own name.
+        """
+        names = {""}
         if model:
             self._authorise(principal, model)
-            if not self._table.versions(model):
+            names = served(self._route(principal, model, ()))
+            if not any(self._table.versions(name) for name in names):
                 raise unknown_model(model)
-        request = oip.ModelStatisticsRequest(name=model, version=version)
         answers = await asyncio.gather(
             *(
-                _ask(endpoint, "ModelStatistics", request, oip.ModelStatisticsResponse)
+                ask(
+                    endpoint,
+                    "ModelStatistics",
+                    oip.ModelStatisticsRequest(name=name, version=version),
+                    oip.ModelStatisticsResponse,
+                )
                 for endpoint in self._table.endpoints()
-                if endpoint.possible and any(_is(key, model, version) for key in endpoint.models)
+                for name in names
+                if endpoint.possible and any(_is(key, name, version) for key in endpoint.models)
             ),
             return_exceptions=True,
         )
@@ -154,6 +177,8 @@ class Control:
             if isinstance(answer, BaseException):
                 continue  # what the others know is more than nothing
             for statistics in answer.model_stats:
+                if model:
+                    statistics.name = model
                 key = (statistics.name, statistics.version)
                 if not (principal.may_infer(key[0]) or principal.has("admin")):
                     continue
@@ -189,7 +214,7 @@ class Control:
         """The endpoints that have the model and did as they were told."""
         asked = [each for each in self._table.endpoints() if each.exchange.connected]
         answers = await asyncio.gather(
-            *(_ask(endpoint, method, request, answer, LOAD_SECONDS) for endpoint in asked),
+            *(ask(endpoint, method, request, answer, LOAD_SECONDS) for endpoint in asked),
             return_exceptions=True,
         )
         errors = [a for a in answers if isinstance(a, BaseException)]
@@ -203,34 +228,12 @@ class Control:
         pairs = zip(asked, answers, strict=True)
         return [endpoint for endpoint, got in pairs if not isinstance(got, BaseException)]
 
-    def _interface(self, principal: Principal, model: str, version: str) -> Interface:
-        route = self._routes.match(model, principal, ())
-        return interface(self._table, route, model, version)
+    def _route(self, principal: Principal, model: str, headers: Headers) -> RouteSnapshot:
+        return self._routes.match(model, principal, headers)
 
     def _authorise(self, principal: Principal, model: str) -> None:
         if not (principal.may_infer(model) or principal.has("admin")):
             raise unknown_model(model)
-
-
-async def _ask(
-    endpoint: Endpoint,
-    method: str,
-    request: Message,
-    answer: type[A],
-    timeout: float = QUESTION_SECONDS,  # noqa: ASYNC109 (handed to gRPC, which enforces it)
-) -> A:
-    async with endpoint.exchange.open_channel() as channel:
-        call = channel.unary_unary(
-            SERVICE + method,
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=answer.FromString,
-        )
-        try:
-            metadata = ((codec.ACCESS_KEY, endpoint.access_key),)
-            return await call(request, metadata=metadata, timeout=timeout)
-        except aio.AioRpcError as error:
-            kind = _KINDS.get(error.code(), Kind.BAD_REPLY)
-            raise PenstockError(kind, _told(error, kind)) from error
 
 
 def _has(endpoint: Endpoint, model: str, *states: discovery.ModelState) -> bool:
@@ -246,13 +249,6 @@ async def _until(known: Callable[[], bool]) -> None:
 
 def _is(key: tuple[str, str], model: str, version: str) -> bool:
     return model in ("", key[0]) and version in ("", key[1])
-
-
-def _told(error: aio.AioRpcError, kind: Kind) -> str:
-    """The backend's own sentence; the transport's would name addresses of the mesh."""
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return "a backend could not be asked"
-    return error.details() or TABLE[kind].grpc.name
 
 
 def _rank(model: discovery.Model) -> int:

@@ -103,7 +103,7 @@ class Gate:
 
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None) -> None:
         """Counts an answered request; unknown models share a label, or strangers could fill it."""
-        if not timeline.route and not self.table.versions(model):
+        if not (self.table.versions(model) or self.routes.table.names(model)):
             model = "other"
         code = 200
         if error is not None:

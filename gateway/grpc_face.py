@@ -102,7 +102,8 @@ class GrpcFace:
         self, message: pb.ModelReadyRequest, context: Context
     ) -> pb.ModelReadyResponse:
         async def answer() -> pb.ModelReadyResponse:
-            ready = self._control.model_ready(self._who(context), message.name, message.version)
+            who, headers = self._who(context), headers_of(context)
+            ready = self._control.model_ready(who, message.name, message.version, headers)
             return pb.ModelReadyResponse(ready=ready)
 
         return await _rescued(context, answer)
@@ -111,7 +112,8 @@ class GrpcFace:
         self, message: pb.ModelMetadataRequest, context: Context
     ) -> pb.ModelMetadataResponse:
         async def answer() -> pb.ModelMetadataResponse:
-            found = self._control.metadata(self._who(context), message.name, message.version)
+            who, headers = self._who(context), headers_of(context)
+            found = self._control.metadata(who, message.name, message.version, headers)
             return metadata_message(found.name, found.versions, found.signature)
 
         return await _rescued(context, answer)
@@ -120,7 +122,8 @@ class GrpcFace:
         self, message: pb.ModelConfigRequest, context: Context
     ) -> pb.ModelConfigResponse:
         async def answer() -> pb.ModelConfigResponse:
-            config = await self._control.config(self._who(context), message.name, message.version)
+            who, headers = self._who(context), headers_of(context)
+            config = await self._control.config(who, message.name, message.version, headers)
             return pb.ModelConfigResponse(config=config)
 
         return await _rescued(context, answer)

@@ -68,6 +68,11 @@ class Rules:
             lambda: keeper.refused,
         )
         hub.totals.add(
+            "penstock_routes_unkept",
+            "Times that the state folder didn't take the routes in force.",
+            lambda: keeper.unkept,
+        )
+        hub.totals.add(
             "penstock_rollout_failures",
             "Looks at rollouts that failed; what was in force stayed so.",
             lambda: rollouts.failures,

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from gateway.children import Child, Command
 from gateway.config import Config
+from gateway.grace import AFTER_DRAIN
 
 
 class Workers:
     """`config.workers` processes, attached to the supervisor at `address`."""
 
     def __init__(self, config: Config, file: Path, http: socket.socket, address: str) -> None:
-        self._grace = config.limits.drain_timeout + 5.0
+        self._grace = config.limits.drain_timeout + AFTER_DRAIN + 2.0
         self._children = [
             Child(
                 Command(

@@ -12,6 +12,7 @@ from gateway.children import Child, Command, ended, run
 from gateway.client import GatewayClient, Instance, ServedModel, url
 from gateway.config import FACES, Config
 from gateway.credentials import Credentials
+from gateway.grace import AFTER_DRAIN
 from gateway.news import Arrival, Event, News
 from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free
@@ -22,8 +23,8 @@ from protos.tls import ServerTls
 
 _LOOK = 1.0  # seconds between looks at the mesh
 _LOOK_AT_START = 0.2
-# Beyond the time that the gateway gives its own clients to finish.
-_GRACE = 5.0
+# Beyond the time that the gateway gives its own clients to finish, and its workers to close.
+_GRACE = AFTER_DRAIN + 5.0
 _BACKEND_GRACE = 30.0
 
 

@@ -20,6 +20,7 @@ from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
 from gateway.gate import Gate
+from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, server_options
@@ -50,9 +51,6 @@ log = logging.getLogger(__name__)
 
 MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
 HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
-# Seconds that copies may still take when everybody else is done, and records to be written.
-MIRROR_DRAIN = 1.0
-RECORDS_CLOSE = 2.0
 
 
 class Worker:
@@ -71,6 +69,7 @@ class Worker:
         self.metrics = Metrics()
         self.table = EndpointTable(self._connect)
         self.routes = CurrentRoutes()
+        self._routed = False
         self._records = Records(config.store_url)
         pairs = self._records.recorder(_write_pairs, "comparisons")
         self._pipeline = build(
@@ -103,10 +102,11 @@ class Worker:
 
     def apply(self, news: pb.News) -> None:
         """Takes what discovery knows, or the routes in force."""
-        if news.HasField("snapshot"):
-            self.table.apply(news.snapshot)
-        elif news.HasField("routing"):
+        if news.HasField("routing"):
             self.routes.apply(news.routing)
+            self._routed = True
+        elif self._routed:  # without its rules a worker serves nothing
+            self.table.apply(news.snapshot)
 
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""

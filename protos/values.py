@@ -128,7 +128,7 @@ class Context:
     streaming: bool = False
     suspect: bool = False  # was in flight when an instance died
     route: RouteSnapshot | None = None
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)  # there are credentials among them
     # Of the first part, for streams; like `deadline`.
     first_deadline: float = inf
 
@@ -141,7 +141,7 @@ class InferRequest:
     model: str
     version: str
     payload: Payload
-    parameters: Parameters
+    parameters: Parameters = field(repr=False)
     context: Context
 
 

@@ -55,17 +55,18 @@ def control_face(gate: Gate, control: Control) -> Starlette:
 
     async def model(request: Request) -> Response:
         name, version = _model(request)
-        found = control.metadata(who(request), name, version)
+        found = control.metadata(who(request), name, version, request.scope["headers"])
         return _json(v2_metadata.model(found.name, found.versions, found.signature))
 
     async def model_ready(request: Request) -> Response:
         name, version = _model(request)
-        ready = control.model_ready(who(request), name, version)
+        ready = control.model_ready(who(request), name, version, request.scope["headers"])
         return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def config(request: Request) -> Response:
         name, version = _model(request)
-        return _json(v2_metadata.message(await control.config(who(request), name, version)))
+        found = await control.config(who(request), name, version, request.scope["headers"])
+        return _json(v2_metadata.message(found))
 
     async def stats(request: Request) -> Response:
         name, version = _model(request)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gateway.routes.folder import check_texts
+from gateway.routes.folder import read_texts
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.route.mirror import Mirror
@@ -11,6 +11,7 @@ from protos.values import Headers, Principal
 from routing.endpoints import EndpointTable
 from routing.resolve import resolve
 from routing.rules.effect import Effect
+from routing.rules.split import pinned
 from routing.rules.table import RouteTable
 
 
@@ -30,10 +31,10 @@ class CurrentRoutes:
     def apply(self, routing: pb.Routing) -> None:
         """Takes the documents and effects; the table changes in one step, or not at all.
 
-        Raises ConfigError for documents that don't hold, which whoever sent them has checked.
+        Raises ConfigError for documents that don't hold. What holds between them whoever sent them
+        has checked, in a thread: that takes longer than an event loop may stand still.
         """
-        texts = [(file.source, file.text) for file in routing.files]
-        documents = check_texts(texts, policies=frozenset())
+        documents = read_texts((file.source, file.text) for file in routing.files)
         effects = {each.route: effect_of(each) for each in routing.effects}
         self.table = RouteTable(documents.routes, effects)
 
@@ -47,22 +48,35 @@ class CurrentRoutes:
 
 
 def interface(table: EndpointTable, route: RouteSnapshot, model: str, version: str) -> Interface:
-    """Which model version says how a public model is called: the pinned one, or the first arm's.
+    """Which model version says how a public model is called: the pinned one, or an arm's.
 
     The arms of a route serve the same callers, so they have the same interface; the first one that
-    is there speaks for all. Raises what `resolve` raises.
+    has weight and is there speaks for all. Raises what the pin or `resolve` raises.
     """
-    if route.implicit or version:
-        arm = next((a for a in route.arms if a.version == version and version), None)
-        name = arm.model if arm is not None else model
-        return Interface(name, resolve(table, name, version))
+    if version:
+        arm = pinned(route, model, version)[0]
+        return Interface(arm.model, resolve(table, arm.model, version))
     failure: PenstockError | None = None
     for arm in route.arms:
         try:
-            return Interface(arm.model, resolve(table, arm.model, arm.version))
+            if arm.weight > 0:
+                return Interface(arm.model, resolve(table, arm.model, arm.version))
         except PenstockError as error:
             failure = failure or error
     raise failure or PenstockError(Kind.UNAVAILABLE, f'model "{model}" has no backend')
+
+
+def may_pin(route: RouteSnapshot, model: str, version: str) -> bool:
+    """Whether a client of the public model may ask for this version."""
+    try:
+        return bool(pinned(route, model, version))
+    except PenstockError:
+        return False
+
+
+def served(route: RouteSnapshot) -> set[str]:
+    """The models that stand behind a public one."""
+    return {arm.model for arm in route.arms}
 
 
 def effect_message(effect: Effect) -> pb.RolloutEffect:

@@ -39,8 +39,11 @@ class RouteKeeper:
         self._effects: Mapping[str, Effect] = {}
         self._seen: object = None
         self.documents = check_texts([], policies=frozenset())
+        self.revision = self.documents.revision  # the hash of the documents in force
+        self._table: RouteTable | None = None
         self.on_revision: Callable[[str], None] = lambda revision: None
         self.refused = 0
+        self.unkept = 0  # times that the state folder didn't take the routes in force
         self.problem = ""  # why the folder as it is now can't be applied
         self.applied_at = 0.0  # Unix time in seconds
 
@@ -61,21 +64,16 @@ class RouteKeeper:
                 raise
             self._refuse(error)
             documents = kept
-        self._apply(documents)
+        await self._apply(documents)
 
     async def run(self) -> None:
         """Looks for changes until cancelled."""
-        while self._folder is not None:
+        while True:
             await asyncio.sleep(LOOK_INTERVAL)
             try:
-                await self._look(self._folder)
+                await self.look()
             except Exception:
                 log.exception("the folder of routes can't be looked at")
-
-    @property
-    def revision(self) -> str:
-        """The hash of the documents in force."""
-        return self.documents.revision
 
     def by_name(self) -> dict[str, Route]:
         """The routes in force."""
@@ -84,11 +82,14 @@ class RouteKeeper:
     def take_effects(self, effects: Mapping[str, Effect]) -> None:
         """What rollouts have made of the routes, by route."""
         self._effects = effects
+        self._table = None
         self._publish(self.routing())
 
     def table(self) -> RouteTable:
         """The routes in force, for questions; workers build the same from the same message."""
-        return RouteTable(self.documents.routes, self._effects)
+        if self._table is None:
+            self._table = RouteTable(self.documents.routes, self._effects)
+        return self._table
 
     def routing(self) -> pb.Routing:
         """The state in force as workers are told it."""
@@ -97,28 +98,40 @@ class RouteKeeper:
             effects=[effect_message(each) for each in self._effects.values()],
         )
 
-    async def _look(self, folder: Path) -> None:
-        seen = await asyncio.to_thread(signature, folder)
+    async def look(self) -> None:
+        """Reads the folder if it has changed since the last look."""
+        if self._folder is None:
+            return
+        seen = await asyncio.to_thread(signature, self._folder)
         if seen == self._seen:
             return
-        self._seen = seen
         try:
             documents = await asyncio.to_thread(self._read)
         except ConfigError as error:
+            self._seen = seen
             self._refuse(error)
             return
+        # Not before: a failure that isn't the documents' is no reason to pass over a change.
+        self._seen = seen
         self.problem = ""
-        if documents.revision != self.documents.revision:
-            self._apply(documents)
+        if documents.revision != self.revision:
+            await self._apply(documents)
 
-    def _apply(self, documents: Documents) -> None:
+    async def _apply(self, documents: Documents) -> None:
         self.documents = documents
+        self.revision = documents.revision
+        self._table = None
         self.applied_at = time.time()
         for note in documents.notes:
             log.warning("%s", note)
-        log.info("routes %s: %d in force", documents.revision, len(documents.routes))
-        self.on_revision(documents.revision)
+        log.info("routes %s: %d in force", self.revision, len(documents.routes))
+        self.on_revision(self.revision)
         self._publish(self.routing())
+        try:
+            await asyncio.to_thread(self._keep, documents)
+        except OSError as failure:
+            self.unkept += 1
+            log.error("the routes in force can't be kept for a restart: %s", failure)
 
     def _refuse(self, error: ConfigError) -> None:
         self.refused += 1
@@ -129,11 +142,23 @@ class RouteKeeper:
         if self._folder is None:
             return check_texts([], policies=frozenset())
         documents = load_folder(self._folder, policies=frozenset())
+        if not documents.routes and (self.documents.routes or self._last_good.exists()):
+            # A volume that isn't mounted looks like this, and limits would be gone with it.
+            kept = self.documents if self.documents.routes else self._kept()
+            if kept is not None and kept.routes:
+                raise ConfigError(
+                    str(self._folder),
+                    1,
+                    "holds no routes any more; to serve without any, take `routes` out of the"
+                    " configuration",
+                )
+        return documents
+
+    def _keep(self, documents: Documents) -> None:
         self._last_good.parent.mkdir(parents=True, exist_ok=True)
         new = self._last_good.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(documents.texts), encoding="utf-8")
         new.replace(self._last_good)
-        return documents
 
     def _kept(self) -> Documents | None:
         try:

@@ -7,6 +7,7 @@ from protos.route.match import Backend, Match
 from protos.route.mirror import Mirror
 from protos.route.snapshot import Arm, RouteSnapshot
 from routing.resolve import DEFAULT_ARM
+from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
 
 # What holds where no document says anything: the defaults, and versions are the client's business.
@@ -16,12 +17,12 @@ _NOTHING = Spec(
 
 
 def snapshot(route: Route, revision: str, effect: Effect | None) -> RouteSnapshot:
-    """The route in force. An effect on another candidate than the document's is no longer one.
+    """The route in force. An effect of another rollout than the document's is no longer one.
 
     A rollout that nothing was heard of yet gives its candidate nothing, whatever weight is written.
     """
     spec = route.spec
-    if effect is not None and effect.candidate != spec.candidate:
+    if effect is not None and (spec.rollout is None or effect.rollout != rollout_id(route)):
         effect = None
     weights = {arm.name: float(arm.weight) for arm in spec.backends}
     if spec.rollout is not None and spec.candidate is not None:

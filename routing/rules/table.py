@@ -43,6 +43,15 @@ class RouteTable:
         """The routes of all documents, by name."""
         return self._snapshots.values()
 
+    @property
+    def public(self) -> Iterable[str]:
+        """The models that rules name, patterns apart."""
+        return self._exact.keys()
+
+    def names(self, model: str) -> bool:
+        """Whether a rule is about this very model; a pattern is about too many to be told apart."""
+        return model in self._exact
+
     def match(self, model: str, principal: Principal, headers: Headers) -> RouteSnapshot:
         """The route of a request; one of its own for a model that no rule takes."""
         tenant = principal.tenant

@@ -39,6 +39,15 @@ spec:
   backends: [{name: stable, model: tells, version: "1"}]
   showArm: admins
 """
+# Takes whatever begins so.
+PATTERN = """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: any}
+spec:
+  match: [{model: "any-*"}]
+  backends: [{name: stable, model: tells, version: "1"}]
+"""
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
@@ -49,6 +58,7 @@ def mesh(
     repository = folder / "models"
     models.write_versions(repository, "tells", (1, 2, 3))
     routes = {"fraud.yaml": ROUTE.format(stable=50, canary=50), "careful.yaml": CAREFUL}
+    routes["any.yaml"] = PATTERN
     with Mesh(folder, workers=request.param, routes=routes) as mesh:
         mesh.start_backend("only", repository)
         mesh.wait_ready(("tells", "1"), ("tells", "2"), ("tells", "3"))
@@ -157,6 +167,30 @@ def test_the_public_name_has_metadata_and_is_ready(mesh: Mesh) -> None:
     assert described["name"] == "fraud"
     assert [each["name"] for each in described["inputs"]] == ["x"]
     assert ready.status_code == 200
+
+
+def test_the_public_name_is_listed_and_counted_as_its_own(mesh: Mesh) -> None:
+    infer(mesh, "user-1")
+    with mesh.client("infer:fraud") as client:
+        listed = client.post("/v2/repository/index", json={}).json()
+        stats = client.get("/v2/models/fraud/stats").json()["model_stats"]
+        ready = client.get("/v2/models/fraud/versions/3/ready")
+
+    assert {(each["name"], each["version"]) for each in listed} == {("fraud", "1"), ("fraud", "2")}
+    assert {each["name"] for each in stats} == {"fraud"}
+    assert ready.status_code == 404  # as it is for inference: no arm has that version
+
+
+def test_names_that_a_pattern_takes_share_a_label(mesh: Mesh) -> None:
+    headers = {"authorization": f"Bearer {mesh.token('infer:any-*')}"}
+    for number in range(3):
+        path = f"{mesh.url}/v2/models/any-{number}/infer"
+        assert httpx.post(path, json=BODY, headers=headers).status_code == 200
+        # Nor do those of strangers to the model leave a trace.
+        assert httpx.post(f"{mesh.url}/v2/models/any/{number}", json=BODY).status_code >= 400
+
+    mesh.wait(lambda: 'route="any"' in mesh.metrics(), "the workers to report")
+    assert "any-" not in mesh.metrics()
 
 
 def test_tritonclient_follows_the_route_and_reads_the_arm(mesh: Mesh) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.routes.explain import Explanation, explain
 from gateway.routes.question import question
 from protos.errors import Kind, PenstockError
+from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
 from routing.rules.split import Splitter
 from tests.routing.rules.written_routes import (
@@ -169,9 +170,10 @@ def test_the_rollout_and_mirrors_in_force_are_told() -> None:
     mirror = {"backend": "next", "model": "fraud", "version": "5", "percent": 10}
     document = route(rollout=STEPS, mirror=[mirror], timeouts={"total": "2s"})
 
-    told = asked(document, effects=(Effect("fraud", "r-1", "canary", 20.0),))
+    id_ = rollout_id(document.route)
+    told = asked(document, effects=(Effect("fraud", id_, "canary", 20.0),))
 
-    assert told.rollout == {"id": "r-1", "candidate": "canary"}
+    assert told.rollout == {"id": id_, "candidate": "canary"}
     assert [each.share for each in told.arms] == [80.0, 20.0]
     assert told.mirrors[0]["percent"] == 10.0
     assert told.policies["timeouts"]["total"] == "2s"

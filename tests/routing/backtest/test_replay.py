@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from protos.errors import PenstockError
 from protos.values import Headers
 from routing.backtest.replay import Replay
+from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
 from routing.rules.split import Splitter
 from routing.rules.table import RouteTable
@@ -107,7 +108,7 @@ def test_a_rollout_that_nothing_was_heard_of_gives_its_candidate_nothing() -> No
     rolled = route(rollout={**STEPS})
     found = where(sticky(), table(rolled))
     assert [arm.name for arm, _ in found.arms] == ["stable"]
-    half = table(rolled, effects=(Effect("fraud", "id", "canary", 50.0),))
+    half = table(rolled, effects=(Effect("fraud", rollout_id(rolled.route), "canary", 50.0),))
     assert {arm.name: share for arm, share in where(sticky(), half).arms} == {
         "stable": 0.5,
         "canary": 0.5,

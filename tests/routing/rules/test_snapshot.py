@@ -1,7 +1,9 @@
 import pytest
 
+from protos.route.document import Route
 from protos.route.mirror import Mirror
 from protos.route.snapshot import RouteSnapshot
+from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
 from routing.rules.snapshot import implicit, snapshot
 from tests.routing.rules.written_routes import CANARY, STABLE, STEPS, route
@@ -20,6 +22,11 @@ def test_without_a_rollout_weights_are_as_written() -> None:
     assert weights(found) == {"stable": 95, "canary": 5}
 
 
+def effect(document: Route, weight: float, mirror: Mirror | None = None) -> Effect:
+    """What the document's own rollout has made of it."""
+    return Effect("fraud", rollout_id(document), "canary", weight, mirror)
+
+
 def test_a_rollout_of_which_nothing_was_heard_gives_its_candidate_nothing() -> None:
     found = snapshot(route(rollout=STEPS).route, "r", None)
 
@@ -31,14 +38,16 @@ def test_the_others_share_what_the_candidate_leaves_as_they_are_written() -> Non
         backends=[STABLE, CANARY, THIRD], rollout={**STEPS, "candidate": "canary"}
     ).route
 
-    found = snapshot(document, "r", Effect("fraud", "id", "canary", 20.0))
+    found = snapshot(document, "r", effect(document, 20.0))
 
-    assert found.rollout == "id"
+    assert found.rollout == rollout_id(document)
     assert weights(found) == pytest.approx({"stable": 76.0, "canary": 20.0, "third": 4.0})
 
 
 def test_all_for_the_candidate_leaves_the_others_nothing() -> None:
-    found = snapshot(route(rollout=STEPS).route, "r", Effect("fraud", "id", "canary", 100.0))
+    document = route(rollout=STEPS).route
+
+    found = snapshot(document, "r", effect(document, 100.0))
 
     assert weights(found) == {"stable": 0, "canary": 100}
 
@@ -51,8 +60,9 @@ def test_the_baseline_serves_where_all_weight_was_written_for_the_candidate() ->
     assert weights(found) == {"stable": 100, "canary": 0}
 
 
-def test_an_effect_on_another_candidate_or_on_no_rollout_is_no_effect() -> None:
-    stray = Effect("fraud", "id", "stable", 50.0)
+def test_an_effect_of_another_rollout_or_on_no_rollout_is_no_effect() -> None:
+    former = route(backends=[STABLE, {**CANARY, "version": "9"}], rollout=STEPS).route
+    stray = effect(former, 50.0)
 
     assert weights(snapshot(route(rollout=STEPS).route, "r", stray)) == {"stable": 100, "canary": 0}
     assert weights(snapshot(route().route, "r", stray)) == {"stable": 95, "canary": 5}
@@ -66,7 +76,7 @@ def test_an_effect_s_mirror_takes_the_place_of_the_one_to_the_same_version() -> 
     asked = Mirror(backend="a", model="fraud", version="4", percent=40)
     document = route(rollout=STEPS, mirror=written).route
 
-    found = snapshot(document, "r", Effect("fraud", "id", "canary", 0.0, asked))
+    found = snapshot(document, "r", effect(document, 0.0, asked))
 
     assert {(m.backend, m.percent) for m in found.mirrors} == {("a", 40.0), ("b", 10.0)}
     assert snapshot(document, "r", None).mirrors == document.spec.mirror

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protos.values import Headers, Principal
+from routing.rollout.identity import rollout_id
 from routing.rules import table as table_module
 from routing.rules.effect import Effect
 from routing.rules.rule import rules_of
@@ -74,10 +75,11 @@ def test_the_order_of_documents_makes_no_difference() -> None:
 
 def test_an_effect_is_that_of_its_route() -> None:
     documents = route("one", rollout=STEPS), route("two", match=[{"model": "two"}], rollout=STEPS)
+    id_ = rollout_id(documents[0].route)
 
-    found = table(*documents, effects=(Effect("one", "id", "canary", 50.0),))
+    found = table(*documents, effects=(Effect("one", id_, "canary", 50.0),))
 
-    assert found.match("fraud", principal(), ()).rollout == "id"
+    assert found.match("fraud", principal(), ()).rollout == id_
     assert found.match("two", principal(), ()).rollout == ""
 
 
