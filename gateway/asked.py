@@ -8,7 +8,7 @@ from grpc import aio
 
 from protos import exchange_codec as codec
 from protos.errors import TABLE, Kind, PenstockError
-from routing.endpoints import Endpoint
+from routing.endpoint import Endpoint
 
 A = TypeVar("A", bound=Message)
 

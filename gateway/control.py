@@ -20,7 +20,8 @@ from protos import open_inference_pb2 as oip
 from protos.errors import Kind, PenstockError, unknown_model
 from protos.route.snapshot import RouteSnapshot
 from protos.values import Headers, Principal, Signature
-from routing.endpoints import Endpoint, EndpointTable
+from routing.endpoint import Endpoint
+from routing.endpoints import EndpointTable
 from routing.resolve import resolve, signature_of
 
 LOAD_SECONDS = 600.0

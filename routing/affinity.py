@@ -8,7 +8,7 @@ loaded; a request that finds its own there is answered sooner. How much sooner i
 from typing import Protocol
 
 from protos.values import InferRequest
-from routing.endpoints import Endpoint
+from routing.endpoint import Endpoint
 
 # An endpoint with more work than this waiting gets no more for what it has kept: the work saved
 # would be less than the wait, and a popular prefix would make one endpoint everybody's.

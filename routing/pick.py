@@ -26,7 +26,8 @@ from protos.values import InferRequest
 from routing import affinity as affine
 from routing.affinity import Affinity
 from routing.breaker import Verdict
-from routing.endpoints import Endpoint, EndpointTable
+from routing.endpoint import Endpoint, ModelKey
+from routing.endpoints import EndpointTable
 from routing.outlier import Outliers
 from routing.resolve import not_ready
 
@@ -37,8 +38,6 @@ WIDEN_ABOVE = 0.010
 NARROW_BELOW = 0.001
 ADJUST_EVERY = 0.1
 PANIC_SHARE = 0.5
-
-ModelKey = tuple[str, str]
 
 
 class Aperture:
