@@ -25,7 +25,7 @@ from protos.values import Principal
 FILE_INTERVAL = 5.0  # seconds between two looks at a file of keys
 FILE_KEEP = 86400.0  # seconds that its keys count while it can't be read
 MAX_WAITING = 256  # requests that wait for keys; beyond that strangers could hold every connection
-FIRST_LOOK = 6.0  # seconds that a start waits for keys
+FIRST_LOOK = 2.0  # seconds that a start waits for keys
 
 # Nobody's credential. A front proxy and we might not agree on which of two counts, so none does,
 # and no certificate speaks instead of them.
@@ -39,6 +39,9 @@ class Source(Protocol):
 
     on_change: Callable[[], None]
     looked: asyncio.Event
+
+    @property
+    def failures(self) -> int: ...
 
     def run(self) -> Coroutine[None, None, None]: ...
 
@@ -159,6 +162,11 @@ class Authenticator:
             self._waiting -= 1
         return self(authorization, names)
 
+    @property
+    def failing(self) -> int:
+        """Of how many keys and lists the last look failed; for an alarm."""
+        return sum(source.failures > 0 for source in self._sources)
+
     def verify(self, token: bytes, now: float) -> Principal:
         """The principal of a JSON Web Token at wall time `now`; raises UNAUTHENTICATED."""
         return self._tokens.verify(token, now)
@@ -166,7 +174,7 @@ class Authenticator:
     async def start(self) -> None:
         """Reads and fetches everything once, and goes on doing so.
 
-        Returns after a few seconds also when some of it doesn't answer: what it would vouch for is
+        Returns after two seconds also when some of it doesn't answer: what it would vouch for is
         refused until it does.
         """
         self._tasks = [asyncio.create_task(each.run(), name="identity") for each in self._sources]

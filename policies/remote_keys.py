@@ -70,6 +70,11 @@ class RemoteKeys:
         self._runs = False
         self._planned = 0.0  # when `run` makes the next attempt unless it is woken
 
+    @property
+    def failures(self) -> int:
+        """Failed attempts since the last good one."""
+        return self.ring.failures
+
     def find(self, kid: str | None) -> object:
         return self.ring.find(kid, self._clock())
 

@@ -217,10 +217,12 @@ async def test_known_keys_count_while_the_server_misbehaves(
             await verify.admit(b"Bearer " + token("three"))
         assert time.perf_counter() - begun < 2.0
         assert "/other" not in server.asked
+        assert verify.failing == 1
         assert verify.verify(token("one"), NOW)
 
         server.serve_keys(public("one"), public("two"))
         await served(verify, token("two"))
+        assert verify.failing == 0
 
 
 async def test_a_server_that_is_down_at_the_start_is_asked_again(
