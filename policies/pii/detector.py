@@ -205,11 +205,11 @@ class _Search:
         words = self._kind.words
         if words is None:
             return 0.0
-        ends = [match.end() for match in words.finditer(before)]
+        ends: list[int] = [match.end() for match in words.finditer(before)]
         if ends:
             return 1 - (len(before) - ends[-1]) / (BEFORE + 1)
         match = words.search(behind)
-        away: int = BEFORE + 1 if match is None else match.start()
+        away = BEFORE + 1 if match is None else int(match.start())
         return 1 - away / (BEFORE + 1)
 
     def _scored(self, near: float) -> float:

@@ -1,5 +1,6 @@
 """Telephone numbers as people write them within their own country."""
 
+import re
 from collections.abc import Sequence
 
 from policies.pii.checksums import digits
@@ -9,12 +10,15 @@ from policies.pii.recognisers.phones import CONTEXT, EXTENSION, RIGHT
 
 _LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb".+\-/(]|(?:^|[^0-9])[./\-(])"
 
+# A date and the hour behind it have as many digits as a number and its area.
+_DATE = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{2,4}\b|[0-9]{4}([./-])[0-9]{2}\2[0-9]{2}\b")
+
 
 def national(regions: Sequence[str]) -> tuple[Recogniser, ...]:
     """Recognisers of the regions' numbers (ISO 3166 codes)."""
 
     def is_number(text: str) -> bool:
-        return is_national(text, regions)
+        return _DATE.match(text) is None and is_national(text, regions)
 
     def recogniser(pattern: bytes, score: float, confirmed: float = 0.95) -> Recogniser:
         return Recogniser(

@@ -53,7 +53,7 @@ RECOGNISERS = (
         context=rb"patente(?: di guida)?|licenza(?: di guida)?|driv(?:er|ing)|licen[cs]e",
     ),
     Recogniser(
-        "IT_PASSPORT", rb"[A-Za-z]{2}[0-9]{7}", 0.1, 0.9, context=rb"passaporto|passports?"
+        "IT_PASSPORT", rb"[A-Za-z]{2}[0-9]{7}", 0.1, 0.9, context=rb"passaporto|italian passports?"
     ),
     Recogniser(
         "IT_IDENTITY_CARD",

@@ -107,9 +107,10 @@ RECOGNISERS = (
         rb"-----BEGIN " + _KEY_NAME + _BREAK + rb"*"
         rb"(?:[A-Za-z-]{3,16}: [^\n\\]{1,80}" + _BREAK + rb"+){0,4}"
         rb"(?:[0-9A-Za-z+/=]{16,}" + _BREAK + rb"*)*"
-        rb"(?:[0-9A-Za-z+/]{0,15}={0,2}" + _BREAK + rb"*"
-        rb"(?:=[0-9A-Za-z+/]{4}" + _BREAK + rb"*)?-----END " + _KEY_NAME + rb")?",
+        rb"(?:[0-9A-Za-z+/]{0,15}={0,2}" + _BREAK + rb"*(?:=[0-9A-Za-z+/]{4}" + _BREAK + rb"*)?"
+        rb"-----END " + _KEY_NAME + rb"|[0-9A-Za-z+/]{1,15}={0,2}$)?",
         0.99,
+        1.0,
         canonical=str,
         left=rb"",
         right=rb"",

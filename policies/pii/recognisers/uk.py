@@ -4,6 +4,7 @@ from policies.pii.checksums import digits, weighted
 from policies.pii.recogniser import Recogniser, compact
 
 _NHS = rb"nhs|national health|health service|patient"
+_PASSPORT = rb"[0-9]{9}|[A-Za-z]{2}[0-9]{7}"
 _NINO = rb"nino|ni ?(?:number|no)|national insurance|insurance"
 
 
@@ -29,12 +30,14 @@ def is_licence(text: str) -> bool:
 RECOGNISERS = (
     Recogniser(
         "UK_NHS",
-        rb"[0-9]{3} [0-9]{3} [0-9]{4}|[0-9]{3}-[0-9]{3}-[0-9]{4}",
-        0.55,
+        rb"[0-9]{3} [0-9]{3} [0-9]{4}",
+        0.65,
         0.97,
         context=_NHS,
         check=is_nhs,
     ),
+    # Rather a telephone number, if North America has it.
+    Recogniser("UK_NHS", rb"[0-9]{3}-[0-9]{3}-[0-9]{4}", 0.55, 0.97, context=_NHS, check=is_nhs),
     Recogniser("UK_NHS", rb"[0-9]{10}", 0.3, context=_NHS, check=is_nhs),
     Recogniser(
         "UK_NINO",
@@ -43,13 +46,8 @@ RECOGNISERS = (
         context=_NINO,
         check=is_nino,
     ),
-    Recogniser(
-        "UK_PASSPORT",
-        rb"[0-9]{9}|[A-Za-z]{2}[0-9]{7}",
-        0.1,
-        0.9,
-        context=rb"(?:uk|british|gb) passports?|passports?",
-    ),
+    Recogniser("UK_PASSPORT", _PASSPORT, 0.1, 0.98, context=rb"(?:uk|british|gb) passports?"),
+    Recogniser("UK_PASSPORT", _PASSPORT, 0.1, 0.9, context=rb"passports?"),
     Recogniser(
         "UK_DRIVING_LICENCE",
         rb"[A-Z]{1,5}9{0,4}[0-9]{6}[A-Z9]{2}[0-9A-Z][A-Z]{2}(?: ?[0-9]{2})?",
