@@ -16,11 +16,12 @@ from protos.route.policies import Limit
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.shares import Rate
-from protos.values import InferRequest, Tensors
+from protos.values import InferRequest
 
 BUCKETS = 10_000  # of one limit; beyond that the fullest are forgotten, and are then full
 _ROUNDING = 1e-6  # seconds; sums of times are not exact
-SNAPSHOTS = 4096  # whose limits are remembered; older ones are forgotten together
+SNAPSHOTS = 4096  # whose limiters are at hand; beyond that they are looked up anew
+LIMITERS = 4096  # from so many on it is looked for those that are as good as new
 
 
 class Buckets:
@@ -31,12 +32,13 @@ class Buckets:
     is in seconds.
     """
 
-    __slots__ = ("_full_at", "_rate", "_seconds")
+    __slots__ = ("_all_full_at", "_full_at", "_rate", "_seconds")
 
     def __init__(self, rate: float, size: float) -> None:
         self._rate = rate
         self._seconds = size / rate  # from empty to full
         self._full_at: dict[object, float] = {}
+        self._all_full_at = -inf
 
     def wait(self, key: object, amount: float, now: float) -> float:
         """Seconds until `amount` can be taken, 0 if it can be now.
@@ -55,12 +57,17 @@ class Buckets:
             self._forget(now)
         if full is None or full < now:
             full = now
-        self._full_at[key] = full + amount / self._rate
+        self._full_at[key] = full = full + amount / self._rate
+        self._all_full_at = max(self._all_full_at, full)
 
     def level(self, key: object, now: float) -> float:
         """The tokens in a bucket; less than 0 in debt."""
         filling = max(0.0, self._full_at.get(key, now) - now)
         return (self._seconds - filling) * self._rate
+
+    def full(self, now: float) -> bool:
+        """Whether all are: then these are as good as new ones."""
+        return self._all_full_at <= now
 
     def _forget(self, now: float) -> None:
         """Buckets that are full, or if there are few of those, the fullest."""
@@ -107,8 +114,11 @@ class Limits:
     def __init__(self, share: float, clock: Callable[[], float]) -> None:
         self._share = share
         self._clock = clock
-        # A rollout's step makes another snapshot of the same limits, whose buckets live on.
+        # A rollout's step or another route's change makes new snapshots of the same limits, whose
+        # buckets live on. Which routes are in force doesn't matter: what has been taken is
+        # remembered until it is filled up again, even if a route is away meanwhile.
         self._limiters: dict[tuple[str, Limit, int], Limiter] = {}
+        self._most = LIMITERS
         self._of_snapshot: dict[RouteSnapshot, Sequence[Limiter]] = {}
         self.refused: Counter[LimitName] = Counter()
 
@@ -152,7 +162,8 @@ class Limits:
     def _learn(self, route: RouteSnapshot) -> Sequence[Limiter]:
         if len(self._of_snapshot) >= SNAPSHOTS:
             self._of_snapshot.clear()
-            self._limiters.clear()
+        if len(self._limiters) >= self._most:
+            self._tidy()
         found: list[Limiter] = []
         for index, limit in enumerate(route.spec.limits):
             if limit.tokens is not None:
@@ -165,6 +176,17 @@ class Limits:
             found.append(limiter)
         limiters = self._of_snapshot[route] = tuple(found)
         return limiters
+
+    def _tidy(self) -> None:
+        """Forgets limiters that nobody can tell from new ones."""
+        now = self._clock()
+        self._limiters = {
+            key: limiter for key, limiter in self._limiters.items() if not limiter.buckets.full(now)
+        }
+        # Or a snapshot would go on with a limiter beside the one that others then make anew.
+        self._of_snapshot.clear()
+        # All of them may be in use; looking again only after as many more keeps it cheap.
+        self._most = max(LIMITERS, 2 * len(self._limiters))
 
     def __repr__(self) -> str:
         return f"<Limits {self.refused.total()} refused>"
@@ -184,10 +206,12 @@ def burst(limit: Limit) -> float:
 
 
 def rows(request: InferRequest) -> int:
-    """Dimension 0 of the first tensor; 1 where there is none."""
-    payload = request.payload
-    first = payload.tensors[0] if isinstance(payload, Tensors) and payload.tensors else None
-    return first.shape[0] if first is not None and first.shape else 1
+    """The largest dimension 0 of the tensors, at least 1.
+
+    In a batch all have the same. Otherwise neither their order, which is the client's, nor an empty
+    one must make a request smaller.
+    """
+    return max([1, *[tensor.shape[0] for tensor in request.payload.tensors if tensor.shape]])
 
 
 def _refused(request: InferRequest, limiter: Limiter, wait: float) -> PenstockError:

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from policies.limits import rows
 from protos.route.snapshot import Arm, RouteSnapshot
-from protos.values import Context, InferRequest, Tensors, Timeline
+from protos.values import Context, InferRequest, Timeline
 from routing.decision_sampler import Sampler
 from routing.decisions import SUBJECT, Decision, Wanted
 from routing.rules.split import unit_by
@@ -83,7 +84,7 @@ def _make_key(path: Path) -> None:
 
 
 class DecisionLog:
-    """`table` gives the rules in force, `record` takes records and returns False for dropped ones.
+    """`table` gives the rules in force, `record` takes records, and counts what it drops.
 
     `per_second` bounds the records of a route in this process, 0 records none; `rng` gives [0, 1),
     `wall` Unix time.
@@ -93,7 +94,7 @@ class DecisionLog:
         self,
         table: Callable[[], RouteTable],
         seal: Seal,
-        record: Callable[[Decision], bool],
+        record: Callable[[Decision], object],
         *,
         per_second: float,
         rng: Callable[[], float],
@@ -108,7 +109,6 @@ class DecisionLog:
         self._samplers: dict[str, Sampler] = {}
         self._units: dict[tuple[str, str], bytes] = {}
         self._rules: tuple[object, Wanted] = (None, Wanted(()))
-        self.dropped = 0
 
     def observe(self, request: InferRequest, code: int, now: float) -> None:
         """Called once after a request, as the client made it; `now` in its timeline's seconds."""
@@ -131,7 +131,7 @@ class DecisionLog:
             return
         timeline, principal = context.timeline, context.principal
         arm = _arm(route, request, timeline.arm)
-        rows = _rows(request)
+        counted = rows(request)
         decision = Decision(
             at=self._wall(),
             route=route.name,
@@ -148,13 +148,12 @@ class DecisionLog:
             key=key,
             missing=missing,
             attributes=self._wanted().of(principal, context.headers),
-            rows=rows,
-            compute_seconds=_device_seconds(timeline, rows),
+            rows=counted,
+            compute_seconds=_device_seconds(timeline, counted),
             latency=now - timeline.start,
             code=code,
         )
-        if not self._record(decision):
-            self.dropped += 1
+        self._record(decision)
 
     def _subject(self, context: Context) -> bytes:
         # Most requests are made by somebody who made another a moment ago.
@@ -178,12 +177,6 @@ def _arm(route: RouteSnapshot, request: InferRequest, name: str) -> Arm | None:
     if not name:
         return None
     return route.arm(name) or Arm(name, request.model, request.version, 0.0)
-
-
-def _rows(request: InferRequest) -> int:
-    payload = request.payload
-    first = payload.tensors[0] if isinstance(payload, Tensors) and payload.tensors else None
-    return first.shape[0] if first is not None and first.shape else 1
 
 
 def _device_seconds(timeline: Timeline, rows: int) -> float:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import limits as module
-from policies.limits import Buckets, LimitName, Limits
+from policies.limits import Buckets, LimitName, Limits, rows
 from protos.errors import Kind, PenstockError
 from protos.route.document import Spec
 from protos.route.match import Backend, Match
@@ -136,11 +137,34 @@ def test_routes_have_limits_of_their_own() -> None:
     assert admitted(limits, request(route(one, name="other")))
 
 
-def test_rows_are_dimension_0_of_the_first_tensor() -> None:
+def test_rows_are_dimension_0() -> None:
     limits, of = Limits(1.0, Clock()), route(limit(rows="100/s"))
     assert admitted(limits, request(of, rows=60))
     assert not admitted(limits, request(of, rows=60))
     assert admitted(limits, request(of, rows=40))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "counted"),
+    [
+        ([(1,), (40, 4)], 40),
+        ([(40, 4), (1,)], 40),
+        ([(), (7,)], 7),
+        ([(0, 4)], 1),
+        ([()], 1),
+        ([], 1),
+    ],
+)
+def test_no_order_of_tensors_makes_a_request_smaller(
+    shapes: list[tuple[int, ...]], counted: int
+) -> None:
+    tensors = tuple(Tensor(f"x{i}", "FP32", shape, b"") for i, shape in enumerate(shapes))
+    assert rows(replace(request(None), payload=Tensors(tensors))) == counted
+
+
+def test_requests_without_rows_take_one() -> None:
+    limits, of = Limits(1.0, Clock()), route(limit(rows="5/s"))
+    assert sum(admitted(limits, request(of, rows=0)) for _ in range(10)) == 5
 
 
 def test_rows_that_could_never_come_at_once_are_refused_for_good() -> None:
@@ -207,6 +231,52 @@ def test_buckets_outlive_the_snapshots_of_their_route() -> None:
     limits, one = Limits(1.0, Clock()), limit(requests="1/s")
     assert admitted(limits, request(route(one)))
     assert not admitted(limits, request(route(limit(rows="1k/s"), one)))
+
+
+def test_changes_of_any_route_reset_no_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SNAPSHOTS", 50)
+    monkeypatch.setattr(module, "LIMITERS", 50)
+    limits, one = Limits(1.0, Clock()), limit(requests="1/1d")
+    total = 0
+    for _ in range(10):  # all snapshots are new each time
+        total += sum(admitted(limits, request(route(one, name=f"r{i}"))) for i in range(120))
+    assert total == 120
+
+
+def test_more_routes_than_are_at_hand_keep_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SNAPSHOTS", 50)
+    monkeypatch.setattr(module, "LIMITERS", 50)
+    limits = Limits(1.0, Clock())
+    routes = [route(limit(requests="1/1h"), name=f"r{i}") for i in range(120)]
+    assert sum(admitted(limits, request(of)) for _ in range(10) for of in routes) == 120
+
+
+def test_limiters_whose_buckets_are_full_again_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIMITERS", 50)
+    clock, lasting = Clock(), route(limit(requests="1/1d"), name="lasting")
+    limits = Limits(1.0, clock)
+    assert admitted(limits, request(lasting))
+    for number in range(1000):
+        assert admitted(limits, request(route(limit(requests="10/s"), name=f"r{number}")))
+        clock.now += 0.1
+    assert len(limits._limiters) <= 50
+    assert not admitted(limits, request(lasting))
+
+
+def test_snapshots_old_and_new_share_a_limiter_that_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIMITERS", 2)
+    clock, one = Clock(), limit(requests="1/s")
+    limits, old, new = Limits(1.0, clock), route(one), route(one)
+    assert admitted(limits, request(old))
+    clock.now += 2.0
+    for number in range(4):
+        admitted(limits, request(route(one, name=f"r{number}")))
+    assert admitted(limits, request(new))
+    assert not admitted(limits, request(old))
 
 
 def test_the_same_limit_twice_counts_twice_apart() -> None:

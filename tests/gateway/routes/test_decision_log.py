@@ -36,7 +36,7 @@ def observed(
     log = DecisionLog(
         lambda: rules,
         SEAL,
-        lambda decision: found.append(decision) or True,  # type: ignore[func-returns-value]
+        found.append,
         per_second=per_second,
         rng=Random(1).random,
         wall=lambda: 1000.0,
@@ -127,17 +127,11 @@ def test_a_rate_of_0_records_nothing() -> None:
     assert observed(served(), per_second=0.0) == []
 
 
-def test_records_that_nobody_takes_are_counted() -> None:
-    log = DecisionLog(
-        lambda: RULES,
-        SEAL,
-        lambda decision: False,
-        per_second=50.0,
-        rng=Random(1).random,
-        wall=lambda: 0.0,
-    )
-    log.observe(served(), 200, 10.02)
-    assert log.dropped == 1
+def test_rows_are_those_that_limits_count() -> None:
+    given = served()
+    tensors = (Tensor("threshold", "FP32", (1,), b""), *given.payload.tensors)
+    (found,) = observed(replace(given, payload=Tensors(tensors)))
+    assert found.rows == 4
 
 
 def test_the_key_is_made_once_and_is_ours_only(tmp_path: Path) -> None:
