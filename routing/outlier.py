@@ -24,8 +24,10 @@ ModelKey = tuple[str, str]
 
 
 class Guarded(Protocol):
-    """What the decisions need of an endpoint."""
+    """What the decisions need of an endpoint; one that `left` never comes back."""
 
+    @property
+    def left(self) -> bool: ...
     @property
     def usable(self) -> bool: ...
     @property
@@ -39,7 +41,9 @@ class Outliers:
     """Decides over the endpoints of a model version; the breakers live with their endpoints."""
 
     def __init__(self) -> None:
-        self.troubled: set[ModelKey] = set()  # model versions with an endpoint out of service
+        # Endpoints out of service, by model version. Kept here, as an ejected one may not be
+        # serving for a while (its model is loaded anew) and is ejected still when it is back.
+        self.troubled: dict[ModelKey, list[Guarded]] = {}
         self.ejections = 0
 
     def judge(self, endpoint: Guarded, key: ModelKey, peers: Sequence[Guarded], now: float) -> bool:
@@ -54,7 +58,9 @@ class Outliers:
             return False
         breaker.eject(now)
         self.ejections += 1
-        self.troubled.add(key)
+        for other in list(self.troubled):
+            self._forget(other)  # those of models that nobody asks for any more too
+        self.troubled.setdefault(key, []).append(endpoint)
         return True
 
     def excludes(self, endpoint: Guarded, key: ModelKey) -> bool:
@@ -62,21 +68,26 @@ class Outliers:
         return breaker is not None and breaker.state is not State.CLOSED
 
     def due(self, key: ModelKey, peers: Iterable[Each], now: float) -> Each | None:
-        """An endpoint that should be probed now.
-
-        Forgets that the model version had trouble when none of its endpoints is out any more.
-        """
-        out = False
+        """The endpoint of those now serving that should be probed now."""
+        self._forget(key)
         for endpoint in peers:
             breaker = endpoint.breakers.get(key)
-            if breaker is None or breaker.state is State.CLOSED:
-                continue
-            out = True
-            if breaker.state is State.OPEN and now >= breaker.until and endpoint.usable:
+            if (
+                breaker is not None
+                and breaker.state is State.OPEN
+                and now >= breaker.until
+                and endpoint.usable
+            ):
                 return endpoint
-        if not out:
-            self.troubled.discard(key)
         return None
+
+    def _forget(self, key: ModelKey) -> None:
+        """Drops whoever is back in service or gone for good."""
+        out = [e for e in self.troubled.get(key, ()) if not e.left and self.excludes(e, key)]
+        if out:
+            self.troubled[key] = out
+        else:
+            self.troubled.pop(key, None)
 
     def __repr__(self) -> str:
         return f"<Outliers {self.ejections} ejections, trouble with {sorted(self.troubled)}>"

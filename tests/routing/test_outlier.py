@@ -1,7 +1,7 @@
 """Ejection: after failures in a row or against peers, never of more than half, back by a probe."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing.breaker import BURST, LONGEST, Breaker, State, Verdict
@@ -14,6 +14,7 @@ GOOD, BAD, MODEL = Verdict.GOOD, Verdict.BAD, Verdict.MODEL
 class Endpoint:
     def __init__(self, usable=True):
         self.usable = usable
+        self.left = False
         self.breakers = {KEY: Breaker()}
 
     @property
@@ -97,7 +98,38 @@ def test_a_probe_that_succeeds_ends_the_trouble():
     peers[0].breaker.end_probe(GOOD, 10.0)
     assert not outliers.excludes(peers[0], KEY)
     assert outliers.due(KEY, peers, 10.0) is None
-    assert outliers.troubled == set()
+    assert outliers.troubled == {}
+
+
+def test_an_ejected_endpoint_whose_model_is_loaded_anew_is_ejected_still_when_it_is_back():
+    peers, outliers = several(), Outliers()
+    fail(peers[0], peers, outliers)
+    until = peers[0].breaker.until
+    assert outliers.due(KEY, peers[1:], 1.0) is None
+    assert KEY in outliers.troubled
+    assert outliers.excludes(peers[0], KEY)
+    assert outliers.due(KEY, peers, until) is peers[0]
+
+
+def test_an_ejected_endpoint_that_left_is_no_trouble_any_more():
+    peers, outliers = several(), Outliers()
+    fail(peers[0], peers, outliers)
+    peers[0].left = True
+    assert outliers.due(KEY, peers[1:], 1.0) is None
+    assert outliers.troubled == {}
+
+
+def test_those_who_left_are_forgotten_though_nobody_asks_for_their_model_any_more():
+    peers, outliers = several(), Outliers()
+    fail(peers[0], peers, outliers)
+    peers[0].left = True
+    others = several()
+    for other in others:
+        other.breakers = {("other", "1"): Breaker()}
+    for n in range(CONSECUTIVE):
+        others[0].breakers["other", "1"].record(BAD, float(n))
+        outliers.judge(others[0], ("other", "1"), others, float(n))
+    assert outliers.troubled == {("other", "1"): [others[0]]}
 
 
 def record(endpoint, good, failed, now=0.0):
@@ -140,15 +172,22 @@ def test_too_few_calls_and_too_small_differences_are_no_evidence():
 
 
 CALLS = st.lists(
-    st.tuples(st.integers(0, 5), st.sampled_from(list(Verdict)), st.floats(0, 20)), max_size=200
+    st.tuples(
+        st.integers(0, 5),
+        st.sampled_from(list(Verdict)),
+        st.floats(0, 20),
+        st.sets(st.integers(0, 5), max_size=2),
+    ),
+    max_size=200,
 )
 
 
 @given(CALLS)
+@settings(deadline=None, max_examples=100)
 def test_whatever_happens_half_stay_in_service_and_nobody_is_out_for_longer_than_the_longest(calls):
     peers, outliers = several(6), Outliers()
     now = 0.0
-    for index, what, pause in calls:
+    for index, what, pause, _ in calls:
         now += pause
         probed = outliers.due(KEY, peers, now)
         if probed is not None:
@@ -160,3 +199,23 @@ def test_whatever_happens_half_stay_in_service_and_nobody_is_out_for_longer_than
         assert len(out) <= AT_MOST * len(peers)
         assert all(peer.breaker.until <= now + LONGEST for peer in out)
         assert bool(out) <= (KEY in outliers.troubled)
+
+
+@given(CALLS)
+@settings(deadline=None, max_examples=100)
+def test_whoever_serves_now_and_then_every_ejected_endpoint_is_probed_in_the_end(calls):
+    peers, outliers = several(6), Outliers()
+    now = 0.0
+    for index, what, pause, away in calls:
+        now += pause
+        serving = [peer for n, peer in enumerate(peers) if n not in away]
+        outliers.due(KEY, serving, now)
+        peers[index].breaker.record(what, now)
+        outliers.judge(peers[index], KEY, serving, now)
+    now += LONGEST
+    while (probed := outliers.due(KEY, peers, now)) is not None:
+        probed.breaker.begin_probe("probe")
+        probed.breaker.end_probe(GOOD, now)
+    assert not any(outliers.excludes(peer, KEY) for peer in peers)
+    outliers.due(KEY, peers, now)
+    assert outliers.troubled == {}

@@ -274,7 +274,7 @@ class Scene:
         for endpoint in endpoints:
             endpoint.clock = lambda: self.now
         self.turns = Turns()
-        table = SimpleNamespace(serving=lambda model, version: endpoints)
+        table = SimpleNamespace(serving=lambda model, version: self.endpoints)
         self.pick = Pick(table, "worker", lambda: self.now, self.turns)
 
     async def ask(self, **how):
@@ -325,7 +325,23 @@ async def test_when_its_time_is_over_one_request_probes_and_an_answer_brings_it_
     assert (probe.context.timeline.instances, other.context.timeline.instances) == (["bad"], ["b"])
     assert bad.breaker.state is State.CLOSED
     assert await scene.ask() == "bad"
-    assert scene.pick.outliers.troubled == set()
+    assert scene.pick.outliers.troubled == {}
+
+
+async def test_a_probe_ends_as_one_though_its_model_did_not_serve_for_a_moment():
+    bad = Failing("bad")
+    scene = Scene(bad, Failing("b", 1.0, kind=None))
+    for _ in range(CONSECUTIVE):
+        await scene.ask()
+    scene.now += BASE
+    bad.kind = None
+    probing = asyncio.ensure_future(scene.pick(request()))
+    await asyncio.sleep(0)
+    everybody, scene.endpoints = scene.endpoints, scene.endpoints[1:]
+    scene.pick.choose(request())  # while the model is loaded anew
+    scene.endpoints = everybody
+    await probing
+    assert bad.breaker.state is State.CLOSED
 
 
 async def test_a_probe_that_fails_doubles_the_time_out():
