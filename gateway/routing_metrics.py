@@ -3,14 +3,23 @@
 from gateway.metrics import Totals
 from gateway.pipeline import Pipeline
 from gateway.store.recorder import Recorder
+from routing.decisions import Decision
 from routing.shadow.record import PairRecord
 
 MIRROR = ("route", "mirror", "outcome")
 OUTCOMES = ("compared", "failed", "primary_failed", "incomparable", "dropped")
 
 
-def register(totals: Totals, pipeline: Pipeline, pairs: Recorder[PairRecord]) -> None:
-    """Adds the counters of a worker's pipeline and of the records that it writes."""
+def register(
+    totals: Totals,
+    pipeline: Pipeline,
+    pairs: Recorder[PairRecord],
+    decisions: Recorder[Decision] | None,
+) -> None:
+    """Adds the counters of a worker's pipeline and of the records that it writes.
+
+    `decisions` is None where none are recorded.
+    """
     retry, hedge, pick = pipeline.retry, pipeline.hedge, pipeline.pick
     split, circuit, pairing = pipeline.split, pipeline.circuit, pipeline.pairing
     add = totals.add
@@ -35,6 +44,13 @@ def register(totals: Totals, pipeline: Pipeline, pairs: Recorder[PairRecord]) ->
         lambda: pairing.overflowed + pairs.dropped,
     )
     add("penstock_shadow_records_written", "Comparisons recorded.", lambda: pairs.written)
+    if decisions is not None:
+        add(
+            "penstock_decision_records_dropped",
+            "Decisions that were not recorded: too many waited, or the store refused them.",
+            lambda: decisions.dropped,
+        )
+        add("penstock_decision_records_written", "Decisions recorded.", lambda: decisions.written)
 
     def limited() -> dict[tuple[str, ...], float]:
         return {tuple(name): count for name, count in pipeline.limits.refused.items()}

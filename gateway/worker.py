@@ -36,6 +36,7 @@ from gateway.routes.current import CurrentRoutes
 from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
 from gateway.store.engine import Store
+from gateway.store.recorder import Recorder
 from policies.authenticate import Authenticator
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
@@ -72,17 +73,18 @@ class Worker:
         self._routed = False
         self._records = Records(config.store_url)
         pairs = self._records.recorder(_write_pairs, "comparisons")
+        decided, decisions = self._decisions()
         self._pipeline = build(
             self.table,
             self._budget,
             worker=name,
             workers=config.workers,
-            decided=self._decisions(),
+            decided=decided,
             record=pairs.put,
             clock=time.monotonic,
             call_soon=asyncio.get_running_loop().call_soon,
         )
-        register(self.metrics.totals, self._pipeline, pairs)
+        register(self.metrics.totals, self._pipeline, pairs, decisions)
         self.gate = Gate(
             self._pipeline.service,
             self.table,
@@ -172,24 +174,25 @@ class Worker:
             await self._health.set("inference.GRPCInferenceService", state)
             await asyncio.sleep(HEALTH_INTERVAL)
 
-    def _decisions(self) -> Observe:
-        """What is told of each request, as long as a record of it could be sealed."""
+    def _decisions(self) -> tuple[Observe, Recorder[Decision] | None]:
+        """What is told of each request, and what writes it, as long as records can be sealed."""
         config = self._config
         try:
             seal = own_seal(config.state_folder)
         except (OSError, ValueError) as failure:
             log.warning("decisions are not recorded: %s", failure)
-            return lambda request, code, now: None
+            return (lambda request, code, now: None), None
         decisions = self._records.recorder(_write_decisions, "decisions")
         chance = random.Random()  # noqa: S311 (no secret)
-        return DecisionLog(
+        told = DecisionLog(
             lambda: self.routes.table,
             seal,
             decisions.put,
             per_second=config.decisions.per_second / config.workers,
             rng=chance.random,
             wall=time.time,
-        ).observe
+        )
+        return told.observe, decisions
 
     def _connect(self, address: str, access_key: str) -> Exchange:
         return Exchange(
