@@ -13,16 +13,20 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from protos.errors import Kind, PenstockError
 from protos.service import Reply, Service
 from protos.values import InferRequest
 
 MAX_ATTEMPTS = 3
-MOST_ROUTES = 1024  # that have a budget of their own at a time
+MOST_ROUTES = 1024  # whose budgets are kept though nothing was taken from them lately
 RESERVE = 10.0  # retries that a quiet route may make at once
 # Calls that may be on their way elsewhere at once when they come back from a backend that drains.
 REQUEUE_RESERVE = 50.0
+# Calls of dead streams that may wait to be repeated: what four endpoints can have in flight. More
+# would mean streams that die over and over, and repeating for ever.
+MOST_LOST = 16_384.0
 POISON_TTL = 600.0  # seconds
 POISON_ENTRIES = 1024
 
@@ -61,8 +65,15 @@ class Budget:
         self._balance = min(self._most, self._balance + 1.0)
 
     def reserve_for(self, calls: int) -> None:
-        """A dead stream's calls must all fit, or a quiet service would lose them."""
-        self._balance = max(self._balance, float(calls))
+        """A dead stream's calls must all fit, or a quiet service would lose them.
+
+        So must those of several that die at once: each adds its own, up to `MOST_LOST`.
+        """
+        self._balance = max(self._balance, min(self._balance + calls, MOST_LOST))
+
+    def restored(self, now: float) -> bool:
+        """Whether a new budget in its place would allow no more."""
+        return self._balance + (now - self._at) * self._refill >= self._reserve
 
 
 class Budgets:
@@ -75,7 +86,7 @@ class Budgets:
     def __init__(self, shared: Budget, clock: Callable[[], float]) -> None:
         self.shared = shared
         self._clock = clock
-        self._routes: OrderedDict[str, Budget] = OrderedDict()
+        self._routes: OrderedDict[str, Budget] = OrderedDict()  # the one used last at the end
 
     def of(self, request: InferRequest) -> Budget:
         route = request.context.route
@@ -84,12 +95,28 @@ class Budgets:
         share = route.spec.retries.budget
         budget = self._routes.get(route.name)
         if budget is None or budget.share != share:
+            now = self._clock()
+            if len(self._routes) >= MOST_ROUTES:
+                self._forget(now)
             # Who writes 0 % wants no retries, so there is no reserve then.
             reserve = RESERVE if share else 0.0
-            budget = self._routes[route.name] = Budget(self._clock(), share, reserve)
-            if len(self._routes) > MOST_ROUTES:
-                self._routes.popitem(last=False)
+            budget = self._routes[route.name] = Budget(now, share, reserve)
+        self._routes.move_to_end(route.name)
         return budget
+
+    def of_lost(self, request: InferRequest) -> Budget:
+        """The budget that repeats a call which was lost with its stream."""
+        route = request.context.route
+        if route is None or route.spec.retries.budget:
+            return self.shared
+        return self.of(request)
+
+    def _forget(self, now: float) -> None:
+        """Makes room, at nobody's gain: a route that has spent its reserve must not get another."""
+        excess = len(self._routes) - MOST_ROUTES + 1
+        restored = (name for name, budget in self._routes.items() if budget.restored(now))
+        for name in list(islice(restored, excess)):
+            del self._routes[name]
 
 
 class Poison:
@@ -208,7 +235,7 @@ class Retry:
                 if not self._idempotent(request):
                     return None
                 if error.kind is Kind.LOST:
-                    budget = self._budgets.shared
+                    budget = self._budgets.of_lost(request)
             case "never":
                 return None
         return budget if budget.withdraw(now) else None

@@ -5,7 +5,17 @@ import pytest
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
-from routing.retry import MAX_ATTEMPTS, POISON_TTL, RESERVE, Budget, Budgets, Poison, Retry
+from routing.retry import (
+    MAX_ATTEMPTS,
+    MOST_LOST,
+    MOST_ROUTES,
+    POISON_TTL,
+    RESERVE,
+    Budget,
+    Budgets,
+    Poison,
+    Retry,
+)
 from tests.routing.routed import route, routed
 
 
@@ -128,9 +138,23 @@ def test_the_reserve_refills_with_time():
 
 
 def test_a_dead_streams_calls_all_fit():
-    budget = Budget(0.0, share=0.0, reserve=1.0)
+    budget = Budget(0.0, share=0.0, reserve=0.0)
     budget.reserve_for(500)
     assert sum(budget.withdraw(0.0) for _ in range(600)) == 500
+
+
+def test_so_do_those_of_several_streams_that_die_at_once():
+    budget = Budget(0.0, share=0.0, reserve=0.0)
+    for _ in range(3):
+        budget.reserve_for(100)
+    assert sum(budget.withdraw(0.0) for _ in range(600)) == 300
+
+
+def test_streams_that_die_over_and_over_are_not_paid_for_without_end():
+    budget = Budget(0.0, share=0.0, reserve=0.0)
+    for _ in range(100):
+        budget.reserve_for(4096)
+    assert sum(budget.withdraw(0.0) for _ in range(100_000)) == MOST_LOST
 
 
 def test_what_came_to_a_good_end_is_given_back():
@@ -174,18 +198,57 @@ def test_a_routes_budget_outlives_a_reload_that_leaves_its_share():
     assert budgets.of(routed(changed)).share == 0.2
 
 
-async def test_a_budget_of_nothing_repeats_nothing():
-    service = Scripted(Kind.BAD_REPLY)
+def test_a_route_that_spent_its_reserve_gets_no_other_however_many_routes_there_are():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    spent = budgets.of(routed(route("spent")))
+    while spent.withdraw(0.0):
+        pass
+    for n in range(2 * MOST_ROUTES):
+        budgets.of(routed(route(f"r{n}")))
+    assert budgets.of(routed(route("spent"))) is spent
+    assert len(budgets._routes) == MOST_ROUTES
+
+
+def test_budgets_are_kept_beyond_any_number_while_all_are_spent():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    routes = [routed(route(f"r{n}")) for n in range(MOST_ROUTES + 2)]
+    for each in routes:
+        while budgets.of(each).withdraw(0.0):
+            pass
+    assert not any(budgets.of(each).withdraw(0.0) for each in routes)
+
+
+def test_with_many_routes_those_used_last_keep_what_they_have_saved():
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    busy = routed(route("busy"))
+    saved = budgets.of(busy)
+    for n in range(2 * MOST_ROUTES):
+        budgets.of(routed(route(f"r{n}")))
+        assert budgets.of(busy) is saved
+
+
+@pytest.mark.parametrize("kind", [Kind.BAD_REPLY, Kind.INTERRUPTED, Kind.LOST])
+async def test_a_budget_of_nothing_repeats_nothing(kind):
+    shared = Budget(0.0)
+    shared.reserve_for(40)
+    service = Scripted(kind)
     with pytest.raises(PenstockError):
-        await retry()(routed(route(retries={"budget": "0%"})), service)
+        await retry(shared)(routed(route(retries={"budget": "0%"})), service)
     assert len(service.asked) == 1
 
 
-async def test_a_dead_streams_calls_are_repeated_whatever_their_routes_budget():
+async def test_a_budget_of_nothing_lets_calls_that_no_batch_held_go_elsewhere():
+    service = Scripted(Kind.UNAVAILABLE)
+    assert await retry()(routed(route(retries={"budget": "0%"})), service) is OK
+
+
+async def test_a_dead_streams_calls_are_repeated_though_their_routes_budget_is_spent():
     shared = Budget(0.0, share=0.0, reserve=0.0)
     shared.reserve_for(40)
     filter_ = retry(shared)
-    by = route(retries={"budget": "0%"})
+    by = route()
+    while filter_._budgets.of(routed(by)).withdraw(0.0):
+        pass
     for _ in range(40):
         assert await filter_(routed(by), Scripted(Kind.LOST)) is OK
     with pytest.raises(PenstockError):
