@@ -94,7 +94,7 @@ def build(
     pick = Pick(table, worker, clock, call_soon, chance)
     budgets, poison = Budgets(budget, clock), Poison()
     retry = Retry(budgets, poison, idempotent, pick.has_elsewhere, clock)
-    hedge = Hedge(budgets, poison, idempotent, pick.has_elsewhere, clock)
+    hedge = Hedge(budgets, idempotent, pick.has_elsewhere, clock)
     circuit = Circuit()
     pairing = Pairing(comparator, record)
     mirror = Mirror(

@@ -6,6 +6,10 @@ arm that has become slow as a whole isn't asked twice for everything.
 
 Stands below retry, whose attempts and budget it shares, and above pick, so that the second attempt
 goes to another endpoint. Never after the first part of a reply: both attempts are for that part.
+
+When a backend dies with one of two attempts, the other is called back and retry makes the third:
+the request may be what killed it, and the other attempt shares its batch with innocents. Only when
+no third is allowed is the other awaited.
 """
 
 import asyncio
@@ -18,7 +22,7 @@ from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.values import InferRequest, Timeline
 from routing.latency import Recent
-from routing.retry import Budgets, Poison, poisonous
+from routing.retry import Budgets
 
 MOST_ARMS = 1024  # whose latencies are kept
 
@@ -28,19 +32,17 @@ Attempt = asyncio.Future[Reply]
 class Hedge:
     """The filter. Requests of routes without hedging pass through it without a task or a coroutine.
 
-    `idempotent` and `has_elsewhere` are as in `Retry`, and so are `budgets` and `poison`.
+    `idempotent` and `has_elsewhere` are as in `Retry`, and so are `budgets`.
     """
 
     def __init__(
         self,
         budgets: Budgets,
-        poison: Poison,
         idempotent: Callable[[InferRequest], bool],
         has_elsewhere: Callable[[InferRequest], bool],
         clock: Callable[[], float],
     ) -> None:
         self._budgets = budgets
-        self._poison = poison
         self._idempotent = idempotent
         self._has_elsewhere = has_elsewhere
         self._clock = clock
@@ -82,7 +84,7 @@ class Hedge:
                 winner = attempts[0]
             else:
                 self.hedges += 1
-                winner = await self._race(request, service, attempts)
+                winner = await self._race(request, service, route, attempts)
                 reply = winner.result()
             # The time is the first attempt's, or less than that if the second won: counting it
             # keeps the quantile where it is, while leaving it out would draw it down to nothing.
@@ -98,9 +100,11 @@ class Hedge:
         return self._has_elsewhere(request) and self._budgets.of(request).withdraw(self._clock())
 
     async def _race(
-        self, request: InferRequest, service: Service, attempts: list[Attempt]
+        self, request: InferRequest, service: Service, route: RouteSnapshot, attempts: list[Attempt]
     ) -> Attempt:
-        """Adds the second attempt and returns the first to answer; raises when both have failed.
+        """Adds the second attempt and returns the first to answer.
+
+        Raises when both have failed, or when one was lost and retry may make a third.
 
         The second has a timeline of its own meanwhile. In the end the request's own one names all
         instances that were asked, the one that answered last.
@@ -110,9 +114,10 @@ class Hedge:
         other = replace(timeline, instances=list(asked))
         context = replace(request.context, timeline=other)
         attempts.append(asyncio.ensure_future(service(replace(request, context=context))))
+        may_repeat = route.spec.retries.max > 1
         errors: list[BaseException] = []
         pending = set(attempts)
-        while pending:
+        while pending and not (may_repeat and any(map(_is_lost, errors))):
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for attempt in (each for each in attempts if each in done):
                 error = _error_of(attempt)
@@ -126,15 +131,7 @@ class Hedge:
                     _adopt(timeline, other)
                     return attempt
         timeline.instances[:] = other.instances
-        raise self._worst(request, errors)
-
-    def _worst(self, request: InferRequest, errors: list[BaseException]) -> BaseException:
-        """The failure to report; an input at which both backends died is not tried again."""
-        lost = [e for e in errors if isinstance(e, PenstockError) and e.kind is Kind.LOST]
-        if len(lost) == len(errors):
-            self._poison.add(request, self._clock())
-            return poisonous()
-        return lost[0] if lost else errors[0]
+        raise next(filter(_is_lost, errors), errors[0])  # a loss is what retry must know
 
     def _recent_of(self, request: InferRequest, route: RouteSnapshot) -> Recent:
         target = request.context.target
@@ -149,6 +146,10 @@ class Hedge:
 
 def _error_of(attempt: Attempt) -> BaseException | None:
     return asyncio.CancelledError() if attempt.cancelled() else attempt.exception()
+
+
+def _is_lost(error: BaseException) -> bool:
+    return isinstance(error, PenstockError) and error.kind is Kind.LOST
 
 
 def _adopt(timeline: Timeline, winners: Timeline) -> None:

@@ -54,7 +54,7 @@ class Mesh:
         poison = Poison()
         surroundings = (self._idempotent, self.pick.has_elsewhere, self.loop.time)
         self.retry = Retry(self.budgets, poison, *surroundings)
-        self.hedge = Hedge(self.budgets, poison, *surroundings)
+        self.hedge = Hedge(self.budgets, *surroundings)
         self.circuit = Circuit()
         self.service = stack([self.circuit, self.retry, self.hedge], self.pick)
         self._ejections = 0

@@ -49,7 +49,7 @@ class Hedging:
         self.poison = Poison()
         self.budgets = Budgets(budget or Budget(0.0), time.monotonic)
         surroundings = (lambda _: idempotent, lambda _: elsewhere, time.monotonic)
-        self.filter = Hedge(self.budgets, self.poison, *surroundings)
+        self.filter = Hedge(self.budgets, *surroundings)
         self.retry = Retry(self.budgets, self.poison, *surroundings)
 
     async def learn(self, by=HEDGED, number=ENOUGH):
@@ -166,29 +166,70 @@ async def test_if_both_fail_a_lost_one_is_what_retries_must_know(hedging):
     assert caught.value.kind is Kind.LOST
 
 
-async def test_an_input_at_which_both_backends_died_is_not_tried_on_a_third(hedging):
-    endpoints = Endpoints((0.02, Kind.LOST), (0.0, Kind.LOST), (0.0, OK))
-    request = routed(HEDGED)
+def hedged_and_retried(hedging, endpoints, request):
+    return hedging.retry(request, lambda again: hedging.filter(again, endpoints))
 
-    async def below(request):
-        return await hedging.filter(request, endpoints)
 
+@pytest.mark.parametrize(
+    "script",
+    [[(0.02, Kind.LOST), (5.0, OK)], [(5.0, OK), (0.0, Kind.LOST)]],
+    ids=["the first", "the second"],
+)
+async def test_when_one_is_lost_the_other_is_called_back_and_the_request_runs_alone(
+    hedging, script
+):
+    endpoints = Endpoints(*script, (0.0, OK))
+    assert await hedged_and_retried(hedging, endpoints, routed(HEDGED)) is OK
+    assert [asked.context.suspect for asked in endpoints.asked] == [False, False, True]
+    assert len(endpoints.cancelled) == 1
+
+
+async def test_an_answer_that_came_with_the_loss_counts(hedging):
+    together = asyncio.Event()
+
+    async def both(request):
+        request.context.timeline.instances.append("e")
+        number = len(request.context.timeline.instances)
+        if number == 2:
+            together.set()
+        await together.wait()
+        if number == 1:
+            raise PenstockError(Kind.LOST, "scripted")
+        return OK
+
+    assert await hedging.filter(routed(HEDGED), both) is OK
+
+
+async def test_without_a_third_attempt_the_other_is_awaited():
+    once_more = route("once more", retries={"max": 1, "hedgeAfter": "p95"})
+    hedging = Hedging()
+    await hedging.learn(once_more)
+    endpoints = Endpoints((0.02, Kind.LOST), (0.04, OK))
+    assert await hedged_and_retried(hedging, endpoints, routed(once_more)) is OK
+    assert endpoints.cancelled == []
+
+
+async def test_an_innocent_request_at_two_deaths_is_answered_and_not_refused_afterwards(hedging):
+    """The poison was in its batch both times: only who is lost alone is known to be one."""
+    endpoints = Endpoints((0.02, Kind.LOST), (0.02, Kind.LOST), (0.0, OK))
+    assert await hedged_and_retried(hedging, endpoints, routed(HEDGED)) is OK
+    assert not hedging.poison.holds(routed(HEDGED), time.monotonic())
+
+
+async def test_an_input_that_kills_its_backends_takes_three_of_them_at_most(hedging):
+    endpoints = Endpoints((0.02, Kind.LOST), (0.02, Kind.LOST), (0.0, Kind.LOST))
     for _ in range(2):
         with pytest.raises(PenstockError, match="crash"):
-            await hedging.retry(request, below)
-    assert len(endpoints.asked) == 2
+            await hedged_and_retried(hedging, endpoints, routed(HEDGED))
+    assert len(endpoints.asked) == 3
 
 
 async def test_a_hedge_counts_among_the_three_attempts(hedging):
     endpoints = Endpoints(
         (0.02, Kind.UNAVAILABLE), (0.0, Kind.UNAVAILABLE), (0.0, Kind.UNAVAILABLE)
     )
-
-    async def below(request):
-        return await hedging.filter(request, endpoints)
-
     with pytest.raises(PenstockError):
-        await hedging.retry(routed(HEDGED), below)
+        await hedged_and_retried(hedging, endpoints, routed(HEDGED))
     assert len(endpoints.asked) == 3
 
 
