@@ -8,20 +8,24 @@ from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import Part, Tensors
 from tests.routing.simulated_history import Attempt
+from tests.routing.simulated_routes import CANARY, NAME
 
 if TYPE_CHECKING:
     from tests.routing.simulated_mesh import Mesh
 
-MODEL = ("m", "1")
 ANSWER = Tensors(())
+# What a spoilt canary does: so many failures more, or answers so much later.
+SPOILT_SHARE = 0.3
+SPOILT_SECONDS = 0.05
 
 
 class Backend:
     """One instance over its lives: each life has an epoch and an address of its own."""
 
-    def __init__(self, mesh: "Mesh", name: str) -> None:
+    def __init__(self, mesh: "Mesh", name: str, versions: tuple[str, ...]) -> None:
         self.mesh = mesh
         self.name = name
+        self.versions = versions
         self.service = mesh.rng.uniform(0.002, 0.02)  # seconds a call, one at a time
         self.epoch = 0
         self.calls: dict[asyncio.Future[Reply], Attempt] = {}
@@ -62,7 +66,8 @@ class Backend:
         )
         if not self.told:
             self.told = True
-            beat.models.models.add(name=MODEL[0], version=MODEL[1], state=pb.READY)
+            for version in self.versions:
+                beat.models.models.add(name=NAME, version=version, state=pb.READY)
         return beat
 
     def sever(self) -> None:
@@ -106,6 +111,8 @@ class SimulatedExchange:
             raise PenstockError(Kind.UNAVAILABLE, "not connected")
         mesh, backend = self.mesh, self.backend
         attempt = mesh.attempt(request, backend.name, self.epoch)
+        timeline = request.context.timeline
+        timeline.began = timeline.began or mesh.loop.time()
         answer = mesh.loop.create_future()
         timers = [mesh.loop.call_at(request.context.deadline, self._expire, answer)]
         if backend.hung_since is None:
@@ -113,7 +120,9 @@ class SimulatedExchange:
         self.in_flight += 1
         backend.calls[answer] = attempt
         try:
-            return await answer
+            reply = await answer
+            timeline.answered = mesh.loop.time()
+            return reply
         except PenstockError as error:
             attempt.outcome = error.kind
             raise
@@ -131,6 +140,12 @@ class SimulatedExchange:
         mesh, backend = self.mesh, self.backend
         now = mesh.loop.time()
         share, kind = backend.failing
+        slower = 0.0
+        if request.version == CANARY["version"] and mesh.spoilt is not None:
+            if mesh.spoilt == "failing" and mesh.rng.random() < SPOILT_SHARE:
+                share, kind = 1.0, Kind.MODEL_FAILED
+            elif mesh.spoilt == "slow":
+                slower = SPOILT_SECONDS
         if share and mesh.rng.random() < share:
             attempt.executed = kind is not Kind.OVERLOADED
             error = PenstockError(kind, "a fault of the simulation")
@@ -138,9 +153,9 @@ class SimulatedExchange:
         attempt.executed = True
         begins = max(now, backend.busy_until)
         backend.busy_until = begins + backend.service
-        ends = backend.busy_until + backend.extra + 0.0003
+        ends = backend.busy_until + backend.extra + slower + 0.0003
         if mesh.history.asked[request.id].poison:
-            return mesh.loop.call_at(ends, self._poisoned, request.id)
+            return mesh.loop.call_at(ends, self._poisoned, (request.id, request.version))
         queue_us, compute_us = int((begins - now) * 1e6), int(backend.service * 1e6)
         part = Part(ANSWER, "1", {}, True, queue_us, compute_us, 1)
         return mesh.loop.call_at(ends, self._settle, answer, Reply(part))
@@ -156,9 +171,9 @@ class SimulatedExchange:
     def _expire(self, answer) -> None:
         self._settle(answer, PenstockError(Kind.DEADLINE, "the deadline passed"))
 
-    def _poisoned(self, request_id) -> None:
+    def _poisoned(self, request) -> None:
         deaths = self.mesh.history.deaths
-        deaths[request_id] = deaths.get(request_id, 0) + 1
+        deaths[request] = deaths.get(request, 0) + 1
         self.mesh.kill(self.backend)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A mesh of simulated backends under the real registry, endpoint table, picking and retries.
+"""A mesh of simulated backends and gateways under the real routing and the real rollouts.
 
 Everything random comes from one seed: the mesh, its load, and the faults that befall it until it is
 healed. What happened is kept as a `History`, on which invariants are checked.
@@ -8,8 +8,8 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 
+from gateway.rollout.controller import LOOK_INTERVAL
 from protos import discovery_pb2 as pb
-from protos.errors import Kind, PenstockError
 from protos.service import stack
 from routing.circuit import Circuit
 from routing.endpoints import EndpointTable
@@ -17,9 +17,16 @@ from routing.hedge import Hedge
 from routing.pick import Pick
 from routing.registry import Registry
 from routing.retry import Budget, Budgets, Poison, Retry
-from tests.routing.routed import route, routed
-from tests.routing.simulated_backend import MODEL, Backend, SimulatedExchange
-from tests.routing.simulated_history import Asked, Attempt, History
+from routing.rollout.identity import rollout_id
+from routing.rollout.state import TERMINAL
+from routing.rules.route import Split
+from tests.routing import simulated_faults as faults
+from tests.routing.simulated_backend import Backend, SimulatedExchange
+from tests.routing.simulated_clients import Clients, WatchedSplitter
+from tests.routing.simulated_gateway import Gateway
+from tests.routing.simulated_history import Attempt, History
+from tests.routing.simulated_routes import CANARY, NAME, PLANS, STABLE, STYLES, document
+from tests.routing.simulated_store import Rows
 from tests.routing.simulated_time import run_simulated
 
 HEALED = 9.0  # seconds; faults end here
@@ -28,36 +35,59 @@ END = HEALED + USABLE_WITHIN
 
 
 class Mesh:
-    """One worker, its view of a few backends, and what befalls them."""
+    """Two gateways, their view of a few backends, and what befalls them.
+
+    The gateways have their routes and rollouts each, and share the rest of a worker.
+    """
 
     def __init__(
-        self, seed: int, fate: "Fate | None", backends: int | None, rate: float | None
+        self,
+        seed: int,
+        fate: "Fate | None",
+        backends: int | None,
+        rate: float | None,
+        plan: str | None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.rng = rng = random.Random(seed)
-        self.history = History(seed)
+        self.rows = Rows()
+        self.history = History(seed, plan=plan, written=self.rows.written)
         self.registry = Registry()
         self.table = EndpointTable(
             lambda address, key: SimulatedExchange(self, address, key), self.loop.time
         )
-        self.backends: dict[str, Backend] = {}
         self.fate = fate or Mesh.befall
-        self.rate = rate or rng.choice((3.0, 6.0, 14.0))  # of turns with requests, a second
-        for n in range(backends or rng.choice((1, 2, 3, 3, 4, 5, 6))):
-            self.backends[f"b{n}"] = Backend(self, f"b{n}")
-        self.route = route(
-            retries={"hedgeAfter": "p95"} if rng.random() < 0.5 else {"max": rng.randint(0, 2)},
-            circuit={"maxInFlight": rng.choice((8, 4096))},
-        )
-        self.pick = Pick(self.table, f"w{seed}", self.loop.time, self.loop.call_soon, rng)
-        self.budgets = Budgets(Budget(0.0), self.loop.time)
-        poison = Poison()
-        surroundings = (self._idempotent, self.pick.has_elsewhere, self.loop.time)
-        self.retry = Retry(self.budgets, poison, *surroundings)
+        self._style = rng.randrange(len(STYLES))
+        self.document = document(plan, self._style)
+        self._stack(seed)
+        self.versions = (STABLE["version"],) if plan is None else _VERSIONS
+        self.backends = {b.name: b for b in self._deploy(backends or rng.choice(_SIZES))}
+        self.turbulent = fate is None and rng.random() < 0.5  # for gateways and their store
+        self.interrupted = False
+        self.store_down_until = 0.0
+        self.spoilt: str | None = None
+        self.gateways = [Gateway(self, "a"), Gateway(self, "b")]
+        poisonous = fate is None and rng.random() < 0.2
+        self.clients = Clients(self, rate or rng.choice((3.0, 6.0, 14.0)), poisonous=poisonous)
+
+    def _stack(self, seed: int) -> None:
+        clock = self.loop.time
+        self.pick = Pick(self.table, f"w{seed}", clock, self.loop.call_soon, self.rng)
+        self.budgets = Budgets(Budget(0.0), clock)
+        surroundings = (self._idempotent, self.pick.has_elsewhere, clock)
+        self.retry = Retry(self.budgets, Poison(), *surroundings)
         self.hedge = Hedge(self.budgets, *surroundings)
         self.circuit = Circuit()
-        self.service = stack([self.circuit, self.retry, self.hedge], self.pick)
+        self.split = Split(self.table, WatchedSplitter(self))
+        filters = [self.split, self.circuit, self.retry, self.hedge]
+        self.service = stack(filters, self.pick)
         self._ejections = 0
+
+    def _deploy(self, count: int) -> list[Backend]:
+        """Backends with one version or both; each version is somewhere."""
+        choice = [self.versions, *((version,) for version in self.versions)]
+        served = [self.versions, *(self.rng.choice(choice) for _ in range(count - 1))]
+        return [Backend(self, f"b{number}", each) for number, each in enumerate(served)]
 
     def _idempotent(self, request) -> bool:
         return self.history.asked[request.id].idempotent
@@ -65,22 +95,45 @@ class Mesh:
     # What the simulated parts report.
 
     def attempt(self, request, instance: str, epoch: int) -> Attempt:
-        present = any(
-            e.instance == instance and e.epoch == epoch for e in self.table.serving(*MODEL)
-        )
-        instances = request.context.timeline.instances
-        attempt = Attempt(request.id, len(instances), instance, self.loop.time(), present)
+        serving = self.table.serving(request.model, request.version)
+        present = any(e.instance == instance and e.epoch == epoch for e in serving)
+        number, now = len(request.context.timeline.instances), self.loop.time()
+        attempt = Attempt(request.id, number, request.version, instance, now, present)
         self.history.attempts.append(attempt)
         return attempt
+
+    def note_ejections(self, version: str) -> None:
+        """After a request that went to this version."""
+        outliers = self.pick.outliers
+        if outliers.ejections > self._ejections:
+            self._ejections = outliers.ejections
+            serving = self.table.serving(NAME, version)
+            out = sum(outliers.excludes(e, (NAME, version)) for e in serving)
+            self.history.ejected.append((out, len(serving)))
+
+    # What faults do.
 
     def kill(self, backend: Backend) -> None:
         backend.die()
         self.loop.call_later(self.rng.uniform(0.5, 2.0), backend.start)
 
+    def spoil(self, how: str) -> None:
+        self.spoilt = how
+        self.history.spoilt = (self.loop.time(), how)
+
+    def edit(self) -> None:
+        """The route asks for another rollout from now on."""
+        self.document = document(self.history.plan, self._style, edited=True)
+        for gateway in self.gateways:
+            gateway.load()
+
+    def note(self, fault: str, of: str) -> None:
+        self.history.faults.append((self.loop.time(), fault, of))
+
     # Discovery.
 
     async def discover(self) -> None:
-        """Once a second: beats, some of them of former lives, leases, and the worker's snapshot."""
+        """Once a second: beats, some of them of former lives, leases, and the gateways' view."""
         while True:
             now = self.loop.time()
             for backend in self.backends.values():
@@ -91,7 +144,7 @@ class Mesh:
                 if backend.epoch > 1 and self.rng.random() < 0.2:
                     self._stale_beat(backend, now)
             self.registry.expire(now)
-            self._apply(now)
+            self.apply(now)
             await asyncio.sleep(1.0)
 
     def _stale_beat(self, backend: Backend, now: float) -> None:
@@ -101,158 +154,132 @@ class Mesh:
         if held.get(backend.name, 0) < backend.epoch:
             return
         beat = pb.Beat(instance=backend.name, epoch=backend.epoch - 1, models_revision=1)
-        beat.models.models.add(name=MODEL[0], version=MODEL[1], state=pb.READY)
+        beat.models.models.add(name=NAME, version=backend.versions[0], state=pb.READY)
         if self.registry.beat(beat, now) is None:
             self.history.stale_accepted.append(backend.name)
 
-    def _apply(self, now: float) -> None:
+    def apply(self, now: float) -> None:
         snapshot = self.registry.snapshot(now)
         self.table.apply(snapshot)
         for lease in snapshot.leases:
             self.history.epochs.setdefault(lease.beat.instance, []).append(lease.beat.epoch)
 
-    # Load.
-
-    async def load(self) -> None:
-        rng = self.rng
-        poisonous = self.fate is Mesh.befall and rng.random() < 0.2
-        asking: list[asyncio.Task[None]] = []
-        number = 0
-        while self.loop.time() < END:
-            healed = self.loop.time() > HEALED
-            await asyncio.sleep(rng.expovariate(1.0 if healed else self.rate))
-            for _ in range(rng.choice((1, 1, 1, 4))):
-                number += 1
-                poison = poisonous and not healed and rng.random() < 0.05
-                asked = Asked(f"r{number}", self.loop.time(), rng.random() < 0.8, poison)
-                asking.append(self.loop.create_task(self._ask(asked)))
-        await asyncio.gather(*asking, return_exceptions=False)
-
-    async def _ask(self, asked: Asked) -> None:
-        history = self.history
-        history.asked[asked.id] = asked
-        asked.possible = any(e.possible for e in self.table.serving(*MODEL))
-        if asked.poison:
-            asked.idempotent = True
-        deadline = self.loop.time() + self.rng.uniform(0.3, 2.0)
-        request = routed(self.route, id=asked.id, deadline=deadline, data=asked.id.encode())
-        # Who is refused as poison asks again, as clients do.
-        for _ in range(2):
-            try:
-                await self.service(request)
-            except PenstockError as error:
-                asked.outcome = error.kind
-                asked.refused_as_poison = "crash" in error.message
-            if not asked.refused_as_poison:
-                break
-        if self.pick.outliers.ejections > self._ejections:
-            self._ejections = self.pick.outliers.ejections
-            serving = self.table.serving(*MODEL)
-            out = sum(self.pick.outliers.excludes(e, MODEL) for e in serving)
-            history.ejected.append((out, len(serving)))
-
     # Faults.
 
     async def befall(self) -> None:
-        """Faults come at random until the mesh is healed, each on one backend or on all."""
+        """Faults come at random until the mesh is healed."""
+        if CANARY["version"] in self.versions and self.rng.random() < 0.5:
+            how = self.rng.choice(("failing", "failing", "slow"))
+            self.loop.call_later(self.rng.uniform(0.0, 6.0), self.spoil, how)
+        await asyncio.gather(self._befall_backends(), self._befall_gateways())
+
+    async def _befall_backends(self) -> None:
+        """Each on one backend or on all."""
         rng = self.rng
         while True:
             await asyncio.sleep(rng.expovariate(0.6))
             if self.loop.time() >= HEALED:
                 return
-            fault = rng.choice(FAULTS)
+            fault = rng.choice(faults.OF_BACKENDS)
             everybody = list(self.backends.values())
             for backend in everybody if rng.random() < 0.1 else [rng.choice(everybody)]:
                 if backend.alive:
-                    self.history.faults.append((self.loop.time(), fault.__name__, backend.name))
+                    self.note(fault.__name__, backend.name)
                     fault(self, backend)
+
+    async def _befall_gateways(self) -> None:
+        rng = self.rng
+        while self.turbulent:
+            await asyncio.sleep(rng.expovariate(0.4))
+            if self.loop.time() >= HEALED:
+                self.turbulent = False
+            elif up := [gateway for gateway in self.gateways if gateway.up]:
+                self.strike(rng.choice(faults.OF_GATEWAYS), rng.choice(up))
+
+    def strike(self, fault: Callable[["Mesh", Gateway], None], gateway: Gateway) -> None:
+        self.note(fault.__name__, gateway.name)
+        fault(self, gateway)
 
     async def heal(self) -> None:
         await asyncio.sleep(HEALED)
         for backend in self.backends.values():
             backend.heal()
+        for gateway in self.gateways:
+            gateway.offset = 0.0
+
+    async def decide(self) -> None:
+        """Somebody looks after what stopped by itself, in most meshes."""
+        await asyncio.sleep(HEALED + 6.0)
+        if self.rng.random() < 0.5:
+            self.strike(faults.resumed, self.gateways[0])
+            await asyncio.sleep(2.0)
+        if self.rng.random() < 0.5:
+            self.strike(faults.aborted, self.gateways[1])
+
+    # The end.
 
     async def run(self) -> History:
-        others = [
-            self.loop.create_task(each) for each in (self.discover(), self.fate(self), self.heal())
-        ]
-        await self.load()
+        parts = (self.discover(), self.fate(self), self.heal(), self.decide())
+        others = [self.loop.create_task(each) for each in parts]
+        await self.clients.ask(HEALED, END)
+        for gateway in self.gateways:
+            gateway.stop()
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        serving = {e.instance: e for e in self.table.serving(*MODEL)}
-        for name in self.backends:
-            endpoint = serving.get(name)
-            if endpoint is None:
-                self.history.out_of_service.append(f"{name} is not in the table")
-            elif not endpoint.usable or self.pick.outliers.excludes(endpoint, MODEL):
-                self.history.out_of_service.append(f"{endpoint} {endpoint.breakers}")
-        self.history.counters = {
-            "retries": self.retry.retries,
-            "hedges": self.hedge.hedges,
-            "ejections": self.pick.outliers.ejections,
-            "panics": self.pick.panics,
-            "refusals": self.circuit.refusals,
-        }
+        ended = await asyncio.gather(*others, return_exceptions=True)
+        for mistake in ended:
+            if mistake is not None and not isinstance(mistake, asyncio.CancelledError):
+                raise mistake
+        self._look_back()
         await self.table.close()
         return self.history
 
+    def _look_back(self) -> None:
+        history, outliers = self.history, self.pick.outliers
+        for backend in self.backends.values():
+            for version in backend.versions:
+                if version == CANARY["version"] and self.spoilt is not None:
+                    continue
+                key = NAME, version
+                serving = {e.instance: e for e in self.table.serving(*key)}
+                endpoint = serving.get(backend.name)
+                if endpoint is None:
+                    history.out_of_service.append(f"{backend.name} has no {version} in the table")
+                elif not endpoint.usable or outliers.excludes(endpoint, key):
+                    history.out_of_service.append(f"{endpoint} {endpoint.breakers}")
+        self._compare_gateways()
+        history.counters = {
+            "retries": self.retry.retries,
+            "hedges": self.hedge.hedges,
+            "ejections": outliers.ejections,
+            "panics": self.pick.panics,
+            "refusals": self.circuit.refusals,
+            "fallbacks": self.split.fallbacks,
+        }
 
-def killed(mesh: Mesh, backend: Backend) -> None:
-    mesh.kill(backend)
-
-
-def drained(mesh: Mesh, backend: Backend) -> None:
-    backend.draining = True
-    now = mesh.loop.time()
-    mesh.registry.beat(backend.beat(), now)
-    mesh._apply(now)
-
-    def leave() -> None:
-        backend.alive = False
-        mesh.registry.leave(backend.name, backend.epoch)
-        mesh._apply(mesh.loop.time())
-        backend.sever()
-        mesh.loop.call_later(1.0, backend.start)
-
-    mesh.loop.call_later(2.5, leave)
-
-
-def reset(mesh: Mesh, backend: Backend) -> None:
-    backend.cut = True
-    backend.sever()
-    mesh.loop.call_later(0.1, setattr, backend, "cut", False)
-
-
-def hung(mesh: Mesh, backend: Backend) -> None:
-    backend.hung_since = mesh.loop.time()
-
-
-def slowed(mesh: Mesh, backend: Backend) -> None:
-    backend.extra = 0.5
-
-
-def failing(mesh: Mesh, backend: Backend) -> None:
-    kinds = (Kind.INTERNAL, Kind.BAD_REPLY, Kind.MODEL_FAILED, Kind.OVERLOADED, Kind.INTERRUPTED)
-    backend.failing = (mesh.rng.choice((0.3, 1.0)), mesh.rng.choice(kinds))
-
-
-def partitioned(mesh: Mesh, backend: Backend) -> None:
-    backend.partitioned = True
-
-
-FAULTS: tuple[Callable[[Mesh, Backend], None], ...] = (
-    killed,
-    drained,
-    reset,
-    hung,
-    slowed,
-    failing,
-    failing,
-    partitioned,
-)
+    def _compare_gateways(self) -> None:
+        """All have in force what is written, and one leads while there is something to decide."""
+        state = self.rows.states.get(NAME)
+        route = self.document.route
+        unsettled = self.history.unsettled
+        if route.spec.rollout is None:
+            if state is not None:
+                unsettled.append("there is a rollout that nobody asked for")
+            return
+        if state is None or state.id != rollout_id(route):
+            unsettled.append("the rollout didn't begin")
+            return
+        settled = self.loop.time() - self.rows.written[-1].at > 2 * LOOK_INTERVAL
+        for gateway in self.gateways if settled else ():
+            effect = gateway.effects.get(NAME)
+            if effect is None or (effect.rollout, effect.weight) != (state.id, state.weight):
+                unsettled.append(f"{gateway.name} has {effect} in force, not {state}")
+        if state.status not in TERMINAL and sum(g.rollouts.leads for g in self.gateways) != 1:
+            unsettled.append("not exactly one gateway leads")
 
 
+_SIZES = (1, 2, 3, 3, 4, 5, 6)
+_VERSIONS = (STABLE["version"], CANARY["version"])
 Fate = Callable[[Mesh], Coroutine[object, object, None]]
 
 
@@ -262,13 +289,18 @@ def simulate(
     *,
     backends: int | None = None,
     rate: float | None = None,
+    plan: str | None = None,
 ) -> History:
     """Half a minute of a mesh's life, decided by the seed alone where nothing else is said.
 
-    `fate` brings faults of the caller's choice instead of random ones and of poison requests.
+    `fate` brings faults of the caller's choice instead of random ones and of poison requests, and
+    then the route is as `plan` has it: without one, there is one arm.
     """
 
     async def life() -> History:
-        return await Mesh(seed, fate, backends, rate).run()
+        chosen = plan
+        if fate is None and plan is None:
+            chosen = random.Random(f"plan of {seed}").choice((None, *PLANS))
+        return await Mesh(seed, fate, backends, rate, chosen).run()
 
     return run_simulated(life())
