@@ -74,7 +74,7 @@ class Detector:
                 continue
             context = recogniser.context
             if context and context not in words:
-                source = rb"(?i)(?:\b|_)(?:" + context + rb")(?:\b|_)"
+                source = rb"(?i)(?:^|[^0-9A-Za-z])(?:" + context + rb")(?:$|[^0-9A-Za-z])"
                 words[context] = self._set.Add(source), re2.compile(source, _options())
             if recogniser.crosses and not recogniser.opening:
                 self.wait = max(self.wait, 2 * recogniser.longest + BEFORE)

@@ -65,6 +65,9 @@ class Recogniser:
     opening: bytes = b""
     linear: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Recogniser {self.entity} {self.score:g}>"
+
     @property
     def whole(self) -> bytes:
         """The pattern between what may stand beside it; its one group is the identifier."""

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner, Result
+
+from gateway.redact_command import redact
+
+APP = typer.Typer()
+APP.command()(redact)
+
+POLICY = """
+apiVersion: penstock/v1
+kind: Privacy
+metadata: {name: bank}
+spec:
+  default: {action: replace}
+  entities:
+    US_SSN: {action: block}
+    CREDIT_CARD: {action: mask, keepLast: 4}
+"""
+
+
+def run(text: str | bytes, *arguments: str) -> Result:
+    return CliRunner().invoke(APP, list(arguments), input=text)
+
+
+def test_lines_come_out_redacted() -> None:
+    result = run("hello\nto bob@example.com\n\nlast")
+    assert result.stdout == "hello\nto [EMAIL]\n\nlast\n"
+    assert result.exit_code == 0
+
+
+def test_spans_are_json_lines_in_code_points() -> None:
+    text = "😀 bob@example.com"
+    (line,) = run(text + "\n", "--spans").stdout.splitlines()
+    assert json.loads(line) == {
+        "text": "😀 [EMAIL]",
+        "spans": [{"start": 2, "end": 17, "entity": "EMAIL", "score": 0.95}],
+    }
+
+
+def test_a_policy_says_what_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    path.write_text(POLICY)
+    result = run("4111 1111 1111 1111\n536-90-4399\nbye\n", "--policy", str(path))
+    assert result.stdout == "**** **** **** 1111\n\nbye\n"
+    assert result.stderr == "penstock: line 2: the privacy policy refuses this text: 1 US_SSN\n"
+    assert result.exit_code == 1
+
+
+def test_placeholders_are_the_same_in_every_run_with_a_key_file(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    path.write_text(POLICY.replace("replace}", "restore}") + "  keyFile: key\n")
+    (tmp_path / "key").write_bytes(b"0123456789abcdef0123456789abcdef\n")
+    outputs = {run("bob@example.com\n", "--policy", str(path)).stdout for _ in range(2)}
+    assert len(outputs) == 1
+    assert outputs.pop().startswith("[EMAIL_")
+
+
+def test_lines_that_are_not_utf8_fail_closed() -> None:
+    result = run(b"ok\n\xff bob@example.com\n")
+    assert result.stdout == "ok\n\n"
+    assert "line 2 is not UTF-8" in result.stderr
+    assert result.exit_code == 1

@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from policies.pii.leaves import is_json, redact_leaves
+
+
+def shout(value: str, key: str) -> str:
+    return f"{key}:{value}".upper() if value in ("bob", "536904399") else value
+
+
+def test_strings_keys_and_long_numbers_are_passed_with_their_key() -> None:
+    text = '{"who": "bob", "n": [1, 536904399, 2.5], "bob": {"x": "y"}}'
+    assert json.loads(redact_leaves(text, shout)) == {
+        "who": "WHO:BOB",
+        "n": [1, "N:536904399", 2.5],
+        ":BOB": {"x": "y"},
+    }
+
+
+def test_what_does_not_change_is_left_as_it_is_written() -> None:
+    text = ' {"a" :\t"\\u0041\\n",  "b": [ 1e5 ] } '
+    assert redact_leaves(text, shout) == text
+
+
+def test_escapes_are_read_before_and_written_after() -> None:
+    assert redact_leaves('["\\u0062ob"]', lambda value, _: f'"{value}"') == '["\\"bob\\""]'
+
+
+@pytest.mark.parametrize("text", ["{", "bob", '"bob"', "12", "[1,]", "[" * 100_000])
+def test_only_objects_and_arrays_are_json(text: str) -> None:
+    assert not is_json(text)
