@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway import config as configuration
+from gateway import key_commands
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
@@ -32,6 +33,7 @@ app.add_typer(models, name="models")
 app.add_typer(config, name="config")
 route_commands.app.command()(plan)
 app.add_typer(route_commands.app, name="routes")
+app.add_typer(key_commands.app, name="keys")
 app.add_typer(rollout_commands.app, name="rollout")
 app.add_typer(shadow_commands.app, name="shadow")
 

@@ -68,16 +68,17 @@ class Gate:
         timeline.rollout = route.rollout
         spec = route.spec
         budget = spec.timeouts.total or self.total
+        first = (spec.timeouts.first_token or inf) if streaming else inf
+        patience = inf if time_left is None else time_left  # the client's own
         priority = 0
         if parameters:
             priority = schedule.priority(parameters)
-            budget = min(budget, schedule.timeout(parameters))
-        if time_left is not None:
-            budget = min(budget, time_left)
-        first = spec.timeouts.first_token
+            patience = min(patience, schedule.timeout(parameters))
+        timeline.whole_by_client = patience < budget
+        timeline.first_by_client = patience < min(budget, first)
         context = Context(
             principal,
-            timeline.start + budget,
+            timeline.start + min(budget, patience),
             timeline,
             None,
             traceparent,
@@ -87,7 +88,7 @@ class Gate:
             False,
             route,
             headers,
-            timeline.start + first if first and streaming else inf,
+            timeline.start + first,
         )
         return InferRequest(request_id, model, version, payload, parameters, context)
 
@@ -112,7 +113,9 @@ class Gate:
         self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
         if timeline.arm and timeline.route:
             self.metrics.arm(timeline.route, timeline.arm, code)
-            self.arms.observe(timeline, error)
+            # Before every backend has had the time to join, none of them is to blame.
+            if error is None or self.table.settled:
+                self.arms.observe(timeline, error)
 
 
 def trace_of(traceparent: str) -> str:

@@ -55,10 +55,9 @@ class GrpcFace:
             raise
         except Exception as error:
             self._gate.observe(model, "grpc", timeline, error)
-            await _abort(context, error)
+            await _abort(context, error, _arm(timeline))
         self._gate.observe(model, "grpc", timeline, None)
-        if timeline.arm_shown:
-            context.set_trailing_metadata((("x-penstock-arm", f"{timeline.route}/{timeline.arm}"),))
+        context.set_trailing_metadata(_arm(timeline))
         return answer
 
     async def ModelStreamInfer(  # noqa: N802
@@ -235,15 +234,26 @@ async def _rescued(context: Context, answer: Callable[[], Awaitable[T]]) -> T:
         await _abort(context, error)
 
 
-async def _abort(context: Context, error: Exception) -> NoReturn:
+Trailers = tuple[tuple[str, str], ...]
+
+
+def _arm(timeline: Timeline) -> Trailers:
+    if not timeline.arm_shown:
+        return ()
+    return (("x-penstock-arm", f"{timeline.route}/{timeline.arm}"),)
+
+
+async def _abort(context: Context, error: Exception, trailers: Trailers = ()) -> NoReturn:
     """Ends the call with the table's status; whatever isn't ours becomes an opaque incident."""
     if not isinstance(error, PenstockError):
         incident = secrets.token_hex(8)
         log.error("incident %s", incident, exc_info=error)
         error = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
-    trailers: tuple[tuple[str, str], ...] = ()
     if error.retry_after is not None:
         # gRPC's own name for it (A6, client retries): milliseconds.
-        trailers = (("grpc-retry-pushback-ms", str(round(error.retry_after * 1000))),)
+        trailers = (
+            *trailers,
+            ("grpc-retry-pushback-ms", str(round(error.retry_after * 1000))),
+        )
     await context.abort(error.row.grpc, error.message, trailers)
     raise AssertionError("abort raises")

@@ -17,16 +17,15 @@ from gateway.routes.keeper import RouteKeeper
 from protos import discovery_pb2 as pb
 
 LAST_GOOD = "routes.last-good.json"
-CLOSE = 2.0  # seconds in which waiting records are written
 
 
 class Rules:
     """Keeps routes and rollouts, and tells the hub's workers of them."""
 
-    def __init__(self, config: Config, hub: Hub) -> None:
+    def __init__(self, config: Config, hub: Hub, records: Records) -> None:
         self._config = config
         self._hub = hub
-        self._records = Records(config.store_url)
+        self._records = records
         # Distinct for each start: a lead that was held before is not held any more.
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self.keeper = RouteKeeper(
@@ -52,7 +51,6 @@ class Rules:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._records.close, CLOSE)
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

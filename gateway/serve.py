@@ -19,14 +19,16 @@ from grpc import aio
 from gateway.admin import admin_app
 from gateway.config import Config
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
+from gateway.grace import RECORDS_CLOSE
 from gateway.grpc_options import bind, server_options
 from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
 from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
+from gateway.identities import authenticator as authenticator_of
+from gateway.records import Records
 from gateway.rules import Rules
 from gateway.supervisor import Workers
 from gateway.worker import Worker
-from policies.authenticate import Authenticator
 from routing.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -45,13 +47,15 @@ async def _main(config: Config, file: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    authenticator = Authenticator(config.issuers, time.time)
+    records = Records(config.store_url)
+    authenticator = authenticator_of(config, records.store)
+    await authenticator.start()
     registry = Registry(config.discovery.lease, started=time.monotonic())
     discovery = Discovery(
         registry, authenticator, config.discovery.allowed_networks, time.monotonic
     )
     hub = Hub(registry, discovery)
-    rules = Rules(config, hub)
+    rules = Rules(config, hub, records)
     await rules.start()
     hub.start()
     mesh = await _serve_discovery(hub, config)
@@ -70,6 +74,8 @@ async def _main(config: Config, file: Path) -> None:
         await hub.stop()
         await rules.stop()
         await admin.drain(1.0)
+        await authenticator.close()
+        await asyncio.to_thread(records.close, RECORDS_CLOSE)
 
 
 async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:

@@ -28,6 +28,7 @@ from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
 from gateway.http.infer import InferFace
 from gateway.http.server import HttpServer, serve
+from gateway.identities import authenticator
 from gateway.metrics import Metrics
 from gateway.pipeline import build
 from gateway.records import Records
@@ -37,7 +38,6 @@ from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
-from policies.authenticate import Authenticator
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -79,17 +79,19 @@ class Worker:
             self._budget,
             worker=name,
             workers=config.workers,
+            total=config.timeouts.total,
             decided=decided,
             record=pairs.put,
             clock=time.monotonic,
             call_soon=asyncio.get_running_loop().call_soon,
         )
         register(self.metrics.totals, self._pipeline, pairs, decisions)
+        self._authenticator = authenticator(config, self._records.store)
         self.gate = Gate(
             self._pipeline.service,
             self.table,
             self.routes,
-            Authenticator(config.issuers, time.time),
+            self._authenticator,
             self.metrics,
             ArmBook(),
             time.monotonic,
@@ -112,6 +114,7 @@ class Worker:
 
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
+        await self._authenticator.start()
         config = self._config
         faces = InferFace(self.gate, self._decoder, config.limits.body)
         actions = {
@@ -141,6 +144,7 @@ class Worker:
             self._watch.cancel()
         await self._pipeline.mirror.drain(MIRROR_DRAIN)
         await self._pipeline.mirror.close()
+        await self._authenticator.close()
         await self.table.close()
         self._decoder.close()
         await asyncio.to_thread(self._records.close, RECORDS_CLOSE)

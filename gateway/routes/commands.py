@@ -16,7 +16,7 @@ from gateway.routes.question import Question, question
 from protos.errors import invalid
 from protos.route import document
 from protos.strict_yaml import ConfigError
-from protos.wording import quote
+from protos.wording import did_you_mean, quote
 from routing.rules.split import Splitter
 from routing.rules.table import RouteTable
 
@@ -44,6 +44,8 @@ def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = Fals
     except ConfigError as error:
         problems = str(error).splitlines()
     else:
+        if not documents.routes:
+            problems = [f"{where}: holds no routes; files end in .yaml, folders in it aren't read"]
         notes = documents.notes
         summary |= {"routes": len(documents.routes), "revision": documents.revision}
     if as_json:
@@ -88,14 +90,18 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Says where such a request goes and why, by the code that serves requests."""
+    claims = _claims(claim or [])
+    named = claims.pop("sub", subject)  # the same thing by its other name
+    if subject and named != subject:
+        raise invalid(f"--subject: is {quote(subject)}, and --claim says {quote(str(named))}")
     asked = question(
         {
             "model": model,
             "tenant": tenant,
             "headers": _headers(header or []),
-            "claims": _claims(claim or []),
-            "subject": subject,
-            "issuer": issuer or _only_issuer(file, needed=folder is None),
+            "claims": claims,
+            "subject": named,
+            "issuer": _issuer(issuer, file, needed=folder is None),
             "version": version,
         }
     )
@@ -123,11 +129,16 @@ def _configured(file: Path) -> Path:
     return routes
 
 
-def _only_issuer(file: Path, *, needed: bool) -> str:
+def _issuer(given: str, file: Path, *, needed: bool) -> str:
     """Subjects are those of their issuer, which goes without saying where there is one."""
     if not (needed or file.exists()):
-        return ""
+        return given
     issuers = load_settings(file).issuers
+    names = [each.name for each in issuers]
+    if given and given not in names:
+        raise invalid(f"--issuer: none is called {quote(given)}{did_you_mean(given, names)}")
+    if given:
+        return given
     return issuers[0].name if len(issuers) == 1 else ""
 
 

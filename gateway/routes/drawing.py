@@ -1,5 +1,6 @@
 """What `penstock routes explain` prints for people, from the JSON of an explanation."""
 
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -82,7 +83,7 @@ def _rules(rules: list[dict[str, Any]]) -> RenderableType:
             continue
         table.add_row(
             Text("✓", "green") if each["won"] else Text("✗", "dim"),
-            Text(f"{each['source']}:{each['line']}"),
+            Text(f"{PurePath(each['source']).name}:{each['line']}", overflow="fold"),
             Text(each["route"]),
             each["specificity"],
             Text(each["reason"], "" if each["won"] else "dim"),

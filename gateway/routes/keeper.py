@@ -113,18 +113,21 @@ class RouteKeeper:
             return
         # Not before: a failure that isn't the documents' is no reason to pass over a change.
         self._seen = seen
-        self.problem = ""
         if documents.revision != self.revision:
             await self._apply(documents)
+        elif self.problem:
+            log.info("the folder is good again; routes %s stay in force", self.revision)
+        self.problem = ""
 
     async def _apply(self, documents: Documents) -> None:
+        changes = _changes(self.documents, documents)
         self.documents = documents
         self.revision = documents.revision
         self._table = None
         self.applied_at = time.time()
         for note in documents.notes:
             log.warning("%s", note)
-        log.info("routes %s: %d in force", self.revision, len(documents.routes))
+        log.info("routes %s: %d in force%s", self.revision, len(documents.routes), changes)
         self.on_revision(self.revision)
         self._publish(self.routing())
         try:
@@ -167,3 +170,15 @@ class RouteKeeper:
         except (OSError, ValueError, ConfigError) as failure:
             log.warning("there are no last good routes: %s", failure)
             return None
+
+
+def _changes(before: Documents, after: Documents) -> str:
+    """Which routes are new, changed and gone, in words."""
+    old = {each.name: each.document.value for each in before.routes}
+    new = {each.name: each.document.value for each in after.routes}
+    told = {
+        "new": sorted(new.keys() - old.keys()),
+        "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
+        "gone": sorted(old.keys() - new.keys()),
+    }
+    return "".join(f"; {what}: {', '.join(names)}" for what, names in told.items() if names)

@@ -44,8 +44,8 @@ class Compare(Settings):
 
     kind: Kind = "auto"
     output: str = Field(default="", max_length=256)
-    atol: float = Field(default=1e-6, ge=0)
-    rtol: float = Field(default=0.0, ge=0)
+    atol: float = Field(default=1e-5, ge=0)
+    rtol: float = Field(default=1e-4, ge=0)
     top_k: int = Field(default=1, ge=1, le=1000)
     ignore: tuple[Pointer, ...] = ()
     max_edit: Share = 0.0

@@ -101,7 +101,7 @@ class Mesh:
         self.file = folder / "penstock.yaml"
         self.file.write_text(_configuration(self.ports, self.secret, workers, folder) + more)
         ensure_secret(self.secret)
-        (self.issuer,) = load_config(self.file).issuers
+        self.issuer = load_config(self.file).issuers[0]
         self._join_token = folder / "join-token"
         self._join_token.write_text(self.token("backend:join"))
         self._workers = workers
