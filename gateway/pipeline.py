@@ -70,6 +70,7 @@ def build(
     *,
     worker: str,
     workers: int,
+    total: float,
     decided: Observe,
     record: Callable[[PairRecord], bool],
     clock: Callable[[], float],
@@ -77,9 +78,9 @@ def build(
 ) -> Pipeline:
     """Stacks the filters over the endpoints of `table`; `clock` is the event loop's.
 
-    A worker admits its share, one of so many `workers`, of every limit. `decided` is told where
-    each request went. `record` takes what mirrors found, from another thread, and returns False for
-    what it drops.
+    A worker admits its share, one of so many `workers`, of every limit. A request may take `total`
+    seconds unless its route says otherwise. `decided` is told where each request went. `record`
+    takes what mirrors found, from another thread, and returns False for what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -102,6 +103,8 @@ def build(
         lambda model, version: resolve(table, model, version),
         pairing,
         idempotent=idempotent,
+        poison=poison,
+        total=total,
         rng=chance.random,
         clock=clock,
         wall=time.time,

@@ -6,6 +6,7 @@ from protos.errors import invalid
 from protos.values import Parameters
 
 MAX_PRIORITY = 0xFFFF
+TIMEOUT = "timeout"
 
 
 def priority(parameters: Parameters) -> int:
@@ -20,7 +21,7 @@ def priority(parameters: Parameters) -> int:
 
 def timeout(parameters: Parameters) -> float:
     """Seconds that the request may take by its own `timeout` in microseconds; inf without one."""
-    value = parameters.get("timeout", 0)
+    value = parameters.get(TIMEOUT, 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise invalid("parameters.timeout: must be a non-negative integer of microseconds")
     return value / 1e6 if value else inf

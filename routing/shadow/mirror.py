@@ -15,11 +15,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from protos.errors import PenstockError
+from protos.errors import Kind, PenstockError
 from protos.route.mirror import Mirror as Rule
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.values import InferRequest, Target, Timeline
+from routing.retry import Poison, poisonous
 from routing.shadow.capture import NO_ROOM, Capture, kind_of, size_of, watched
 from routing.shadow.pair import Pair
 from routing.shadow.pairing import Pairing
@@ -39,8 +40,9 @@ class Mirror:
 
     `service` carries the copies; it must not retry. `resolve` gives the exact version of a model or
     raises PenstockError. `idempotent` says whether a request may be executed twice: without that no
-    noise floor is measured. `rng` gives numbers in [0, 1), `clock` is the event loop's, `wall` is
-    Unix time.
+    noise floor is measured. `poison` knows inputs that are sent nowhere any more. A copy may take
+    `total` seconds unless its route says otherwise. `rng` gives numbers in [0, 1), `clock` is the
+    event loop's, `wall` is Unix time.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Mirror:
         pairing: Pairing,
         *,
         idempotent: Callable[[InferRequest], bool],
+        poison: Poison,
+        total: float,
         rng: Callable[[], float],
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -58,6 +62,11 @@ class Mirror:
         self._resolve = resolve
         self._pairing = pairing
         self._idempotent = idempotent
+        self._poison = poison
+        # Of copies that were in flight when a backend died. Apart, as only one death is known: what
+        # is enough for sending no more copies is not for refusing a client's request.
+        self._lost = Poison()
+        self._total = total
         self._rng = rng
         self._clock = clock
         self._wall = wall
@@ -130,14 +139,12 @@ class Mirror:
 
     def _send(self, request: InferRequest, pair: Pair) -> None:
         """Sends the copies of one pair, or notes in it why not."""
-        rule, primary, now = pair.rule, request.context.target, self._clock()
+        rule, primary = pair.rule, request.context.target
         try:
             pair.version = self._resolve(rule.model, rule.version)
         except PenstockError as error:
             pair.version = rule.version
-            pair.candidate = self._awaited(pair, Timeline(now))
-            pair.candidate.end(now, kind_of(error))
-            return
+            return self._fail(pair, error)
         target = Target(rule.backend, rule.model, pair.version)
         size = size_of(request.payload)
         if _same(target, primary) and len(pair.route.arms) > 1:
@@ -152,15 +159,31 @@ class Mirror:
             pair.drop(NO_ROOM)
         else:
             pair.held = size
+            copy = self._copy(request, target, pair)
+            if self._deadly(copy):
+                return self._fail(pair, poisonous())
             pair.counts.sent += 1
-            pair.candidate = self._ask(copy_of(request, target, now), pair)
+            pair.candidate = self._ask(copy, pair)
             if primary is not None and asks_again(rule.compare, primary.arm, self._rng):
-                self._measure_noise(copy_of(request, primary, now), pair)
+                self._measure_noise(self._copy(request, primary, pair), pair)
 
     def _measure_noise(self, again: InferRequest, pair: Pair) -> None:
-        if not _full(pair) and self._idempotent(again):
+        if not _full(pair) and self._idempotent(again) and not self._deadly(again):
             pair.counts.noise_sent += 1
             pair.noise = self._ask(again, pair)
+
+    def _copy(self, request: InferRequest, target: Target, pair: Pair) -> InferRequest:
+        return copy_of(request, target, pair.route.spec.timeouts, self._total, self._clock())
+
+    def _deadly(self, copy: InferRequest) -> bool:
+        now = self._clock()
+        return self._lost.holds(copy, now) or self._poison.holds(copy, now)
+
+    def _fail(self, pair: Pair, error: PenstockError) -> None:
+        """The candidate failed without being asked."""
+        now = self._clock()
+        pair.candidate = self._awaited(pair, Timeline(now))
+        pair.candidate.end(now, kind_of(error))
 
     def _ask(self, request: InferRequest, pair: Pair) -> Capture:
         """Sends one copy, in a task that nothing but `close` cancels."""
@@ -197,6 +220,8 @@ class Mirror:
         except TimeoutError:
             capture.end(clock(), "deadline")
         except PenstockError as error:
+            if error.kind is Kind.LOST:
+                self._lost.add(request, clock())
             capture.end(clock(), kind_of(error))
         except Exception as error:
             log.exception("a copy of a request failed")

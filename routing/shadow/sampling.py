@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterable
 from math import inf
 
+from protos import schedule
 from protos.route.mirror import Compare, Mirror
-from protos.schedule import MAX_PRIORITY
+from protos.route.policies import Timeouts
 from protos.values import Context, InferRequest, Target, Timeline
-
-# A copy ends at some time even where its primary may take for ever.
-LONGEST = 300.0  # seconds
 
 
 def chosen(mirrors: Iterable[Mirror], rng: Callable[[], float]) -> list[Mirror]:
@@ -27,25 +25,32 @@ def asks_again(compare: Compare, arm: str, rng: Callable[[], float]) -> bool:
     return compare.noise_floor == arm and rng() < compare.noise_sample
 
 
-def copy_of(request: InferRequest, target: Target, now: float) -> InferRequest:
+def copy_of(
+    request: InferRequest, target: Target, timeouts: Timeouts, total: float, now: float
+) -> InferRequest:
     """The request as `target` gets it: the same payload, not a copy of it, and times of its own.
 
-    It has the whole time that the primary had at its start. Without a route, nothing that routes
-    ask for (retries, hedging, another mirror) happens to it.
+    Those are its route's, or `total` seconds where that has none, and never the client's: the
+    lowest priority waits longest, and by a patience that the primary just met, copies that only
+    waited would be failures. Without a route, nothing that routes ask for (retries, hedging,
+    another mirror) happens to it.
     """
     c = request.context
-    passed = now - c.timeline.start
+    first = timeouts.first_token
     context = Context(
         c.principal,
-        now + LONGEST if c.deadline == inf else c.deadline + passed,
+        now + (timeouts.total or total),
         Timeline(now),
         target,
         c.traceparent,
-        MAX_PRIORITY,
+        schedule.MAX_PRIORITY,
         True,
         c.streaming,
-        first_deadline=c.first_deadline + passed,
+        first_deadline=now + first if first and c.streaming else inf,
     )
+    parameters = request.parameters
+    if schedule.TIMEOUT in parameters:  # which backends would keep
+        parameters = {key: parameters[key] for key in parameters if key != schedule.TIMEOUT}
     return InferRequest(
-        request.id, target.model, target.version, request.payload, request.parameters, context
+        request.id, target.model, target.version, request.payload, parameters, context
     )

@@ -21,6 +21,7 @@ from protos.values import (
     Tensors,
     Timeline,
 )
+from routing.retry import Poison
 from routing.shadow.mirror import Mirror
 from routing.shadow.pairing import Pairing
 from routing.shadow.record import Outcome, PairRecord
@@ -35,9 +36,12 @@ def rule(backend: str = "candidate", **settings: object) -> Rule:
     )
 
 
-def route(*rules: Rule, rollout: str = "", arms: Sequence[Arm] = ()) -> RouteSnapshot:
+def route(
+    *rules: Rule, rollout: str = "", arms: Sequence[Arm] = (), **blocks: object
+) -> RouteSnapshot:
     spec = Spec.model_validate(
         {
+            **blocks,
             "match": ({"model": "m"},),
             "backends": (
                 {"name": "stable", "model": "m", "version": "1", "weight": 95},
@@ -146,6 +150,8 @@ class Scene:
         resolve: Callable[[str, str], str] = lambda model, version: version or "2",
         idempotent: bool = True,
         comparator: Callable[..., Outcome] = bitwise,
+        poison: Poison | None = None,
+        total: float = 5.0,
         seed: int = 7,
         **pairing: object,
     ) -> None:
@@ -157,6 +163,8 @@ class Scene:
             resolve,
             self.pairing,
             idempotent=lambda _: idempotent,
+            poison=poison or Poison(),
+            total=total,
             rng=random.Random(seed).random,
             clock=time.monotonic,
             wall=lambda: 1_700_000_000.0,

@@ -1,6 +1,5 @@
 """Which requests are mirrored, and what the copy is."""
 
-from dataclasses import replace
 from itertools import repeat
 from math import inf
 
@@ -9,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protos.route.mirror import Compare
+from protos.route.policies import Timeouts
 from protos.values import Target
-from routing.shadow.sampling import LONGEST, asks_again, chosen, copy_of
+from routing.shadow.sampling import asks_again, chosen, copy_of
 from tests.routing.shadow.shadow_scene import request, rule
+
+CANDIDATE = Target("candidate", "m", "2")
 
 
 @given(st.floats(0, 1, exclude_max=True))
@@ -40,26 +42,26 @@ def test_without_a_noise_floor_nobody_is_asked_again():
     assert not asks_again(Compare(), "stable", repeat(0.0).__next__)
 
 
-def timed(deadline, first_deadline=inf):
-    asked = request(None)
-    context = replace(
-        asked.context,
-        deadline=asked.context.timeline.start + deadline,
-        first_deadline=asked.context.timeline.start + first_deadline,
-    )
-    return replace(asked, context=context)
+def test_a_copy_has_the_time_of_its_route_whatever_the_client_gave_its_primary():
+    asked = request(None, budget=0.1, streaming=True)
+    written = Timeouts.model_validate({"total": "2s", "firstToken": "500ms"})
+    copy = copy_of(asked, CANDIDATE, written, 30.0, 100.0).context
+    assert copy.deadline == 102.0
+    assert copy.first_deadline == 100.5
+    assert copy.timeline.start == 100.0
 
 
-def test_a_copy_has_the_whole_time_that_its_primary_had_at_its_start():
-    asked = timed(2.0, 0.5)
-    now = asked.context.timeline.start + 1.5
-    copy = copy_of(asked, Target("candidate", "m", "2"), now).context
-    assert copy.deadline == pytest.approx(now + 2.0)
-    assert copy.first_deadline == pytest.approx(now + 0.5)
-    assert copy.timeline.start == now
-
-
-def test_a_copy_ends_even_where_its_primary_may_take_for_ever():
-    copy = copy_of(timed(inf), Target("candidate", "m", "2"), 1e6).context
-    assert copy.deadline == 1e6 + LONGEST
+def test_without_a_time_of_its_route_it_is_everybodys():
+    copy = copy_of(request(None, budget=inf), CANDIDATE, Timeouts(), 30.0, 100.0).context
+    assert copy.deadline == 130.0
     assert copy.first_deadline == inf
+
+
+def test_only_streams_have_a_time_for_their_first_part():
+    written = Timeouts.model_validate({"firstToken": "500ms"})
+    assert copy_of(request(None), CANDIDATE, written, 30.0, 100.0).context.first_deadline == inf
+
+
+def test_the_clients_own_timeout_is_not_copied_and_its_other_parameters_are():
+    asked = request(None, parameters={"timeout": 1000, "temperature": 2})
+    assert copy_of(asked, CANDIDATE, Timeouts(), 30.0, 100.0).parameters == {"temperature": 2}
