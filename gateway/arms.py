@@ -26,7 +26,8 @@ class ArmBook:
 
     def observe(self, timeline: Timeline, error: Exception | None) -> None:
         """Counts a request that was sent to an arm."""
-        if error is not None and not _servers_fault(error):
+        # Who names a version chooses the arm: testers are no sample of its users.
+        if timeline.pinned or (error is not None and not _servers_fault(error)):
             return
         key = (timeline.route, timeline.rollout, timeline.arm)
         counts = self._counts.get(key)

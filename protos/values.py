@@ -102,6 +102,7 @@ class Timeline:
     route: str = ""
     rollout: str = ""  # that was under way
     arm: str = ""  # that served, or was to serve
+    pinned: bool = False  # whether the client chose it, by a version
     arm_shown: bool = False  # whether the client may know it
     began: float = 0.0  # when a backend was first asked
     answered: float = 0.0  # when the first part was there

@@ -98,8 +98,9 @@ class Split:
         # Not a coroutine: what the service returns is awaited by the caller, one frame less.
         context = request.context
         route = context.route or implicit(request.model)
-        arm = self._splitter.choose(route, request)
         timeline = context.timeline
+        timeline.pinned = bool(request.version)
+        arm = self._splitter.choose(route, request)
         timeline.route = route.name
         timeline.arm = arm.name  # before anything can fail, as a failure is the arm's as well
         timeline.arm_shown = not route.implicit and (

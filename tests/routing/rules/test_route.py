@@ -229,3 +229,15 @@ def test_a_refused_pin_is_nobody_s_failure() -> None:
         sent(BOTH, given)
 
     assert given.context.timeline.arm == ""
+
+
+@pytest.mark.parametrize(("version", "chosen"), [("", False), ("4", True), ("2", True)])
+def test_it_is_noted_that_the_client_chose_the_arm_even_if_the_choice_fails(
+    version: str, chosen: bool
+) -> None:
+    given = request(route=only("stable"), version=version)
+    try:
+        sent(Endpoints("fraud/3", "fraud/4"), given)
+    except PenstockError:
+        assert version == "2"
+    assert given.context.timeline.pinned is chosen
