@@ -1,6 +1,7 @@
 """What workers count for each arm: the evidence by which rollouts are judged.
 
-Only what says something about the arm counts: answers, and failures that are the server's fault.
+Only what says something about the arm counts: answers, and failures that are the server's fault. A
+deadline that the client itself chose is nobody's fault: one client in a hurry would end rollouts.
 Latency is that of the arm, from asking it to its first part, so that clients which send or read
 slowly change nothing.
 """
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from gateway.store.engine import Store
 from protos import discovery_pb2 as pb
-from protos.errors import PenstockError
+from protos.errors import Kind, PenstockError
 from protos.values import Timeline
 from routing.evidence.counts import ArmCounts
 from routing.evidence.histogram import Histogram
@@ -26,8 +27,7 @@ class ArmBook:
 
     def observe(self, timeline: Timeline, error: Exception | None) -> None:
         """Counts a request that was sent to an arm."""
-        # Who names a version chooses the arm: testers are no sample of its users.
-        if timeline.pinned or (error is not None and not _servers_fault(error)):
+        if error is not None and not _servers_fault(error, timeline):
             return
         key = (timeline.route, timeline.rollout, timeline.arm)
         counts = self._counts.get(key)
@@ -74,5 +74,9 @@ def counts_of(report: pb.ArmReport) -> ArmCounts:
     return ArmCounts(report.requests, report.errors, Histogram(report.latency))
 
 
-def _servers_fault(error: Exception) -> bool:
-    return not isinstance(error, PenstockError) or error.row.fault == "server"
+def _servers_fault(error: Exception, timeline: Timeline) -> bool:
+    if not isinstance(error, PenstockError):
+        return True
+    if error.kind is Kind.DEADLINE and timeline.hurried:
+        return False
+    return error.row.fault == "server"

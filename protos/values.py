@@ -106,6 +106,14 @@ class Timeline:
     arm_shown: bool = False  # whether the client may know it
     began: float = 0.0  # when a backend was first asked
     answered: float = 0.0  # when the first part was there
+    # Whether the client itself chose the deadline of the first part, and that of the whole.
+    first_by_client: bool = False
+    whole_by_client: bool = False
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the next deadline is the client's own, which passes through nobody's fault."""
+        return self.whole_by_client if self.answered else self.first_by_client
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))

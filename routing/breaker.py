@@ -62,8 +62,9 @@ class Verdict(StrEnum):
 def verdict(kind: Kind, *, connected: bool, late: bool) -> Verdict:
     """Judges a failure. `late`: the call took longer than the endpoint had made expect.
 
-    A deadline that passed sooner was too short for the queue, which is no fault of the endpoint; so
-    is a connection that was never there, since such an endpoint isn't usable anyway.
+    A deadline that passed sooner was too short for the queue, which is no fault of the endpoint;
+    nor is a deadline that the client chose, or a connection that was never there, since such an
+    endpoint isn't usable anyway.
     """
     if kind is Kind.MODEL_FAILED:
         return Verdict.MODEL

@@ -24,6 +24,7 @@ class Endpoint:
 
     Beside what beats tell there is what only this process can see: how much longer its calls take
     than the backend says it spent on them (`excess`: the way there and back), and how they ended.
+    Copies (shadow traffic) go into none of it: they wait longest, and nobody waits for them.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Endpoint:
         self.suspect_turn = asyncio.Lock()
         self.left = False
         self.excess = PeakEwma()
+        self._missed = PeakEwma()  # by how much those were late that were given up
         self.breakers: dict[ModelKey, Breaker] = {}
         self._clock = clock
         self._due: dict[int, float] = {}  # when each unanswered call was expected to be answered
@@ -61,6 +63,7 @@ class Endpoint:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}
             self.signatures = {key: signature(m) for key, m in self.models.items()}
+            self.breakers = {k: b for k, b in self.breakers.items() if k in self.models}
 
     def leave(self) -> None:
         """The table has it no more: whoever still holds it must not send anything new here."""
@@ -103,7 +106,7 @@ class Endpoint:
         The oldest unanswered call counts from when its answer was due, so that an endpoint that
         stops answering is left at once and not when the first of its calls has ended.
         """
-        cost = self.predicted_wait() + self.excess.at(now)
+        cost = self.predicted_wait() + max(self.excess.at(now), self._missed.at(now))
         if self._due:
             late = now - next(iter(self._due.values()))
             if late > 0.0:
@@ -111,6 +114,8 @@ class Endpoint:
         return cost
 
     async def __call__(self, request: InferRequest) -> Reply:
+        if request.context.shadow:
+            return await self.exchange(request)
         key = (request.model, request.version)
         breaker = self.breakers.get(key)
         if breaker is None:
@@ -122,12 +127,13 @@ class Endpoint:
             reply = await self.exchange(request)
         except BaseException as error:
             now = self._clock()
-            if now > due:
-                self.excess.at_least(now - due, now)
+            overdue = now - due
+            if overdue > 0.0:
+                self._missed.at_least(overdue, now)
             what = Verdict.NOTHING
             if isinstance(error, PenstockError):
-                connected = self.exchange.connected
-                what = verdict(error.kind, connected=connected, late=now > due)
+                late = self._late(overdue, now) and not request.context.timeline.hurried
+                what = verdict(error.kind, connected=self.exchange.connected, late=late)
             breaker.record(what, now)
             raise
         finally:
@@ -137,6 +143,10 @@ class Endpoint:
         self.excess.observe(now - began - (first.queue_us + first.compute_us) / 1e6, now)
         breaker.record(Verdict.GOOD, now)
         return reply
+
+    def _late(self, overdue: float, now: float) -> bool:
+        """Whether a call was longer under way than the slowest ones are that are answered."""
+        return self._service > 0.0 and overdue > self.excess.at(now)
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.instance} {self.address} {self.state}>"

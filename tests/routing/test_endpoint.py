@@ -138,6 +138,73 @@ async def test_a_missed_deadline_counts_only_if_the_answer_was_overdue(
     assert endpoint.breakers[KEY].consecutive == counts
 
 
+async def test_a_deadline_that_the_client_chose_counts_against_nobody(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 10.0, PenstockError(Kind.DEADLINE, "too late"))
+    for by_client in (True, False):
+        request = routed()
+        request.context.timeline.first_by_client = by_client
+        with pytest.raises(PenstockError):
+            await endpoint(request)
+        assert endpoint.breakers[KEY].consecutive == (not by_client)
+
+
+async def test_no_deadline_counts_while_nobody_knows_how_long_answers_take(endpoint, clock):
+    endpoint.update(lease(load=pb.Load(service_p50_us=2_000)).beat, suspect=False)
+    endpoint.exchange.answer = after(clock, 0.1, PenstockError(Kind.DEADLINE, "too late"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed())
+    assert endpoint.breakers[KEY].consecutive == 0
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(0.4, 0), (0.6, 1)])
+async def test_the_way_that_answers_take_belongs_to_what_is_expected(
+    endpoint, clock, seconds, counts
+):
+    endpoint.exchange.answer = after(clock, 0.510, queue_us=10_000)
+    await endpoint(routed())  # half a second on the way
+    endpoint.exchange.answer = after(clock, seconds, PenstockError(Kind.DEADLINE, "too late"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed())
+    assert endpoint.breakers[KEY].consecutive == counts
+
+
+async def test_calls_that_hang_all_count_though_each_is_late_by_as_much(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 1.0, PenstockError(Kind.DEADLINE, "too late"))
+    for _ in range(5):
+        with pytest.raises(PenstockError):
+            await endpoint(routed())
+    assert endpoint.breakers[KEY].consecutive == 5
+
+
+async def test_copies_leave_no_trace(endpoint, clock):
+    answer = asyncio.get_running_loop().create_future()
+    endpoint.exchange.answer = lambda request: answer
+    asking = asyncio.ensure_future(endpoint(routed(shadow=True)))
+    await asyncio.sleep(0)
+    clock.now += 10.0
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    endpoint.exchange.answer = after(clock, 10.0)
+    await endpoint(routed(shadow=True))
+    endpoint.exchange.answer = after(clock, 0.0, PenstockError(Kind.INTERNAL, "no"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed(shadow=True))
+    assert endpoint.cost(clock.now) == pytest.approx(0.010)
+    assert endpoint.breakers == {}
+
+
+async def test_an_unloaded_model_takes_what_its_calls_said_with_it(endpoint, clock):
+    endpoint.exchange.answer = after(clock, 0.0, PenstockError(Kind.INTERNAL, "no"))
+    with pytest.raises(PenstockError):
+        await endpoint(routed())
+    loading = lease(models=(("m", "1", pb.LOADING),), models_revision=2)
+    endpoint.update(loading.beat, suspect=False)
+    assert endpoint.breakers[KEY].consecutive == 1
+    endpoint.update(lease(models=(), models_revision=3).beat, suspect=False)
+    assert endpoint.breakers == {}
+
+
 async def test_a_refusal_counts_only_if_the_connection_was_there(endpoint, clock):
     endpoint.exchange.answer = after(clock, 0.0, PenstockError(Kind.UNAVAILABLE, "no"))
     for connected in (False, True):
