@@ -23,6 +23,7 @@ class Call:
         "idle_after",
         "more",
         "parts",
+        "shadow",
         "size",
         "streaming",
         "timer",
@@ -43,6 +44,7 @@ class Call:
         self.wire = wire
         self.size = len(wire)
         self.deadline = context.deadline
+        self.shadow = context.shadow
         self.streaming = context.streaming
         # A unary reply has one part, which the deadline is for.
         self.first_deadline = context.first_deadline if context.streaming else inf

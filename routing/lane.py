@@ -32,7 +32,7 @@ Stream = aio.StreamStreamCall[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How a lane reaches its backend, and whom it tells how many written calls were lost."""
+    """How a lane reaches its backend, and whom it tells how many clients' calls went with it."""
 
     open_channel: Callable[[], aio.Channel]
     access_key: str
@@ -234,8 +234,8 @@ class Lane:
         self._cancels.clear()
         self._credits.clear()
         self.bytes = 0
-        if calls:
-            self._link.on_lost(len(calls))
+        if repeatable := sum(not call.shadow for call in calls):  # copies never are
+            self._link.on_lost(repeatable)
         for call in calls:
             call.forget_timers()
             kind = Kind.LOST if call.written else Kind.UNAVAILABLE

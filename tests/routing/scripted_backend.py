@@ -1,7 +1,7 @@
 """A backend whose every answer the test decides, on a real gRPC server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
@@ -78,9 +78,11 @@ class ScriptedBackend:
 
 @asynccontextmanager
 async def connected(
-    backend: ScriptedBackend, bounds: Bounds | None = None
+    backend: ScriptedBackend,
+    bounds: Bounds | None = None,
+    on_lost: Callable[[int], None] = lambda calls: None,
 ) -> AsyncIterator[Exchange]:
-    exchange = Exchange(backend.address, KEY, bounds=bounds)
+    exchange = Exchange(backend.address, KEY, bounds=bounds, on_lost=on_lost)
     try:
         async with asyncio.timeout(5):
             while not exchange.connected:  # noqa: ASYNC110

@@ -171,6 +171,18 @@ async def test_a_consumer_that_stops_in_the_middle_is_cancelled_too(backend):
         await backend.until(lambda: call.id in backend.cancels, 2.0)
 
 
+async def test_a_dead_stream_tells_how_many_calls_may_be_repeated_copies_left_out(backend):
+    lost = []
+    asked = request()
+    copy = replace(asked, context=replace(asked.context, shadow=True))
+    async with connected(backend, on_lost=lost.append) as exchange:
+        tasks = [asyncio.create_task(exchange(each)) for each in (asked, asked, copy)]
+        await backend.until(lambda: len(backend.calls) == 3)
+        await backend.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert lost == [2]
+
+
 async def test_several_parts_for_a_caller_that_wants_one_are_an_error(backend):
     async with connected(backend) as exchange:
         task = asyncio.create_task(exchange(request()))
