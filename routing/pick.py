@@ -6,18 +6,16 @@ cost stays near that. Measured (benchmarks/experiments/README.md): this costs wi
 single endpoint where even spreading over sixteen costs five times as much, and, unlike filling one
 endpoint to a fixed count, doesn't lengthen queues.
 
-The aperture is Finagle's idea: a worker uses a subset of the endpoints, its own by rendezvous
-hashing, at least three, growing while all of them have queues. Over more than three, the better of
-two random ones is taken (Mitzenmacher 2001): beats are up to a second old, and with old figures the
-least of all is the same one for every worker, which then is the most loaded one; besides, it costs
-the same over any number. Up to three all are compared: there the worker's own calls in flight are
-most of what it knows, a third look costs 0.7 µs, and two random ones would send each third turn to
-no better than the second best, such as one of two slow endpoints.
+Of an aperture of more than three, the better of two random ones is taken (Mitzenmacher 2001): beats
+are up to a second old, and with old figures the least of all is the same one for every worker,
+which then is the most loaded one; besides, it costs the same over any number. Up to three all are
+compared: there the worker's own calls in flight are most of what it knows, a third look costs
+0.7 µs, and two random ones would send each third turn to no better than the second best, such as
+one of two slow endpoints.
 """
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from math import inf
 
 from protos.errors import Kind, PenstockError
@@ -25,51 +23,16 @@ from protos.service import Reply
 from protos.values import InferRequest
 from routing import affinity as affine
 from routing.affinity import Affinity
+from routing.aperture import MIN_APERTURE, Aperture
 from routing.breaker import Verdict
 from routing.endpoint import Endpoint, ModelKey
 from routing.endpoints import EndpointTable
 from routing.outlier import Outliers
 from routing.resolve import not_ready
 
-MIN_APERTURE = 3
 # Following the turn's first call may cost a call this much more waiting than the best alternative.
 FOLLOW_AT_MOST = 0.002  # seconds
-WIDEN_ABOVE = 0.010
-NARROW_BELOW = 0.001
-ADJUST_EVERY = 0.1
 PANIC_SHARE = 0.5
-
-
-class Aperture:
-    """How many endpoints of one model version a worker uses, and in which order of preference."""
-
-    def __init__(self, worker: str) -> None:
-        self._worker = worker
-        self._order: tuple[Endpoint, ...] = ()
-        self._source: tuple[Endpoint, ...] = ()
-        self._adjusted = 0.0
-        self.width = MIN_APERTURE
-
-    def subset(self, endpoints: tuple[Endpoint, ...], now: float) -> tuple[Endpoint, ...]:
-        if len(endpoints) <= MIN_APERTURE:
-            return endpoints
-        if endpoints is not self._source:
-            self._source = endpoints
-            self._order = tuple(sorted(endpoints, key=self._rank))
-        if now - self._adjusted > ADJUST_EVERY:
-            self._adjusted = now
-            self._adjust()
-        return self._order[: self.width]
-
-    def _adjust(self) -> None:
-        waits = [e.predicted_wait() for e in self._order[: self.width] if e.usable]
-        if not waits or min(waits) > WIDEN_ABOVE:
-            self.width = min(self.width + 1, len(self._order))
-        elif max(waits) < NARROW_BELOW:
-            self.width = max(self.width - 1, MIN_APERTURE)
-
-    def _rank(self, endpoint: Endpoint) -> bytes:
-        return blake2b(f"{self._worker}\0{endpoint.instance}".encode(), digest_size=8).digest()
 
 
 class Pick:
@@ -113,7 +76,7 @@ class Pick:
         except BaseException:
             self._failed(endpoint, request)
             raise
-        if self.outliers.troubled:
+        if self.outliers.troubled:  # which it is while a probe is on its way
             self._answered(endpoint, request)
         return reply
 
@@ -156,15 +119,21 @@ class Pick:
             raise not_ready(*key)
         if len(serving) <= MIN_APERTURE:
             return self._usable(key, serving)
-        aperture = self._apertures.get(key)
-        if aperture is None:
-            aperture = self._apertures[key] = Aperture(self._worker)
-        subset = aperture.subset(serving, now)
+        subset = self._aperture(key).subset(serving, now)
         if of_two and len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
             two = self._two(subset)
             if two[0].usable and two[1].usable:
                 return two
         return self._in_service(key, subset) or self._usable(key, serving)
+
+    def _aperture(self, key: ModelKey) -> Aperture:
+        aperture = self._apertures.get(key)
+        if aperture is None:
+            # Models come and go: a new one is the occasion to forget those that are gone.
+            for each in [each for each in self._apertures if not self._table.serving(*each)]:
+                del self._apertures[each]
+            aperture = self._apertures[key] = Aperture(self._worker)
+        return aperture
 
     def _in_service(self, key: ModelKey, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
         if key in self.outliers.troubled:
@@ -216,7 +185,7 @@ class Pick:
 
     def _probe(self, key: ModelKey, request: InferRequest, now: float) -> Endpoint | None:
         """An ejected endpoint whose time is over; this request finds out how it is."""
-        if request.context.suspect:
+        if request.context.suspect or request.context.shadow:
             return None
         endpoint = self.outliers.due(key, self._table.serving(*key), now)
         if endpoint is not None:
@@ -231,7 +200,7 @@ class Pick:
     def _failed(self, endpoint: Endpoint, request: InferRequest) -> None:
         key = (request.model, request.version)
         breaker = endpoint.breakers.get(key)
-        if breaker is None:
+        if breaker is None or request.context.shadow:
             return
         if breaker.probe is request:
             breaker.end_probe(breaker.last, self._clock())

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from routing.affinity import OVERLOADED, cost
-from routing.pick import Aperture, Pick
+from routing.aperture import Aperture
+from routing.pick import Pick
 from tests.routing.routed import routed
 
 

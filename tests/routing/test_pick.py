@@ -12,11 +12,12 @@ import pytest
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.values import Context, InferRequest, Principal, Tensors, Timeline
+from routing.aperture import Aperture
 from routing.breaker import BASE, BURST, Breaker, State, Verdict
 from routing.endpoints import EndpointTable
 from routing.exchange import Exchange
 from routing.outlier import CONSECUTIVE
-from routing.pick import MIN_APERTURE, WIDEN_ABOVE, Aperture, Pick
+from routing.pick import Pick
 from tests.routing.scripted_backend import KEY, ScriptedBackend
 from tests.routing.scripted_backend import request as numbers
 
@@ -54,8 +55,8 @@ class Turns:
             callback()
 
 
-def request(tried=()):
-    context = Context(Principal("s", "t", frozenset()), 100.0, Timeline(0.0))
+def request(tried=(), **how):
+    context = Context(Principal("s", "t", frozenset()), 100.0, Timeline(0.0), **how)
     context.timeline.instances.extend(tried)
     return InferRequest("", "m", "1", Tensors(()), {}, context)
 
@@ -167,38 +168,6 @@ def test_an_unserved_version_is_unavailable():
         pick.choose(request())
 
 
-def test_an_aperture_is_the_same_for_one_worker_and_another_for_others():
-    endpoints = tuple(FakeEndpoint(f"e{n}") for n in range(16))
-    subsets = {
-        worker: frozenset(e.instance for e in Aperture(worker).subset(endpoints, 0.0))
-        for worker in ("w1", "w2", "w3", "w4")
-    }
-    assert all(len(subset) == MIN_APERTURE for subset in subsets.values())
-    assert subsets["w1"] == frozenset(e.instance for e in Aperture("w1").subset(endpoints, 0.0))
-    assert len(set(subsets.values())) > 1
-
-
-def test_an_aperture_widens_under_load_and_narrows_after_it():
-    endpoints = tuple(FakeEndpoint(f"e{n}", 2 * WIDEN_ABOVE) for n in range(16))
-    aperture = Aperture("w")
-    for tick in range(1, 9):
-        aperture.subset(endpoints, float(tick))
-    assert aperture.width == MIN_APERTURE + 8
-    for endpoint in endpoints:
-        endpoint.wait = 0.0
-    for tick in range(9, 30):
-        aperture.subset(endpoints, float(tick))
-    assert aperture.width == MIN_APERTURE
-
-
-def test_losing_an_endpoint_moves_only_its_place_in_the_aperture():
-    endpoints = tuple(FakeEndpoint(f"e{n}") for n in range(16))
-    aperture = Aperture("w")
-    before = aperture.subset(endpoints, 0.0)
-    after = aperture.subset(tuple(e for e in endpoints if e is not before[0]), 0.0)
-    assert len(set(before) & set(after)) == MIN_APERTURE - 1
-
-
 def wide(endpoints, seed=1):
     """Picking over all of the endpoints."""
     pick, turns = pick_among(*endpoints)
@@ -240,6 +209,18 @@ def test_of_two_random_ones_an_unusable_one_is_never_picked():
     chosen = picked(*wide(endpoints), 2000)
     assert len(chosen) == 12
     assert all(endpoint.usable or not chosen[endpoint.instance] for endpoint in endpoints)
+
+
+def test_apertures_of_models_that_are_gone_are_forgotten():
+    served = {(name, "1"): [FakeEndpoint(f"e{n}") for n in range(4)] for name in "mno"}
+    turns = Turns()
+    table = SimpleNamespace(serving=lambda *key: tuple(served.get(key, ())))
+    pick = Pick(table, "worker", lambda: 0.0, turns)
+    for name in "mn":
+        pick.choose(replace(request(), model=name))
+    del served["m", "1"]
+    pick.choose(replace(request(), model="o"))
+    assert set(pick._apertures) == {("n", "1"), ("o", "1")}
 
 
 class Failing(FakeEndpoint):
@@ -382,6 +363,19 @@ async def test_a_suspect_never_probes():
         scene.pick.choose(replace(asked, context=replace(asked.context, suspect=True))).instance
         == "b"
     )
+
+
+async def test_copies_are_no_probes_and_their_failures_eject_nobody():
+    bad = Failing("bad")
+    scene = Scene(bad, Failing("b", 1.0, kind=None))
+    for _ in range(3 * CONSECUTIVE):
+        await scene.ask(shadow=True)
+    assert scene.pick.outliers.ejections == 0
+    await scene.ask()  # a primary finds what was recorded of others
+    assert bad.breaker.state is State.OPEN
+    scene.now += BASE
+    assert scene.pick.choose(request(shadow=True)).instance == "b"
+    assert bad.breaker.state is State.OPEN
 
 
 async def test_an_ejected_endpoint_is_used_when_nothing_else_can_be():
