@@ -41,7 +41,7 @@ class Collector:
         self.timeline = Timeline(since, until)
         self.tenants = Segments("tenant")
         self.shapes = Segments("input shape")
-        self.labels = Segments("label")
+        self.labels = Segments("label", of_compared=True)
         # Rows: total, without queueing, to the first part; each of primary and candidate.
         self.times: Reservoir[tuple[float, ...]] = Reservoir(SAMPLE, rng)
         self.total = Latencies()

@@ -101,8 +101,9 @@ def build_reports(
 ) -> tuple[Report, ...]:
     """A report for each candidate version of each mirror, or of one; by mirror, oldest first.
 
-    A mirror that was pointed at another version is two candidates: their pairs don't mix. Reads
-    the records once, in any order, and remembers none but samples of them, drawn by `rng`.
+    A mirror that was pointed at another version is two candidates: their pairs don't mix. A pair
+    without a version counts with the version before it, or the first one. Reads the records once,
+    in the order of their times, and remembers none but samples of them, drawn by `rng`.
     """
     found: dict[tuple[str, str, str], Collector] = {}
     latest: dict[tuple[str, str], Collector] = {}
@@ -110,16 +111,17 @@ def build_reports(
         if record.route != route or mirror not in (None, record.mirror):
             continue
         target = (record.mirror, record.model)
-        key = (*target, record.version)
-        collector = found.get(key)
-        if collector is None:
-            # No version was there to be sent to: a failure of the one before or after.
-            unknown = latest.get(target)
-            if unknown is not None and (not record.version or not unknown.version):
-                collector = unknown
-            else:
-                collector = Collector(since, now, rng)
-            found[key] = collector
+        before = latest.get(target)
+        if before is not None and not record.version:
+            # No version was there to be sent to: a failure of the one that had just been there.
+            collector = before
+        else:
+            key = (*target, record.version)
+            if key not in found:
+                # What came before any version is the first one's.
+                unknown = before if before is not None and not before.version else None
+                found[key] = unknown or Collector(since, now, rng)
+            collector = found[key]
         latest[target] = collector
         collector.add(record)
     distinct = {id(each): (key, each) for key, each in found.items()}
@@ -142,7 +144,7 @@ def _report(
     above = above_noise(counts, level)
     errors = found.errors.figures(level)
     by_kind = [kind for kind in (found.tenants, found.shapes, found.labels) if kind.counts]
-    segments = dimensions(by_kind, criteria.max_above_noise, level)
+    segments = dimensions(by_kind, criteria.max_above_noise, level, counts.coverage)
     quantiles = tuple(q for q, _ in criteria.max_latency_ratios)
     times = np.asarray(found.times.items, dtype=np.float64).reshape(-1, 6)
     service = found.service.figures(times[:, 2:4], quantiles, level)

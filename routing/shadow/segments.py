@@ -19,7 +19,8 @@ class Segment:
     """One value's pairs.
 
     `above_noise` holds at the report's level for this segment alone; `corrected` for all segments
-    of the report together (Bonferroni), and `flagged` says that it lies above the bound.
+    of the report together (Bonferroni), and `flagged` says that it lies above the bound even if
+    all pairs that weren't compared had agreed.
     """
 
     value: str
@@ -47,9 +48,13 @@ class Dimension:
 
 @dataclass(slots=True)
 class Segments:
-    """Counts by value, for as many values as memory is given to."""
+    """Counts by value, for as many values as memory is given to.
+
+    Pairs that aren't compared have no value where `of_compared`.
+    """
 
     name: str
+    of_compared: bool = False
     kept: int = KEPT
     counts: dict[str, PairCounts] = field(default_factory=dict)
     rest: PairCounts = field(default_factory=PairCounts)
@@ -73,11 +78,14 @@ class Segments:
             self.folded += 1
 
 
-def dimensions(kinds: Sequence[Segments], bound: float, level: float) -> tuple[Dimension, ...]:
+def dimensions(
+    kinds: Sequence[Segments], bound: float, level: float, coverage: float
+) -> tuple[Dimension, ...]:
     """What is shown of each kind; a segment is flagged only where it surely exceeds `bound`.
 
     One of many segments always looks bad by chance, so what flags one is an interval at
-    1 - (1 - level) / m, where m is the number of segments shown (Bonferroni).
+    1 - (1 - level) / m, where m is the number of segments shown (Bonferroni). `coverage` is that
+    of all pairs; it stands for the segment's own where only compared pairs have a value.
     """
     shown = [
         nlargest(SHOWN, kind.counts.items(), key=lambda item: item[1].sampled) for kind in kinds
@@ -85,7 +93,7 @@ def dimensions(kinds: Sequence[Segments], bound: float, level: float) -> tuple[D
     tested = max(1, sum(map(len, shown)))
     corrected = 1.0 - (1.0 - level) / tested
     return tuple(
-        _dimension(kind, largest, bound, level, corrected)
+        _dimension(kind, largest, bound, level, corrected, coverage)
         for kind, largest in zip(kinds, shown, strict=True)
         if kind.counts
     )
@@ -97,6 +105,7 @@ def _dimension(
     bound: float,
     level: float,
     corrected: float,
+    coverage: float,
 ) -> Dimension:
     named = {value for value, _ in largest}
     rest = PairCounts()
@@ -105,18 +114,26 @@ def _dimension(
         if value not in named:
             rest.merge(counts)
     others = kind.folded + len(kind.counts) - len(named)
+    covered = coverage if kind.of_compared else 1.0
     return Dimension(
         kind.name,
-        tuple(_segment(value, counts, bound, level, corrected) for value, counts in largest),
+        tuple(
+            _segment(value, counts, bound, level, corrected, covered) for value, counts in largest
+        ),
         # The rest is many segments, so it is shown and never flagged.
-        _segment("", rest, 1.0, level, corrected) if others else None,
+        _segment("", rest, 1.0, level, corrected, covered) if others else None,
         len(kind.counts),
         at_least=bool(kind.folded),
     )
 
 
 def _segment(
-    value: str, counts: PairCounts, bound: float, level: float, corrected: float
+    value: str,
+    counts: PairCounts,
+    bound: float,
+    level: float,
+    corrected: float,
+    covered: float,
 ) -> Segment:
     strict = above_noise(counts, corrected)
     return Segment(
@@ -126,5 +143,5 @@ def _segment(
         counts.candidate_differs,
         above_noise(counts, level),
         strict,
-        flagged=strict.low > bound,
+        flagged=strict.low * min(covered, counts.coverage) > bound,
     )

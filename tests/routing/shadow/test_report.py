@@ -82,6 +82,24 @@ class TestVerdicts:
         flagged = [s.value for each in found.dimensions for s in each.segments if s.flagged]
         assert "umbrella" in flagged
 
+    @pytest.mark.parametrize("label", ["", "fraud"])
+    def test_few_pairs_that_differ_among_many_that_were_not_compared_are_no_evidence(
+        self, label: str
+    ):
+        made = Made(flips=0.0, noise=0.0, noise_sample=0.0, failed=0, dropped=0, primary_failed=0)
+        found = []
+        for index, each in enumerate(records(6000, made)):
+            if index < 600:
+                outcome = Outcome(index >= 36, label=label)
+                status = "compared"
+            else:
+                outcome, status = Outcome(None, reason="it isn't JSON"), "incomparable"
+            each = replace(each, tenant="t", status=status, noise=None, outcome=outcome)
+            found.append(each)
+        (only,) = reports(found)
+        assert only.verdict.decision == "not_enough_evidence"
+        assert {each.name: each.state for each in only.verdict.checks}["segments"] == "met"
+
 
 class TestCounts:
     def test_every_record_is_in_one_status(self):
@@ -144,6 +162,36 @@ class TestTargets:
         ]
         found = reports(known + unknown if known_first else unknown + known)
         assert [(each.version, each.samples.failed) for each in found] == [("5", 20)]
+
+    def test_copies_that_found_no_version_fail_with_the_one_that_was_there_last(self):
+        known = list(records(60, Made(failed=0, dropped=0, primary_failed=0)))
+        status = {0: "failed", 20: "4", 30: "failed", 40: "4", 70: "5", 80: "failed", 90: "5"}
+        found = []
+        version = "4"
+        for at in range(100):
+            version = status.get(at, version)
+            each = replace(known[at % 60], at=SINCE + at, version=version)
+            if version == "failed":
+                error = Side(error="unavailable")
+                each = replace(each, version="", status="candidate_failed", candidate=error)
+            found.append(each)
+        assert [
+            (each.version, each.samples.sampled, each.samples.failed) for each in reports(found)
+        ] == [("4", 70, 30), ("5", 30, 10)]
+
+    def test_a_version_that_is_no_more_reached_is_not_promoted(self):
+        made = Made(flips=0.0, noise=0.0, failed=0, dropped=0, incomparable=0)
+        known = list(records(3000, made))
+        first = replace(known[0], version="4")
+        gone = replace(known[1], version="", status="candidate_failed", candidate=Side(error="x"))
+        later = [replace(each, version="5") for each in known]
+        unreached = [
+            replace(each, version="", status="candidate_failed", candidate=Side(error="x"))
+            for each in known
+        ]
+        four, five = reports([first, gone, *later, *unreached])
+        assert (four.samples.failed, five.samples.failed) == (1, 3000)
+        assert five.verdict.decision == "dont"
 
     def test_other_routes_are_left_out(self):
         assert reports(records(10, Made(route="other"))) == ()

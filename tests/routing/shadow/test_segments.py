@@ -21,7 +21,7 @@ def test_the_largest_are_named_and_the_rest_is_summed_up():
     kind = Segments("tenant")
     for number in range(50):
         add(kind, f"t{number}", 100 + number, 1)
-    (dimension,) = dimensions([kind], BOUND, LEVEL)
+    (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
     assert [each.value for each in dimension.segments] == [f"t{n}" for n in range(49, 29, -1)]
     assert dimension.rest is not None
     assert dimension.rest.compared == sum(100 + n for n in range(30))
@@ -32,11 +32,31 @@ def test_a_segment_that_is_surely_beyond_the_bound_is_flagged():
     kind = Segments("tenant")
     add(kind, "harmed", 1000, 80)
     add(kind, "fine", 9000, 45)
-    (dimension,) = dimensions([kind], BOUND, LEVEL)
+    (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
     assert [(each.value, each.flagged) for each in dimension.segments] == [
         ("fine", False),
         ("harmed", True),
     ]
+
+
+def test_a_segment_is_not_flagged_for_pairs_that_may_all_have_agreed():
+    kind = Segments("tenant")
+    add(kind, "covered", 600, 36)
+    add(kind, "hardly covered", 600, 36)
+    kind.of("hardly covered").sampled += 5400
+    (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
+    assert {each.value: each.flagged for each in dimension.segments} == {
+        "covered": True,
+        "hardly covered": False,
+    }
+
+
+def test_labels_are_only_of_compared_pairs_so_the_coverage_of_all_holds_for_them():
+    labels, tenants = Segments("label", of_compared=True), Segments("tenant")
+    for kind in (labels, tenants):
+        add(kind, "harmed", 600, 36)
+    found = dimensions([labels, tenants], BOUND, LEVEL, 0.1)
+    assert [each.segments[0].flagged for each in found] == [False, True]
 
 
 def test_a_segment_that_looks_bad_alone_is_not_flagged_among_many():
@@ -45,8 +65,8 @@ def test_a_segment_that_looks_bad_alone_is_not_flagged_among_many():
         add(kind, "unlucky", 500, 12)
     for number in range(19):
         add(many, f"t{number}", 500, 5)
-    (one,) = dimensions([alone], BOUND, LEVEL)
-    (others,) = dimensions([many], BOUND, LEVEL)
+    (one,) = dimensions([alone], BOUND, LEVEL, 1.0)
+    (others,) = dimensions([many], BOUND, LEVEL, 1.0)
     unlucky = next(each for each in others.segments if each.value == "unlucky")
     assert one.segments[0].flagged
     assert not unlucky.flagged
@@ -59,7 +79,7 @@ def test_the_rest_is_never_flagged_as_it_is_no_segment():
         add(kind, f"large{number}", 1000, 0)
     for number in range(100):
         add(kind, f"small{number}", 10, 9)
-    (dimension,) = dimensions([kind], BOUND, LEVEL)
+    (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
     assert dimension.rest is not None
     assert dimension.rest.above_noise.low > 0.8
     assert not dimension.rest.flagged
@@ -73,7 +93,7 @@ def test_no_segment_of_an_equal_candidate_is_flagged_but_in_few_reports():
         kind = Segments("tenant")
         for number, differ in enumerate(rng.binomial(400, BOUND, 20)):
             add(kind, f"t{number}", 400, int(differ))
-        (dimension,) = dimensions([kind], BOUND, LEVEL)
+        (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
         flagged += any(each.flagged for each in dimension.segments)
     assert flagged <= 10
 
@@ -84,13 +104,13 @@ def test_ten_thousand_tenants_do_not_grow_memory_and_a_large_one_survives():
         add(kind, f"t{number}", 1, 0)
         add(kind, "large", 1, 1)
     assert len(kind.counts) <= 100
-    (dimension,) = dimensions([kind], BOUND, LEVEL)
+    (dimension,) = dimensions([kind], BOUND, LEVEL, 1.0)
     assert (dimension.segments[0].value, dimension.segments[0].compared) == ("large", 10_000)
     assert dimension.at_least
 
 
 def test_a_kind_without_any_value_has_no_dimension():
-    assert dimensions([Segments("label")], BOUND, LEVEL) == ()
+    assert dimensions([Segments("label")], BOUND, LEVEL, 1.0) == ()
 
 
 @settings(deadline=None, max_examples=50)
