@@ -72,7 +72,7 @@ def build(
     workers: int,
     total: float,
     decided: Observe,
-    record: Callable[[PairRecord], bool],
+    record: Callable[[PairRecord], object],
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
 ) -> Pipeline:
@@ -80,7 +80,7 @@ def build(
 
     A worker admits its share, one of so many `workers`, of every limit. A request may take `total`
     seconds unless its route says otherwise. `decided` is told where each request went. `record`
-    takes what mirrors found, from another thread, and returns False for what it drops.
+    takes what mirrors found, from another thread, and counts what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:

@@ -40,8 +40,8 @@ def register(
     add("penstock_fallbacks", "Requests that another arm took over.", lambda: split.fallbacks)
     add(
         "penstock_shadow_records_dropped",
-        "Comparisons that were not recorded: too many waited.",
-        lambda: pairing.overflowed + pairs.dropped,
+        "Comparisons that were not recorded: too many waited, or they failed.",
+        lambda: pairing.overflowed + pairing.failed + pairs.dropped,
     )
     add("penstock_shadow_records_written", "Comparisons recorded.", lambda: pairs.written)
     if decisions is not None:

@@ -41,14 +41,14 @@ class Pairing:
     """Owns the thread, which starts with the first pair.
 
     `comparator` makes the comparison that a mirror asks for. `sink` takes the records: it is called
-    by the thread, must not wait, and returns False for a record that it drops. `redact` turns two
-    answers into JSON that may be stored; without it no payloads are.
+    by the thread, must not wait, and counts what it drops. `redact` turns two answers into JSON
+    that may be stored; without it no payloads are.
     """
 
     def __init__(
         self,
         comparator: Callable[[Compare], Comparator],
-        sink: Callable[[PairRecord], bool],
+        sink: Callable[[PairRecord], object],
         *,
         redact: Redact | None = None,
         waiting: int = WAITING_PAIRS,
@@ -64,7 +64,7 @@ class Pairing:
         self.room = Room(room)
         self.counts: dict[tuple[str, str], MirrorCounts] = {}  # by route and mirror
         self.overflowed = 0  # pairs without a record, as too many were waiting
-        self.refused = 0  # records that the sink dropped
+        self.failed = 0  # records that could not be made or handed over
 
     def counts_of(self, route: str, mirror: str) -> MirrorCounts:
         found = self.counts.get((route, mirror))
@@ -109,10 +109,9 @@ class Pairing:
         while self._queue:
             pair = self._queue.popleft()
             try:
-                if not self._sink(self._record(pair)):
-                    self.refused += 1
+                self._sink(self._record(pair))
             except Exception:
-                self.refused += 1
+                self.failed += 1
                 log.exception("a record of shadow traffic was lost")
             self._release(pair)
             if time.monotonic() > pause:

@@ -198,8 +198,8 @@ async def test_streams_are_compared_as_a_whole():
 
 async def test_a_stream_whose_candidate_hangs_in_the_middle_reaches_the_client_whole():
     service = Answers(v1=of("1", 1.0, 2.0), v2=[part(1.0, final=False), NEVER])
-    async with Scene(service) as scene:
-        asked = request(route(rule()), streaming=True, budget=0.1)
+    async with Scene(service, total=0.05) as scene:
+        asked = request(route(rule()), streaming=True)
         assert await scene.ask(asked) == of("1", 1.0, 2.0)
         (record,) = await scene.recorded()
         assert (record.status, record.candidate.error) == ("candidate_failed", "deadline")
