@@ -5,12 +5,13 @@ All functions take strings of ASCII digits (or letters where they say so) and do
 
 from collections.abc import Sequence
 
+_DIGITS = {code: None for code in range(256) if not 0x30 <= code <= 0x39}
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def digits(text: str) -> str:
-    """The digits of a text, without what separates them."""
-    return "".join(filter(str.isdigit, text))
+    """The digits of a folded text, without what separates them."""
+    return text.translate(_DIGITS)
 
 
 def luhn(number: str) -> bool:

@@ -6,9 +6,10 @@ around it. Patterns that say little by themselves need such words.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 import re2
 
@@ -40,17 +41,18 @@ class _Kind:
     least: float
 
 
-class _Finding(NamedTuple):
-    """A stretch of the text that all tests have passed.
-
-    Findings are compared as tuples: they are taken from left to right, and of two that begin
-    together the longer one, then the surer one.
-    """
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A stretch of the folded bytes that all tests have passed."""
 
     start: int
-    before_end: int  # the end, negative
-    unsureness: float  # the score, negative
+    end: int
+    score: float
     entity: str
+
+    def order(self) -> tuple[int, int, float]:
+        """From left to right; of two that begin together the longer one, then the surer one."""
+        return self.start, -self.end, -self.score
 
 
 class Detector:
@@ -108,75 +110,115 @@ class Detector:
             if (kind := self._kinds.get(index)) is not None
         ]
         searches = [search for search in searches if search.may_find]
-        return _resolved(searches, begin) if searches else []
+        if not searches:
+            return []
+        return [
+            Span(*folded.source(found.start, found.end), found.entity, found.score)
+            for found in _resolved(searches, folded.position(begin))
+        ]
 
 
-def _resolved(searches: Sequence["_Search"], begin: int) -> list[Span]:
+def _resolved(searches: Sequence["_Search"], begin: int) -> Iterator[_Finding]:
     """One sweep from left to right: the next finding is taken unless a surer one begins in it.
 
     What is decided at a place depends on the places before it and on the findings that begin within
-    the one in question, never on the rest of the text; streams rely on that.
+    the one in question, never on the rest of the text; streams rely on that. A match is tested only
+    when it may be taken, or may keep another from being taken.
     """
-    spans: list[Span] = []
-    heads = [
-        (found, index)
-        for index, search in enumerate(searches)
-        if (found := search.after(begin)) is not None
-    ]
-    while heads:
-        head = min(heads)
-        (start, before_end, unsureness, entity), index = head
-        end = -before_end
-        if any(other[0] < end and other[2] < unsureness for other, _ in heads):
-            heads.remove(head)
-            if (found := searches[index].after(start + 1)) is not None:
-                heads.append((found, index))
+    live = [search for search in searches if search.seek(begin)]
+    while live:
+        search = min(live, key=_AT)
+        if search.found is None:
+            if not search.test():
+                live.remove(search)
             continue
-        spans.append(Span(start, end, entity, -unsureness))
-        heads = [
-            (found, index)
-            for old, index in heads
-            if (found := old if old[0] >= end else searches[index].after(end)) is not None
+        best = search.found
+        open_ = [
+            other
+            for other in live
+            if other.found is None
+            and (other.at == best.start or (other.at < best.end and other.most > best.score))
         ]
-    return spans
+        if open_:
+            live = [other for other in live if other not in open_ or other.test()]
+            continue
+        rivals = [other for other in live if other.found is not None and other.at < best.end]
+        search = min(rivals, key=_Search.order)
+        best = search.found or best
+        if any(other.found.score > best.score for other in rivals if other.found is not None):
+            if not search.seek(best.start + 1):
+                live.remove(search)
+            continue
+        yield best
+        live = [other for other in live if other.at >= best.end or other.seek(best.end)]
+
+
+_AT = attrgetter("at")
 
 
 class _Search:
-    """One recogniser's findings in one text, from left to right."""
+    """One recogniser's matches in one text, from left to right."""
 
-    __slots__ = ("_data", "_folded", "_hinted", "_kind", "_text", "_worded", "may_find")
+    __slots__ = (
+        *("_data", "_folded", "_hinted", "_kind", "_match", "_position", "_text", "_worded"),
+        *("at", "found", "may_find", "most"),
+    )
 
     def __init__(self, kind: _Kind, text: str, folded: Folded, worded: bool, hints: bytes) -> None:
+        recogniser = kind.recogniser
         self._kind = kind
         self._text = text
         self._folded = folded
         self._data = folded.data
         self._worded = worded  # whether there is a context word anywhere
         self._hinted = bool(hints and kind.words is not None and kind.words.search(hints))
-        self.may_find = worded or self._hinted or kind.recogniser.score >= kind.least
+        self._position = 0
+        self._match = -1  # where the current match begins, with what stands before it
+        self.at = 0  # where the next finding begins, at the earliest
+        self.found: _Finding | None = None  # it, once it has been tested
+        told = worded or self._hinted
+        self.most = max(recogniser.score, recogniser.confirmed if told else 0.0)
+        self.may_find = self.most >= kind.least
 
-    def after(self, place: int) -> _Finding | None:
-        """The first finding that starts at `place` of the text or behind it."""
+    def seek(self, position: int) -> bool:
+        """Goes to the first match that may start at `position` or behind it, if there is one."""
+        self._position = position
+        return self._next(max(0, position - self._kind.recogniser.reach))
+
+    def test(self) -> bool:
+        """Makes the match a finding, or goes to the next one; False if there is none."""
+        self.found = self._tested()
+        if self.found is None:
+            return self._next(self._match + 1)
+        self.at = self.found.start
+        return True
+
+    def order(self) -> tuple[int, int, float]:
+        """That of the finding; searches without one come last."""
+        return (len(self._data), 0, 0.0) if self.found is None else self.found.order()
+
+    def _next(self, place: int) -> bool:
+        self.found = None
+        match = self._kind.place.search(self._data, place)
+        if match is None:
+            return False
+        self._match = match.start()
+        self.at = max(self._match, self._position)
+        return True
+
+    def _tested(self) -> _Finding | None:
         recogniser, data = self._kind.recogniser, self._data
-        position = self._folded.position(place)
-        at = max(0, position - recogniser.reach)
-        while (place := self._kind.place.search(data, at)) is not None:
-            at = place.start()
-            match = self._kind.group.match(data, at)
-            at += 1
-            if match is None:
-                continue
-            start, end = match.span(1)
-            if start < position or not start < end <= start + recogniser.longest:
-                continue
-            found = data[start:end].decode("latin-1")
-            trimmed = recogniser.trim(found)
-            if trimmed == 0 or not recogniser.check(found[:trimmed]):
-                continue
-            finding = self._judged(start, start + trimmed)
-            if finding is not None:
-                return finding
-        return None
+        match = self._kind.group.match(data, self._match)
+        if match is None:
+            return None
+        start, end = match.span(1)
+        if start < self._position or not start < end <= start + recogniser.longest:
+            return None
+        found = data[start:end].decode("latin-1")
+        trimmed = recogniser.trim(found)
+        if trimmed == 0 or not recogniser.check(found[:trimmed]):
+            return None
+        return self._judged(start, start + trimmed)
 
     def _judged(self, start: int, end: int) -> _Finding | None:
         recogniser, data = self._kind.recogniser, self._data
@@ -198,7 +240,7 @@ class _Search:
             (not near and labelled(before)) or part_of_token(before, found, behind)
         ):
             return None
-        return _Finding(first, -last, -score, recogniser.entity)
+        return _Finding(start, end, score, recogniser.entity)
 
     def _nearness(self, before: bytes, behind: bytes) -> float:
         """How near the nearest context word is: 1 beside the finding, 0 for none."""

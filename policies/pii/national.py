@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 
 from policies.pii.checksums import digits
-from policies.pii.numbering import is_national
+from policies.pii.numbering import national_plan, without_extension
 from policies.pii.recogniser import WORD, Recogniser
 from policies.pii.recognisers.phones import CONTEXT, EXTENSION, RIGHT
 
 _LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb".+\-/(]|(?:^|[^0-9])[./\-(])"
+
+SHORTEST = 7  # digits: shorter numbers are local, or of services
 
 # A date and the hour behind it have as many digits as a number and its area.
 _DATE = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{2,4}\b|[0-9]{4}([./-])[0-9]{2}\2[0-9]{2}\b")
@@ -17,8 +19,13 @@ _DATE = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{2,4}\b|[0-9]{4}([./-])[0
 def national(regions: Sequence[str]) -> tuple[Recogniser, ...]:
     """Recognisers of the regions' numbers (ISO 3166 codes)."""
 
+    plan = national_plan(regions)
+
     def is_number(text: str) -> bool:
-        return _DATE.match(text) is None and is_national(text, regions)
+        if _DATE.match(text) is not None:
+            return False
+        number = digits(without_extension(text))
+        return len(number) >= SHORTEST and plan.fullmatch(number) is not None
 
     def recogniser(pattern: bytes, score: float, confirmed: float = 0.95) -> Recogniser:
         return Recogniser(
@@ -34,17 +41,14 @@ def national(regions: Sequence[str]) -> tuple[Recogniser, ...]:
         )
 
     return (
-        # North America as it is printed.
+        # As North America prints them, and in groups with the trunk prefix that most of the world
+        # puts before the area.
         recogniser(
             rb"(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}"
-            + EXTENSION,
-            0.6,
-        ),
-        # In groups, with the trunk prefix that most of the world puts before the area.
-        recogniser(
-            rb"\(0[1-9][0-9]{0,4}\)(?:[ ./-]?[0-9]{2,8}){1,4}"
+            + EXTENSION
+            + rb"|\(0[1-9][0-9]{0,4}\)(?:[ ./-]?[0-9]{2,8}){1,4}"
             rb"|0[1-9][0-9]{0,4}(?:[ ./-][0-9]{2,8}){1,4}",
-            0.55,
+            0.6,
         ),
         recogniser(
             rb"\(?[0-9]{2,5}\)?(?:[ ./-]{0,2}[0-9]{2,5}){1,4}" + EXTENSION,

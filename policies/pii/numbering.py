@@ -48,17 +48,14 @@ def is_international(text: str) -> bool:
     return False
 
 
-def is_national(text: str, regions: Iterable[str]) -> bool:
-    """A number that the plan of one of the regions has, with or without its trunk prefix."""
-    number = digits(without_extension(text))
-    if not 7 <= len(number) <= 12:
-        return False
-    return any(
-        _in_plan(number, region) or _in_plan(number[1:], region)
-        if number[0] == _trunk(region)
-        else _in_plan(number, region)
+def national_plan(regions: Iterable[str]) -> re.Pattern[str]:
+    """What a number may be within the regions, with or without its trunk prefix: digits only."""
+    plans = (
+        f"(?:{metadata.national_prefix or ''})?(?:{_numbers(metadata)})"
         for region in regions
+        if (metadata := _metadata(region)) is not None
     )
+    return re.compile("|".join(plans))
 
 
 def _in_plan(number: str, region: str) -> bool:
@@ -70,17 +67,13 @@ def _in_plan(number: str, region: str) -> bool:
 def _plan(region: str) -> re.Pattern[str] | None:
     """What national significant numbers of a region, or of a calling code without one, are."""
     metadata = _metadata(region)
-    if metadata is None:
-        return None
+    return None if metadata is None else re.compile(_numbers(metadata))
+
+
+def _numbers(metadata: PhoneMetadata) -> str:
     kinds = (getattr(metadata, kind) for kind in _KINDS)
     patterns = (kind.national_number_pattern for kind in kinds if kind is not None)
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns if pattern))
-
-
-@cache
-def _trunk(region: str) -> str | None:
-    metadata = _metadata(region)
-    return None if metadata is None else metadata.national_prefix
+    return "|".join(f"(?:{pattern})" for pattern in patterns if pattern)
 
 
 def _metadata(region: str) -> PhoneMetadata | None:

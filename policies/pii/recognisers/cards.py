@@ -64,10 +64,9 @@ RECOGNISERS = (
     # Lengths and groupings that other numbers have as well: articles, snowflake ids, timestamps.
     Recogniser(
         "CREDIT_CARD",
-        rb"[2-9][0-9]{12}|[2-9][0-9]{16,18}|[2-9](?:[ -]?[0-9]){12,18}",
+        rb"[1-9](?:[ -]?[0-9]){12,18}",
         0.3,
         context=_CONTEXT,
-        check=is_card,
+        check=lambda text: is_card(text) or is_travel_card(text),
     ),
-    Recogniser("CREDIT_CARD", rb"1[0-9]{14}", 0.3, context=_CONTEXT, check=is_travel_card),
 )

@@ -10,7 +10,6 @@ _BASE58 = {
 }
 _BASE32 = {letter: value for value, letter in enumerate("qpzry9x8gf2tvdw0s3jn54khce6mua7l")}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-_CONTEXT = rb"wallet|bitcoin|btc|ethereum|eth|crypto|address|litecoin|ltc|tron|dogecoin"
 
 
 def is_base58check(text: str) -> bool:
@@ -47,7 +46,6 @@ RECOGNISERS = (
         "CRYPTO",
         rb"[13LMDATX29mn][1-9A-HJ-NP-Za-km-z]{25,34}",
         0.95,
-        context=_CONTEXT,
         check=is_base58check,
         canonical=str,
     ),
@@ -55,12 +53,11 @@ RECOGNISERS = (
         "CRYPTO",
         rb"(?:bc|tb|ltc)1[02-9ac-hj-np-z]{11,71}|(?:BC|TB|LTC)1[02-9AC-HJ-NP-Z]{11,71}",
         0.95,
-        context=_CONTEXT,
         check=is_bech32,
         canonical=str.lower,
         longest=90,
     ),
     Recogniser(
-        "CRYPTO", rb"0x[0-9A-Fa-f]{40}", 0.85, context=_CONTEXT, canonical=str.lower
+        "CRYPTO", rb"0x[0-9A-Fa-f]{40}", 0.85, canonical=str.lower
     ),
 )  # fmt: skip

@@ -4,7 +4,6 @@ import re
 
 from policies.pii.recogniser import WORD, Recogniser
 
-_CONTEXT = rb"e-?mail|mail|contact|write to|reach|correo|courriel"
 _LOCAL = rb"[" + WORD + rb"](?:[" + WORD + rb".%+'~-]*[" + WORD + rb"+-])?"
 _AT = rb"(?: ?[\[(] ?(?i:at) ?[\])] ?)"
 _DOT = rb"(?: ?[\[(] ?(?i:dot) ?[\])] ?|\.)"
@@ -45,7 +44,6 @@ RECOGNISERS = (
         _LOCAL + rb"@(?:[0-9A-Za-z\x82-]+\.)+" + _LETTERS + rb"{2,}",
         0.95,
         0.99,
-        context=_CONTEXT,
         check=is_address,
         canonical=canonical,
         left=rb"(?:\\[nrt]|^|[^" + WORD + rb"])",
@@ -60,7 +58,6 @@ RECOGNISERS = (
         + _DOT + rb"[A-Za-z]{2,12}",
         0.9,
         0.95,
-        context=_CONTEXT,
         check=is_address,
         canonical=canonical,
         left=rb"(?:\\[nrt]|^|[^" + WORD + rb".+-])",

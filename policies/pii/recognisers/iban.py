@@ -41,7 +41,6 @@ RECOGNISERS = (
         rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,29}",
         0.95,
         0.99,
-        context=rb"iban|bank|account|konto|compte|cuenta|conto",
         check=is_iban,
         trim=length,
         confusable=False,
