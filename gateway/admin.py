@@ -67,7 +67,7 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate) -> Starlette:
             Route("/metrics", metrics),
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
-            *route_routes(hub, rules.keeper, require),
+            *route_routes(hub, rules, require),
             *rollout_routes(rules.rollouts, require),
         ],
         exception_handlers=rescue_handlers(),

@@ -18,7 +18,10 @@ from protos.errors import invalid
 
 T = TypeVar("T")
 
-File = Annotated[Path, typer.Option("--config", metavar="FILE", help="penstock.yaml")]
+File = Annotated[
+    Path,
+    typer.Option("--config", metavar="FILE", envvar="PENSTOCK_CONFIG", help="penstock.yaml"),
+]
 Offset = Annotated[
     int | None, typer.Option("--port-offset", metavar="N", min=0, help="Moves all ports.")
 ]

@@ -1,6 +1,7 @@
 """What there is once in a gateway about routes: the documents in force, rollouts, and evidence."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -14,8 +15,12 @@ from gateway.hub import Hub
 from gateway.records import Records
 from gateway.rollout.controller import Rollouts
 from gateway.routes.keeper import RouteKeeper
+from gateway.routes.unserved import unserved
 from protos import discovery_pb2 as pb
 
+log = logging.getLogger(__name__)
+
+LOOK_INTERVAL = 5.0  # seconds between looks at whether all arms are served
 LAST_GOOD = "routes.last-good.json"
 
 
@@ -36,6 +41,7 @@ class Rules:
         )
         self._told = self._records.recorder(write, "counts of arms")
         hub.on_arms = self._take
+        self.unserved: dict[str, str] = {}  # why, by route/arm
         self._tasks: list[asyncio.Task[None]] = []
         self._count()
 
@@ -45,12 +51,28 @@ class Rules:
         await self.rollouts.look()  # or candidates would have nothing until the first one
         self._begin(self.keeper.run(), "routes")
         self._begin(self.rollouts.run(), "rollouts")
+        self._begin(self._watch_arms(), "arms")
         self._begin(self._records.tidy(self._config.store.keep), "tidying")
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch_arms(self) -> None:
+        """Says once of each arm that nobody serves it, and once that it is served again."""
+        told: dict[str, str] = {}
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            if not self._hub.snapshot.settled:
+                continue
+            self.unserved = unserved(self.keeper.table().snapshots(), self._hub.snapshot)
+            for arm, sentence in self.unserved.items():
+                if told.get(arm) != sentence:
+                    log.warning("arm %s: %s", arm, sentence)
+            for arm in told.keys() - self.unserved.keys():
+                log.info("arm %s is served, or gone", arm)
+            told = self.unserved
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -94,6 +116,11 @@ class Rules:
             "penstock_routes_workers_behind",
             "Workers that don't yet apply the routes in force.",
             lambda: sum(each != keeper.revision for each in hub.applied.values()),
+        )
+        hub.show(
+            "penstock_arms_unserved",
+            "Arms and mirrors of routes whose model version no backend serves.",
+            lambda: len(self.unserved),
         )
         hub.show(
             "penstock_rollouts_led",

@@ -12,8 +12,8 @@ from gateway.endpoint_rows import endpoint_row
 from gateway.http.body import read_body
 from gateway.hub import Hub
 from gateway.routes.explain import explain
-from gateway.routes.keeper import RouteKeeper
 from gateway.routes.question import question
+from gateway.rules import Rules
 from policies.authorize import ADMIN
 from protos.json_reader import read_object
 from protos.route.snapshot import RouteSnapshot
@@ -24,11 +24,12 @@ QUESTION_BYTES = 1 << 20
 
 
 def route_routes(
-    hub: Hub, keeper: RouteKeeper, require: Callable[[Request, str], Principal]
+    hub: Hub, rules: Rules, require: Callable[[Request, str], Principal]
 ) -> list[Route]:
     """`GET /admin/routes`, `POST /admin/routes/explain`; both take the scope `admin`."""
     # A request without a sticky key is divided by chance, and so is a question about one.
     splitter = Splitter(random.random)
+    keeper = rules.keeper
 
     async def routes(request: Request) -> Response:
         require(request, ADMIN)
@@ -39,6 +40,7 @@ def route_routes(
                 "applied_at": keeper.applied_at,
                 "workers": hub.applied,
                 "notes": keeper.documents.notes,
+                "unserved": rules.unserved,
                 "routes": [_row(each) for each in keeper.table().snapshots()],
             }
         )
