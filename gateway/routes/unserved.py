@@ -11,13 +11,13 @@ def unserved(routes: Iterable[RouteSnapshot], snapshot: pb.Snapshot) -> dict[str
     """A sentence for each, by `route/arm`, as the leases stand."""
     ready: dict[str, set[str]] = {}
     for lease in snapshot.leases:
-        for model in lease.beat.models.models:
-            if model.state == pb.READY:
-                ready.setdefault(model.name, set()).add(model.version)
+        for each in lease.beat.models.models:
+            if each.state == pb.READY:
+                ready.setdefault(each.name, set()).add(each.version)
     found: dict[str, str] = {}
     for route in routes:
         targets = [(arm.name, arm.model, arm.version) for arm in route.arms]
-        targets += [(each.backend, each.model, each.version) for each in route.mirrors]
+        targets += [(mirror.backend, mirror.model, mirror.version) for mirror in route.mirrors]
         for name, model, version in targets:
             versions = ready.get(model)
             if versions is None:
