@@ -8,6 +8,8 @@
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +34,12 @@ def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
     if streamed and any(kind_of(output) == "bytes" for output in outputs.values()):
         return tokens.compare(primary, candidate, how)
     lone = sum(kind_of(output) == "float" for output in outputs.values()) == 1
+    documents: dict[str, list[Any]] = {}
+    as_json = partial(json_fields.compare, documents=documents)
     chosen: dict[Comparison, set[str]] = {}
     for name, output in outputs.items():
-        chosen.setdefault(_comparison(output, lone), set()).add(name)
+        comparison = as_json if _holds_json(output, documents) else _comparison(output, lone)
+        chosen.setdefault(comparison, set()).add(name)
     if len(chosen) == 1:
         (comparison,) = chosen
         return comparison(primary, candidate, how)
@@ -49,10 +54,8 @@ def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
 def _comparison(output: Tensor, lone: bool) -> Comparison:
     match kind_of(output):
         case "bytes":
-            elements = to_array(output).reshape(-1)
-            if len(elements) and all(map(_holds_json, elements)):
-                return json_fields.compare
-            return text.compare if all(map(_is_text, elements)) else tensor.compare
+            texts = all(map(_is_text, to_array(output).reshape(-1)))
+            return text.compare if texts else tensor.compare
         case "float" if lone and _probabilities(output):
             return label.compare
     return tensor.compare
@@ -74,12 +77,22 @@ def _probabilities(output: Tensor) -> bool:
     return bool((np.abs(rows.sum(-1) - 1) <= _SUM_WITHIN).all())
 
 
-def _holds_json(element: bytes) -> bool:
-    """Whether it is an object or an array; a text such as `42` or `true` is more likely a text."""
-    if element.lstrip()[:1] not in (b"{", b"["):
+def _holds_json(output: Tensor, documents: dict[str, list[Any]]) -> bool:
+    """Whether all elements are objects or arrays, which are put into `documents`.
+
+    A text such as `42` or `true` is more likely a text. What looks like JSON and is too large to
+    be read is taken for JSON, which refuses it.
+    """
+    if kind_of(output) != "bytes":
+        return False
+    elements = to_array(output).reshape(-1)
+    if not len(elements) or any(each.lstrip()[:1] not in (b"{", b"[") for each in elements):
         return False
     try:
-        json_fields.parsed(element)
+        json_fields.refuse_large(output.name, elements)
+        documents[output.name] = [json_fields.parsed(element) for element in elements]
+    except Settled:
+        return True
     except (ValueError, RecursionError):
         return False
     return True

@@ -7,20 +7,26 @@ in Python write them; a document that names a member twice is not, for it has no
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from protos.arrays import to_array
+from protos.datatypes import Array
 from protos.route.mirror import Compare
 from protos.values import Tensor
 from protos.wording import quote
 from routing.compare.outputs import Answer, Pair, kind_of, same_family, side_by_side
-from routing.compare.pointers import Below, Way, pointer_to, step, tokens
+from routing.compare.pointers import ANY_INDEX, Below, Way, pointer_to, step, tokens
 from routing.compare.settled import bounded, differ, incomparable
 from routing.shadow.record import Outcome
 
 # Answers of more, primary and candidate together, are not compared: a field takes a microsecond.
 MOST_FIELDS = 200_000
+# The parser holds the interpreter from a document's first byte to its last, and the event loop
+# waits meanwhile: 5 ms for so many bytes of numbers, 15 ms for so many arrays.
+LARGEST = 256 << 10
+MOST_ARRAYS = 32_768
 
 _MISSING = object()
 
@@ -44,16 +50,22 @@ class Tally:
         return Outcome(not self.differing, bounded(float(self.differing)), measures, self.first)
 
 
-def compare(primary: Answer, candidate: Answer, how: Compare) -> Outcome:
+def compare(
+    primary: Answer,
+    candidate: Answer,
+    how: Compare,
+    documents: Mapping[str, Sequence[Any]] | None = None,
+) -> Outcome:
     """All outputs of BYTES, part by part and element by element.
 
-    `distance` is the number of fields that differ. Raises Settled: incomparable if the primary's is
-    not JSON, differing if only the candidate's is not.
+    `documents` are those of the primary's outputs, by name, if an answer of one part was read
+    already. `distance` is the number of fields that differ. Raises Settled: incomparable if the
+    primary's is not JSON or one is too large, differing if only the candidate's is not JSON.
     """
     ignored = tuple([tokens(pointer) for pointer in how.ignore])
     tally = Tally()
     for pair in side_by_side(primary, candidate, _bytes, "BYTES"):
-        _compare(pair, ignored, how, tally)
+        _compare(pair, (documents or {}).get(pair.name), ignored, how, tally)
     return tally.outcome()
 
 
@@ -61,23 +73,42 @@ def _bytes(tensor: Tensor) -> bool:
     return kind_of(tensor) == "bytes"
 
 
-def _compare(pair: Pair, ignored: Below, how: Compare, tally: Tally) -> None:
+def _compare(
+    pair: Pair, documents: Sequence[Any] | None, ignored: Below, how: Compare, tally: Tally
+) -> None:
     same_family(pair)
     mine = to_array(pair.primary).reshape(-1)
     theirs = to_array(pair.candidate).reshape(-1)
     output = f"output {quote(pair.name)}"
     if len(mine) != len(theirs):
         raise differ(f"{output}: {len(mine)} documents against {len(theirs)}")
+    refuse_large(pair.name, mine)
+    refuse_large(pair.name, theirs)
     for index, (ours, other) in enumerate(zip(mine, theirs, strict=True)):
         element = output if len(mine) == 1 else f"{output}, element {index}"
         try:
-            document = parsed(ours)
+            document = parsed(ours) if documents is None else documents[index]
         except (ValueError, RecursionError):
             raise incomparable(f"{element} isn't JSON") from None
         try:
             _walk(document, parsed(other), element, ignored, how, tally)
         except (ValueError, RecursionError):
             raise differ(f"{element}: the candidate's isn't JSON") from None
+
+
+def refuse_large(name: str, elements: Array) -> None:
+    """Raises Settled, incomparable, for documents that would take too long, without reading them.
+
+    `elements` are `bytes` on one axis. Commas, brackets and braces are counted, which are as many
+    as what is made of a document; those within its texts count too.
+    """
+    output = f"output {quote(name)}"
+    if any(len(element) > LARGEST for element in elements):
+        raise incomparable(f"{output}: a document has more than {LARGEST >> 10} KiB")
+    if any(element.count(b"[") > MOST_ARRAYS for element in elements):
+        raise incomparable(f"{output}: a document has more than {MOST_ARRAYS} arrays")
+    if sum(element.count(b",") + element.count(b"{") for element in elements) > MOST_FIELDS:
+        raise incomparable(f"{output}: there are more than {MOST_FIELDS} fields")
 
 
 def parsed(element: bytes) -> Any:
@@ -107,7 +138,7 @@ def _walk(
             steps = [(mine.get(name, _MISSING), theirs.get(name, _MISSING), name) for name in names]
             is_index = False
         elif type(mine) is list and type(theirs) is list and (mine or theirs):
-            if len(mine) != len(theirs):
+            if len(mine) != len(theirs) and ANY_INDEX not in below:
                 tally.fields += 1
                 tally.add(element, way, f"{len(mine)} elements against {len(theirs)}")
             steps = [(a, b, str(i)) for i, (a, b) in enumerate(zip(mine, theirs, strict=False))]
@@ -158,7 +189,7 @@ def _kind(value: Any) -> str:
 
 
 def _close(mine: float, theirs: float, how: Compare) -> bool:
-    """Whole numbers are exact at any length, so that long ones overflow nothing."""
+    """Whole numbers are exact at the length that is read, so that long ones overflow nothing."""
     if mine == theirs or (mine != mine and theirs != theirs):
         return True
     try:

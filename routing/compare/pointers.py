@@ -11,6 +11,9 @@ Below = tuple[tuple[str, ...], ...]
 # The way to the present place: the way above it, and a member's name or an index.
 Way = tuple["Way", str] | None
 
+# What is left of a pointer that ends at every element of the present array.
+ANY_INDEX = ("*",)
+
 LONGEST = 200  # characters of a pointer that a sentence repeats
 
 

@@ -1,9 +1,12 @@
 """Without a kind, each output is compared as what it seems to be in the primary's answer."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from routing.compare import json_fields
 from tests.routing.compare.compared_answers import compared, stream, tensors_of, unary
 
 
@@ -41,6 +44,19 @@ def test_any_answer_agrees_with_itself(y, z):
 )
 def test_the_primarys_output_decides(value, measure):
     assert measure in measures(value)
+
+
+def test_json_is_read_once_an_answer(monkeypatch):
+    read = []
+
+    def parsed(element):
+        read.append(element)
+        return json.loads(element)
+
+    monkeypatch.setattr(json_fields, "parsed", parsed)
+    outcome = compared(unary(y=["[1]", "[2]"], z="{}"), unary(y=["[10]", "[2]"], z="{ }"))
+    assert sorted(read) == [b"[10]", b"[1]", b"[2]", b"[2]", b"{ }", b"{}"]
+    assert outcome.reason == 'output "y", element 0, at "/0": the numbers differ'
 
 
 def test_the_candidates_output_does_not_decide():

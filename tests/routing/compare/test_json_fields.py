@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing.compare.json_fields import MOST_FIELDS
+from routing.compare import json_fields
+from routing.compare.json_fields import LARGEST, MOST_ARRAYS, MOST_FIELDS
 from routing.compare.settled import FARTHEST
 from tests.routing.compare.compared_answers import compared, stream, unary
 
@@ -22,9 +23,8 @@ def documents(primary, candidate, **how):
     def written(document):
         return document if isinstance(document, str | bytes) else json.dumps(document)
 
-    return compared(
-        unary(y=written(primary)), unary(y=written(candidate)), kind="json", **{"atol": 0.0, **how}
-    )
+    settings = {"atol": 0.0, "rtol": 0.0, **how}
+    return compared(unary(y=written(primary)), unary(y=written(candidate)), kind="json", **settings)
 
 
 @given(DOCUMENTS)
@@ -110,8 +110,24 @@ def test_ignored_are_places_and_what_is_below_them():
     assert outcome.reason == 'output "y", at "/items/1/at": the candidate lacks it'
 
 
+def test_the_length_of_an_array_of_which_all_is_ignored_is_no_difference():
+    one, other = {"id": 1, "items": [1, 2]}, {"id": 1, "items": [3]}
+    assert documents(one, other, ignore=("/items/*",)).agrees
+    assert documents(one, {"id": 1, "items": []}, ignore=("/items/*",)).agrees
+    assert documents([1, 2], [3], ignore=("/*",)).agrees
+    assert not documents(one, {"id": 1, "items": "none"}, ignore=("/items/*",)).agrees
+    assert not documents(one, {"id": 1}, ignore=("/items/*",)).agrees
+
+
+def test_ignoring_a_part_of_each_element_leaves_the_length_a_difference():
+    one, other = {"items": [{"at": 1}, {"at": 2}]}, {"items": [{"at": 3}]}
+    outcome = documents(one, other, ignore=("/items/*/at", "/other/*"))
+    assert outcome.reason == 'output "y", at "/items": 2 elements against 1'
+    assert outcome.measures["fields_differ"] == 1
+
+
 @pytest.mark.parametrize(
-    "bad", [b"\xff", "{", '{"a":1} x', "", '{"a":1,"a":2}', "\ufeff{}", "[" * 100_000, "9" * 5000]
+    "bad", [b"\xff", "{", '{"a":1} x', "", '{"a":1,"a":2}', "\ufeff{}", "[" * 30_000, "9" * 5000]
 )
 def test_what_isnt_json_is_incomparable_in_the_primary_and_a_difference_in_the_candidate(bad):
     outcome = documents(bad, {})
@@ -128,10 +144,47 @@ def test_deep_documents_are_walked_to_their_ends():
 
 
 def test_documents_of_too_many_fields_are_incomparable():
-    large = [0] * MOST_FIELDS
-    outcome = documents(large, large)
+    large = [0] * (MOST_FIELDS // 3 + 1)  # 3 bytes each, as json writes it
+    outcome = documents_of([json.dumps(large)] * 2, [json.dumps(large)] * 2)
     assert outcome.agrees is None
-    assert outcome.reason == f'output "y": there are more than {MOST_FIELDS} fields'
+    assert outcome.reason == f'output "y", element 1: there are more than {MOST_FIELDS} fields'
+
+
+LARGE_NUMBERS = json.dumps([0.123456] * 30_000)
+MANY_ARRAYS = json.dumps([[]] * (MOST_ARRAYS + 1))
+MANY_FIELDS = [json.dumps([0] * 50_000, separators=(",", ":"))] * 5
+REFUSED = [
+    (LARGE_NUMBERS, f"a document has more than {LARGEST // 1024} KiB"),
+    (MANY_ARRAYS, f"a document has more than {MOST_ARRAYS} arrays"),
+    (MANY_FIELDS, f"there are more than {MOST_FIELDS} fields"),
+]
+
+
+@pytest.mark.parametrize(("large", "why"), REFUSED)
+@pytest.mark.parametrize("kind", ["json", "auto"])
+def test_documents_that_would_hold_the_interpreter_are_refused_without_being_read(
+    kind, large, why, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(json_fields, "parsed", read.append)
+    outcome = compared(unary(y=large), unary(y=large), kind=kind)
+    assert (outcome.agrees, outcome.reason) == (None, f'output "y": {why}')
+    assert not read
+
+
+@pytest.mark.parametrize(("large", "why"), REFUSED)
+def test_a_candidates_document_that_is_too_large_is_incomparable_too(large, why):
+    count = len(large) if isinstance(large, list) else 1
+    outcome = compared(unary(y=["{}"] * count), unary(y=large), kind="json")
+    assert (outcome.agrees, outcome.reason) == (None, f'output "y": {why}')
+
+
+def test_documents_just_within_the_limits_are_compared():
+    text = "x" * (LARGEST - 2)
+    assert documents(f'"{text}"', f'"{text}"').agrees
+    arrays = json.dumps([[]] * (MOST_ARRAYS - 1))
+    assert documents(arrays, arrays).agrees
+    assert not documents(f'"{text}x"', f'"{text}x"').agrees
 
 
 def test_elements_and_parts_are_documents_of_their_own():

@@ -19,7 +19,7 @@ LARGE = np.random.default_rng(7).normal(size=200_000).astype("<f4")
 
 
 def of_floats(primary, candidate, **how):
-    return compared(unary(y=primary), unary(y=candidate), kind="tensor", **how)
+    return compared(unary(y=primary), unary(y=candidate), kind="tensor", **{"rtol": 0.0, **how})
 
 
 def f32(*values):
