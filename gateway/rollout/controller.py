@@ -231,7 +231,8 @@ def _over(state: RolloutState | None, route: Route) -> bool:
 
 
 def _evidence(store: Store, state: RolloutState) -> Evidence:
-    arms = store.arms.sum(state.route, state.weight_since)
+    # What replicas tell after a rollout has begun may be of requests that another one sent.
+    arms = store.arms.sum(state.route, state.weight_since, rollout=state.id)
     return Evidence(
         candidate=arms.get(state.candidate) or ArmCounts(),
         baseline=arms.get(state.baseline) or ArmCounts(),

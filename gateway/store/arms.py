@@ -39,8 +39,8 @@ class Arms:
             if not self._has(replica, at, route, rollout):
                 raise
 
-    def sum(self, route: str, since: float) -> dict[str, ArmCounts]:
-        """All that was told since then, by arm.
+    def sum(self, route: str, since: float, *, rollout: str = "") -> dict[str, ArmCounts]:
+        """All that was told since then, by arm; `rollout` "" is any, with or without one.
 
         Exact for the last minutes and for the times since when rollouts in the store count; for
         other times of long ago to the minute or the hour.
@@ -48,6 +48,8 @@ class Arms:
         query = select(arms.c.arm, arms.c.requests, arms.c.errors, arms.c.latency).where(
             arms.c.route == route, arms.c.at >= since
         )
+        if rollout:
+            query = query.where(arms.c.rollout == rollout)
         sums: dict[str, ArmCounts] = {}
         with self._database.connect() as connection:
             for arm, requests, errors, latency in connection.execute(query):

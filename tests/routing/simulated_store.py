@@ -34,8 +34,10 @@ class Rows:
     written: list[Written] = field(default_factory=list)
     leads: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     told: set[tuple[str, float, str, str]] = field(default_factory=set)
-    arms: list[tuple[float, str, str, ArmCounts]] = field(default_factory=list)
+    arms: list[tuple[float, str, str, str, ArmCounts]] = field(default_factory=list)
     pairs: list[PairRecord] = field(default_factory=list)
+    deposed: int = 0  # writes refused for their fence
+    overtaken: int = 0  # and for the version that they were made from
 
 
 def lost() -> OperationalError:
@@ -87,9 +89,11 @@ class _Rollouts:
         if fence is not None:
             holder, epoch, _ = rows.leads.get(fence.name, ("", 0, 0.0))
             if (holder, epoch) != (fence.holder, fence.epoch):
+                rows.deposed += 1
                 return False
         previous = rows.states.get(state.route)
         if (None if previous is None else previous.version) != expected_version:
+            rows.overtaken += 1
             return False
         rows.states[state.route] = state
         rows.written.append(Written(self._clock(), previous, state, tuple(events), fence))
@@ -132,14 +136,14 @@ class _Arms:
         told = replica, at, route, rollout
         if counts and told not in self._rows.told:
             self._rows.told.add(told)
-            self._rows.arms += [(at, route, arm, each) for arm, each in counts.items()]
+            self._rows.arms += [(at, route, rollout, arm, each) for arm, each in counts.items()]
         self._meanwhile("written")
 
-    def sum(self, route: str, since: float) -> dict[str, ArmCounts]:
+    def sum(self, route: str, since: float, *, rollout: str = "") -> dict[str, ArmCounts]:
         self._meanwhile("ask")
         sums: dict[str, ArmCounts] = {}
-        for at, of, arm, counts in self._rows.arms:
-            if of == route and at >= since:
+        for at, of, by, arm, counts in self._rows.arms:
+            if of == route and at >= since and rollout in ("", by):
                 sums.setdefault(arm, ArmCounts()).merge(counts)
         return sums
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from gateway.store.engine import Store, open_store
 from protos.errors import Kind, PenstockError
 from routing.rules.effect import Effect
 from routing.shadow.record import Outcome, PairRecord, Side
-from tests.gateway.rollout.rollout_site import Site
+from tests.gateway.rollout.rollout_site import Replica, Site
 from tests.routing.rollout.made_routes import (
     ANALYSIS,
     CANARY,
@@ -156,8 +157,8 @@ class Interrupted:
         self.arms = SimpleNamespace(sum=self._sum)
         self._arms = store.arms
 
-    def _sum(self, name: str, since: float):
-        found = self._arms.sum(name, since)
+    def _sum(self, name: str, since: float, *, rollout: str):
+        found = self._arms.sum(name, since, rollout=rollout)
         then, self.then = self.then, lambda: None
         then()
         return found
@@ -278,6 +279,71 @@ async def test_another_version_begins_anew_and_the_old_rollout_is_superseded(sit
     new = site.state()
     assert (new.id != old.id, new.version, replica.weight) == (True, old.version + 1, 0.0)
     assert site.audit() == ["begin", "supersede", "begin"]
+
+
+async def seen(replica: Replica) -> tuple[int, int]:
+    """Requests of the candidate and compared pairs, as the status has them."""
+    (row,) = (await replica.rollouts.status())["rollouts"]
+    return row["evidence"]["candidate"]["requests"], row["evidence"]["pairs"]["compared"]
+
+
+async def test_what_an_earlier_rollout_sent_says_nothing_of_the_one_in_its_place(site: Site):
+    site.routes = {"fraud": route(*STEPS)}
+    replica = site.replica()
+    await replica.look()
+    old = site.state()
+    site.routes = {"fraud": route(*STEPS, version="5")}
+    await replica.look()
+    site.now += 1  # workers tell late what they had counted before
+    harm = {"canary": HARM.candidate, "stable": HARM.baseline}
+    site.store.arms.add("a", site.now, "fraud", old.id, harm)
+    await replica.look()
+    assert (site.state().status, replica.weight, await seen(replica)) == (
+        "progressing",
+        5.0,
+        (0, 0),
+    )
+    site.serve(HARM)
+    await replica.look()
+    assert site.state().status == "rolled_back"
+
+
+async def test_pairs_of_an_earlier_rollout_are_not_counted_for_the_one_in_its_place(site: Site):
+    site.routes = {"fraud": route(MIRROR, *STEPS)}
+    replica = site.replica()
+    await replica.look()
+    old = site.state()
+    site.routes = {"fraud": route(MIRROR, *STEPS, version="5")}
+    await replica.look()
+    site.now += 1
+    site.store.pairs.append([replace(compared(site), rollout=old.id) for _ in range(2_000)])
+    await replica.look()
+    assert (site.state().step, await seen(replica)) == (0, (0, 0))
+
+
+async def test_arms_are_compared_from_when_the_candidate_got_its_present_weight(site: Site):
+    site.routes = {"fraud": route(*STEPS)}
+    replica = site.replica()
+    for _ in range(2):  # it begins, and looks
+        await replica.look()
+    site.now += 1
+    site.serve(GOOD)
+    assert await seen(replica) == (GOOD.candidate.requests, 0)
+    await replica.look(QUARTER)
+    assert (replica.weight, await seen(replica)) == (50.0, (0, 0))
+
+
+async def test_evidence_begins_anew_for_who_resumes_after_harm(site: Site):
+    site.routes = {"fraud": route(MIRROR, *STEPS, onFail="hold")}
+    replica = site.replica()
+    await replica.look()
+    site.now += 0.5
+    site.store.pairs.append([compared(site) for _ in range(5)])
+    site.serve(HARM)
+    await replica.look()
+    assert (site.state().harm, await seen(replica)) == (True, (HARM.candidate.requests, 5))
+    await replica.rollouts.resume("fraud", WHO)
+    assert await seen(replica) == (0, 0)
 
 
 async def test_a_replica_with_other_documents_gives_the_candidate_nothing(site: Site):

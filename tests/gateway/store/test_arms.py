@@ -30,6 +30,15 @@ def test_routes_are_summed_apart(store: Store) -> None:
     assert store.arms.sum("other", 0.0) == {}
 
 
+def test_a_rollout_sums_its_own_requests(store: Store) -> None:
+    for number, rollout in enumerate(("", "abc", "def", "abc")):
+        store.arms.add("a", 10.0 + number, "fraud", rollout, {"stable": counted(0.01)})
+    assert store.arms.sum("fraud", 0.0, rollout="abc")["stable"].requests == 2
+    assert store.arms.sum("fraud", 12.0, rollout="abc")["stable"].requests == 1
+    assert store.arms.sum("fraud", 0.0, rollout="ghi") == {}
+    assert store.arms.sum("fraud", 0.0)["stable"].requests == 4
+
+
 def test_the_same_counts_twice_are_there_once(store: Store) -> None:
     for _ in range(2):
         store.arms.add("a", 10.0, "fraud", "abc", {"stable": counted(0.01), "canary": ArmCounts()})
