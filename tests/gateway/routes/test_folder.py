@@ -179,7 +179,7 @@ def test_the_examples_of_the_documentation_hold() -> None:
     page = (Path(__file__).parents[3] / "docs" / "routes.md").read_text()
     whole, *fragments = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
 
-    assert len(fragments) == 3
+    assert len(fragments) == 4
     check_texts([("whole", whole)], policies=())
     for fragment in fragments:
         check_texts([("fragment", text(**yaml.safe_load(fragment)))], policies=())
