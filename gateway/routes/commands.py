@@ -11,7 +11,7 @@ from rich.console import Console
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings
 from gateway.routes.drawing import drawn
 from gateway.routes.explain import explain as explained
-from gateway.routes.folder import load_folder
+from gateway.routes.folder import POLICIES, load_folder
 from gateway.routes.question import Question, question
 from protos.errors import invalid
 from protos.route import document
@@ -21,8 +21,6 @@ from routing.rules.split import Splitter
 from routing.rules.table import RouteTable
 
 app = typer.Typer(no_args_is_help=True, help="The routes: which requests go where.")
-
-POLICIES: frozenset[str] = frozenset()  # there are no privacy policies to refer to
 
 Folder = Annotated[
     Path | None, typer.Argument(metavar="DIR", help="The configuration's `routes`, if left out.")

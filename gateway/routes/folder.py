@@ -19,6 +19,8 @@ from routing.rules.loaded import Loaded, revision_of
 LARGEST = 1 << 20  # bytes of a document
 REMEMBERED = 4096  # documents
 SUFFIXES = (".yaml", ".yml")
+# The names of the privacy policies that routes may refer to: there are none.
+POLICIES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

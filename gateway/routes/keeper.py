@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.routes.current import effect_message
-from gateway.routes.folder import Documents, check_texts, load_folder, signature
+from gateway.routes.folder import POLICIES, Documents, check_texts, load_folder, signature
 from protos import discovery_pb2 as pb
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError
@@ -38,7 +38,7 @@ class RouteKeeper:
         self._publish = publish
         self._effects: Mapping[str, Effect] = {}
         self._seen: object = None
-        self.documents = check_texts([], policies=frozenset())
+        self.documents = check_texts([], policies=POLICIES)
         self.revision = self.documents.revision  # the hash of the documents in force
         self._table: RouteTable | None = None
         self.on_revision: Callable[[str], None] = lambda revision: None
@@ -143,8 +143,8 @@ class RouteKeeper:
 
     def _read(self) -> Documents:
         if self._folder is None:
-            return check_texts([], policies=frozenset())
-        documents = load_folder(self._folder, policies=frozenset())
+            return check_texts([], policies=POLICIES)
+        documents = load_folder(self._folder, policies=POLICIES)
         if not documents.routes and (self.documents.routes or self._last_good.exists()):
             # A volume that isn't mounted looks like this, and limits would be gone with it.
             kept = self.documents if self.documents.routes else self._kept()
@@ -166,7 +166,7 @@ class RouteKeeper:
     def _kept(self) -> Documents | None:
         try:
             texts = json.loads(self._last_good.read_text(encoding="utf-8"))
-            return check_texts([(s, t) for s, t in texts], policies=frozenset())
+            return check_texts([(s, t) for s, t in texts], policies=POLICIES)
         except (OSError, ValueError, ConfigError) as failure:
             log.warning("there are no last good routes: %s", failure)
             return None

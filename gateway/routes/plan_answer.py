@@ -1,6 +1,10 @@
-"""What other routes would change, as JSON: the recorded requests replayed through them."""
+"""What other routes would change, as JSON: recorded requests replayed through both.
 
-from collections.abc import Callable
+The routes in force are those of the configuration's folder, with what rollouts have made of them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import Config
 from gateway.routes.decision_log import KEY_FILE, Seal, read_seal
-from gateway.routes.folder import load_folder
-from gateway.routes.plan_limits import LimitReplay
+from gateway.routes.folder import POLICIES, load_folder
+from gateway.routes.plan_limits import Firing, LimitReplay
 from gateway.store.engine import Store, StoreError, open_store
 from protos.errors import Kind, PenstockError, invalid
 from routing.backtest.backtest import Backtest
 from routing.backtest.impact import Impact
+from routing.evidence.interval import Interval
 from routing.rollout.effect import effect
 from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
@@ -23,6 +28,8 @@ from routing.rules.table import RouteTable
 
 VERSION = 1  # of the JSON, which docs/backtest.md describes
 _TOLD = 10_000  # records
+
+_Routes = tuple[Loaded, ...]
 
 
 def answer(
@@ -34,12 +41,13 @@ def answer(
     ConfigError for routes that don't hold, INVALID without the key that users were sealed with,
     UNAVAILABLE when the store can't be read.
     """
-    routes = load_folder(folder, policies=frozenset()).routes
+    proposed = _routes(folder)
+    in_force = () if config.routes is None else _routes(config.routes)
     seal = _seal(config)
     try:
         store = open_store(config.store_url.render_as_string(hide_password=False))
         try:
-            return _replayed(store, routes, seal, since, tell)
+            return _replayed(store, in_force, proposed, seal, since, tell)
         finally:
             store.close()
     except StoreError as error:
@@ -49,6 +57,10 @@ def answer(
         cause = type(getattr(error, "orig", None) or error).__name__
         message = f"the record store can't be read ({cause})"
         raise PenstockError(Kind.UNAVAILABLE, message) from error
+
+
+def _routes(folder: Path) -> _Routes:
+    return load_folder(folder, policies=POLICIES).routes
 
 
 def _seal(settings: Config) -> Seal:
@@ -65,25 +77,36 @@ def _seal(settings: Config) -> Seal:
 
 def _replayed(
     store: Store,
-    routes: tuple[Loaded, ...],
+    in_force: _Routes,
+    proposed: _Routes,
     seal: Seal,
     since: float,
     tell: Callable[[int], None],
 ) -> dict[str, Any] | None:
-    table = RouteTable(routes, _effects(store, routes))
-    backtest, limits = Backtest(table, seal.open), LimitReplay()
+    now, then = (RouteTable(each, _effects(store, each)) for each in (in_force, proposed))
+    backtest = Backtest(now, then, seal.open)
+    limits = LimitReplay(), LimitReplay()
     count = 0
     for count, decision in enumerate(store.decisions.read(since=since), 1):
-        found = backtest.add(decision)
-        if found is not None and found.route is not None:
-            limits.add(decision, found.route)
+        for replay, found in zip(limits, backtest.add(decision) or (), strict=False):
+            if found.route is not None:
+                replay.add(decision, found.route)
         if count % _TOLD == 0:
             tell(count)
-    return _answer(table, backtest, limits) if count else None
+    if not count:
+        return None
+    before, after = (each.firings(backtest.seconds) for each in limits)
+    return {
+        "version": VERSION,
+        "revision": then.revision,
+        "in_force": now.revision,
+        **_answer(backtest.impact()),
+        "limits": _limits(before, after),
+    }
 
 
-def _effects(store: Store, routes: tuple[Loaded, ...]) -> dict[str, Effect]:
-    """What rollouts under way have made of routes that still ask for the same."""
+def _effects(store: Store, routes: _Routes) -> dict[str, Effect]:
+    """What rollouts have made of routes that still ask for the same."""
     states = {state.route: state for state in store.rollouts.all()}
     return {
         each.name: effect(states[each.name], each.route)
@@ -94,26 +117,22 @@ def _effects(store: Store, routes: tuple[Loaded, ...]) -> dict[str, Effect]:
     }
 
 
-def _answer(table: RouteTable, backtest: Backtest, limits: LimitReplay) -> dict[str, Any]:
-    impact = backtest.impact()
+def _answer(impact: Impact) -> dict[str, Any]:
     return {
-        "version": VERSION,
-        "revision": table.revision,
         "records": impact.records,
+        "elsewhere": impact.elsewhere,
+        "complete": impact.complete,
         "since": impact.since,
         "until": impact.until,
         "users": _users(impact),
         "load": _load(impact),
-        "limits": [
-            {**asdict(each), "by_tenant": _named("tenant", each.by_tenant)}
-            for each in limits.firings(backtest.seconds)
-        ],
         "rematched": [
             {"from": before, "to": after, "requests": asdict(each)}
             for (before, after), each in impact.rematched.items()
         ],
         "undetermined": _named("missing", impact.undetermined),
         "refused": _named("reason", impact.refused),
+        "unserved": asdict(impact.unserved),
     }
 
 
@@ -143,5 +162,38 @@ def _load(impact: Impact) -> list[dict[str, Any]]:
     ]
 
 
-def _named(name: str, found: Any) -> list[dict[str, Any]]:
+def _limits(before: Sequence[Firing], after: Sequence[Firing]) -> list[dict[str, Any]]:
+    """Each limit once, as it is written: one that is changed is another."""
+    found = _written(before), _written(after)
+    return [
+        {
+            **dict(zip(("route", "per", "limit", "mode"), key, strict=False)),
+            **{
+                when: None if key not in fired else _fired(fired[key])
+                for when, fired in zip(("before", "after"), found, strict=True)
+            },
+        }
+        for key in sorted({**found[0], **found[1]})
+    ]
+
+
+def _written(firings: Sequence[Firing]) -> dict[tuple[str, str, str, str, int], Firing]:
+    """By what each limit says, and which it is of those that say the same."""
+    times: Counter[tuple[str, str, str, str]] = Counter()
+    found: dict[tuple[str, str, str, str, int], Firing] = {}
+    for each in firings:
+        key = each.route, each.per, each.limit, each.mode
+        found[*key, times[key]] = each
+        times[key] += 1
+    return found
+
+
+def _fired(firing: Firing) -> dict[str, Any]:
+    return {
+        "refused": asdict(firing.refused),
+        "by_tenant": _named("tenant", firing.by_tenant),
+    }
+
+
+def _named(name: str, found: Mapping[str, Interval]) -> list[dict[str, Any]]:
     return [{name: key, "requests": asdict(each)} for key, each in found.items()]
