@@ -91,7 +91,7 @@ def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
                     "start": span.start,
                     "end": span.end,
                     "entity": span.entity,
-                    "score": span.score,
+                    "score": round(span.score, 3),
                 }
                 for span in result.spans
             ]

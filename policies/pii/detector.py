@@ -232,17 +232,15 @@ class _Search:
         found = data[start:end]
         near = 0.5 if self._hinted else 0.0
         if self._worded:
-            near = max(near, self._nearness(before, clause(found, behind)))
+            near = max(near, self._nearness(before, found, behind))
         score = self._scored(near)
         if score < self._kind.least:
             return None
-        if recogniser.confusable and (
-            (not near and labelled(before)) or part_of_token(before, found, behind)
-        ):
+        if recogniser.confusable and (labelled(before) or part_of_token(before, found, behind)):
             return None
         return _Finding(start, end, score, recogniser.entity)
 
-    def _nearness(self, before: bytes, behind: bytes) -> float:
+    def _nearness(self, before: bytes, found: bytes, behind: bytes) -> float:
         """How near the nearest context word is: 1 beside the finding, 0 for none."""
         words = self._kind.words
         if words is None:
@@ -250,7 +248,7 @@ class _Search:
         ends: list[int] = [match.end() for match in words.finditer(before)]
         if ends:
             return 1 - (len(before) - ends[-1]) / (BEFORE + 1)
-        match = words.search(behind)
+        match = words.search(clause(found, behind))
         away = BEFORE + 1 if match is None else int(match.start())
         return 1 - away / (BEFORE + 1)
 
@@ -260,7 +258,7 @@ class _Search:
         if not near or recogniser.confirmed < least:
             return recogniser.score
         lowest = max(recogniser.score, least)
-        return round(lowest + (recogniser.confirmed - lowest) * near, 3)
+        return lowest + (recogniser.confirmed - lowest) * near
 
     def _slice(self, start: int, end: int) -> bytes:
         """Folded text around a finding, measured in the text itself, whatever lies further off."""

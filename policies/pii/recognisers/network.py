@@ -73,10 +73,9 @@ RECOGNISERS = (
         rb"(?:" + _HEX + rb"{2}:){5}" + _HEX + rb"{2}|(?:" + _HEX + rb"{2}-){5}" + _HEX + rb"{2}"
         rb"|(?:" + _HEX + rb"{4}\.){2}" + _HEX + rb"{4}",
         0.8,
-        context=rb"mac|ethernet|hardware|bssid|wi-?fi",
         check=is_mac,
         left=left(rb":.\-"),
-        right=right(rb":\-"),
+        right=right(rb":.\-"),
     ),
     Recogniser(
         "URL_WITH_CREDENTIALS",

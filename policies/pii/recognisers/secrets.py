@@ -57,7 +57,9 @@ def is_random(text: str) -> bool:
 
 def is_password(text: str) -> bool:
     """No word that only describes one, and no variable or template in its place."""
-    return (not text.isalpha() and not text.isdigit()) and text[0] not in "$%({[<*."
+    word = text.rstrip(".;:!?)")
+    mixed = not word.isalpha() and not word.isdigit()
+    return mixed and len(text) >= 6 and text[0] not in "$%({[<*."
 
 
 RECOGNISERS = (
@@ -80,11 +82,13 @@ RECOGNISERS = (
     ),
     Recogniser(
         "PASSWORD",
-        rb"[!-~\x82]{6,64}".replace(rb"[!-~\x82]", rb"[!#-&(-+.-;=?-_a-z~\x82-]"),
+        rb"[!#-&(-+.-;=?-_a-z~\x82-]{6,64}",  # all but quotes, commas and braces
         0.8,
         check=is_password,
         canonical=str,
-        left=rb"(?i:password|passwd|passphrase|passwort|pwd)[\"']?(?: is)? ?(?:[:=]|=>) ?[\"']?",
+        trim=lambda text: len(text.rstrip(".;:)")),
+        left=rb"(?i:password|passwd|passphrase|passwort|pwd)[\"']?"
+        rb"(?: is[ :=]| ?(?:[:=]|=>)) ?[\"']?",
         right=rb"(?:$|[\s\"',<>{}|`])",
         reach=32,
         confusable=False,

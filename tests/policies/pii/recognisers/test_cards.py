@@ -63,6 +63,7 @@ def test_unusual_lengths_and_groups_need_a_word() -> None:
 
 def test_a_number_that_is_labelled_as_a_thing_is_none() -> None:
     assert found("order 4111111111111111") == []
+    assert found("passport 912803456, order 912803456") == [("US_PASSPORT", "912803456")]
     assert found("order paid by card 4111111111111111") == [("CREDIT_CARD", "4111111111111111")]
 
 

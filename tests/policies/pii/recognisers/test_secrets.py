@@ -57,7 +57,9 @@ def test_talk_about_keys_is_not(text: str) -> None:
 def test_passwords_in_assignments_are_found() -> None:
     assert values("password: hunter2!", "PASSWORD") == ["hunter2!"]
     assert values('{"pwd": "s3cr3t-x"}', "PASSWORD") == ["s3cr3t-x"]
-    assert found("password: required") == []
+    assert values("my password is Tr0ub4dor&3.", "PASSWORD") == ["Tr0ub4dor&3"]
+    assert found("password: required. Then") == []
+    assert found("A password is required!") == []
     assert found("password=${DB_PASSWORD}") == []
 
 
