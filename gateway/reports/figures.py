@@ -169,7 +169,7 @@ def score_plot(name: str, scores: Scores) -> Markup:
     x = around([float(values.min()), float(values.max())], 5)
     edges = np.linspace(x.low, x.high, _SCORE_BINS + 1)
     heights = [
-        (np.histogram(side, edges)[0] / scores.sample, class_)
+        (np.histogram(side.clip(x.low, x.high), edges)[0] / scores.sample, class_)
         for side, class_ in ((scores.primary, "primary"), (scores.candidate, "candidate"))
     ]
     return _densities(

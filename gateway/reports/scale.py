@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil, floor, isfinite, log10
 
+# A scale reaches no further, so that its length is a number; and has steps of more than a rounding
+# error of its ends, and of more than the least number of full precision.
+_FURTHEST = 1e307
+_LEAST = 1e-290
+_ROUNDING = 1e-9
+
 _TIME_STEPS = (60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400)
 
 
@@ -29,11 +35,12 @@ class Scale:
 
 
 def around(values: list[float], wanted: int = 5) -> Scale:
-    """A scale with round ends that holds the finite ones of the values."""
+    """A scale with round ends that holds the finite ones of the values, but those beyond 1e307."""
     finite = [value for value in values if isfinite(value)] or [0.0, 1.0]
-    low, high = min(finite), max(finite)
-    if low == high:
-        half = abs(low) / 2 or 0.5
+    low, high = max(-_FURTHEST, min(finite)), min(_FURTHEST, max(finite))
+    largest = max(abs(low), abs(high))
+    if high - low <= max(_LEAST, largest * _ROUNDING):
+        half = largest / 2 if largest > _LEAST else 0.5
         low, high = low - half, high + half
     step = nice_step(high - low, wanted)
     return Scale(floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from gateway.reports.encode import encode
 from gateway.reports.html import page
 from gateway.reports.text import plain
+from routing.shadow.record import Outcome
 from routing.shadow.report import Report
 from tests.gateway.reports.made_records import Made, records
 from tests.gateway.reports.made_reports import OVERRIDE, hostile, report, reported
@@ -190,6 +191,29 @@ def test_the_page_has_nothing_that_runs_or_loads(made):
     assert "url(" not in document
     assert "@import" not in document
     assert "default-src &#x27;none&#x27;" in document
+
+
+@pytest.mark.parametrize(
+    ("primary", "candidate"),
+    [((-1.5e308, 1.5e308), (1.5e308, 1.7e308)), ((0.0, 5e-324), (0.0, 0.0)), ((1.0,), (1.0,))],
+)
+def test_scores_of_any_size_are_drawn(primary, candidate):
+    scored = [
+        replace(
+            each,
+            outcome=Outcome(
+                True,
+                measures={
+                    "score_primary": primary[index % len(primary)],
+                    "score_candidate": candidate[index % len(candidate)],
+                },
+            ),
+        )
+        for index, each in enumerate(records(100, Made(failed=0, dropped=0, primary_failed=0)))
+    ]
+    written = page(reported(scored))
+    assert "Distributions of the scores" in written
+    assert not re.search(r"\b(nan|inf)\b", written)
 
 
 def test_hostile_names_are_shown_as_what_they_are():

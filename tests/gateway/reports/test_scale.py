@@ -1,6 +1,6 @@
 """Axes: values stay on them, labels are round and few."""
 
-from math import inf
+from math import inf, isfinite
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +42,36 @@ def test_a_day_has_its_hours_and_midnight_has_its_date():
 @pytest.mark.parametrize("span", [600, 3600, 7200, 86_400, 7 * 86_400, 90 * 86_400])
 def test_a_time_axis_has_neither_none_nor_too_many_labels(span: float):
     assert 1 <= len(list(time_ticks(Scale(1_790_000_000 - span, 1_790_000_000)))) <= 6
+
+
+HARD = [
+    [-1.5e308, 1.5e308],  # their difference is infinite
+    [1.7e308],
+    [1.6e308, 1.7e308],
+    [0.0, 5e-324],  # no step between them
+    [5e-324],
+    [3e-308, 4e-308],
+    [1.0, 1.0 + 2.3e-16],
+    [1e16, 1e16 + 2],
+]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.floats(), min_size=1, max_size=5) | st.sampled_from(HARD))
+def test_any_values_have_a_scale_with_labels_in_order(values: list[float]):
+    scale = around(values)
+    labels = list(ticks(scale))
+    assert all(map(isfinite, [scale.low, scale.high, scale.high - scale.low, *labels]))
+    assert scale.low < scale.high
+    assert 2 <= len(labels) <= 12
+    assert labels == sorted(set(labels))
+    assert all(0 <= scale.at(value) <= 1 for value in values)
+
+
+@pytest.mark.parametrize("values", HARD[3:])
+def test_values_that_are_hardly_apart_are_on_a_scale_that_is_wider(values: list[float]):
+    scale = around(values)
+    assert scale.low < min(values) <= max(values) < scale.high
 
 
 @settings(deadline=None, max_examples=200)
