@@ -6,10 +6,12 @@ from math import inf, isfinite, isnan
 from random import Random
 
 from routing.evidence.counts import PairCounts
-from routing.shadow.figures import ErrorCounts, Latencies, MeasureCounts, Tally
+from routing.shadow.failures import ErrorCounts
+from routing.shadow.figures import Latencies, MeasureCounts
 from routing.shadow.record import PairRecord
 from routing.shadow.reservoir import Reservoir
 from routing.shadow.segments import Segments
+from routing.shadow.tally import Tally
 from routing.shadow.timeline import Timeline
 
 SAMPLE = 50_000  # pairs whose times and scores are remembered

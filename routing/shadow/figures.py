@@ -1,4 +1,4 @@
-"""The figures of a report that aren't about agreement: failures, times, sizes, scores."""
+"""The figures of a report that aren't about agreement or failures: times, sizes, scores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,88 +7,12 @@ from math import exp, inf, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from protos.errors import TABLE, Kind
 from routing.evidence.drift import Drift, ks, psi
 from routing.evidence.histogram import Histogram
 from routing.evidence.interval import Interval
 from routing.evidence.latency import LatencyComparison, compare_latency
-from routing.evidence.proportion import wilson, z_score
-from routing.shadow.record import PairRecord
+from routing.evidence.proportion import z_score
 from routing.shadow.reservoir import Reservoir
-
-OTHER = "other"
-
-# What says something about the load or the client, not about a model.
-_NOBODYS = frozenset({"overloaded", "cancelled"})
-
-
-def faulty(error: str) -> bool:
-    """Whether the failure counts against who failed."""
-    kind = Kind.__members__.get(error.upper())
-    return error not in _NOBODYS and (kind is None or TABLE[kind].fault == "server")
-
-
-@dataclass(slots=True)
-class Tally:
-    """How often each text occurred; at most `kept` of them, all further ones as `other`."""
-
-    kept: int = 256
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, text: str) -> None:
-        if text not in self.counts and len(self.counts) >= self.kept:
-            text = OTHER
-        self.counts[text] = self.counts.get(text, 0) + 1
-
-    def most(self, n: int) -> tuple[tuple[str, int], ...]:
-        """The most frequent ones, and what is left of the total as `other`."""
-        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
-        shown = [item for item in ordered if item[0] != OTHER][:n]
-        rest = sum(self.counts.values()) - sum(count for _, count in shown)
-        return (*shown, (OTHER, rest)) if rest else tuple(shown)
-
-
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """Failures by a server's fault, over the pairs of which both fates are known.
-
-    `delta` is the candidate's rate minus the primary's. `kinds` are the candidate's failures.
-    """
-
-    known: int
-    primary: Interval
-    candidate: Interval
-    delta: Interval
-    kinds: tuple[tuple[str, int], ...]
-
-
-@dataclass(slots=True)
-class ErrorCounts:
-    known: int = 0
-    primary: int = 0
-    candidate: int = 0
-    kinds: Tally = field(default_factory=lambda: Tally(32))
-
-    def add(self, record: PairRecord) -> None:
-        if record.status == "dropped":
-            return
-        primary, candidate = record.primary, record.candidate
-        if record.status == "primary_failed":
-            # Only where the copy was sent and came to an end, whatever its end was.
-            if not candidate.seconds or not faulty(primary.error) or candidate.error in _NOBODYS:
-                return
-            self.primary += 1
-        if candidate.error:
-            # Refusing as invalid what the primary answered is a failure too.
-            self.candidate += 1
-            self.kinds.add(candidate.error)
-        self.known += 1
-
-    def figures(self, level: float) -> Errors:
-        primary = wilson(self.primary, self.known, level)
-        candidate = wilson(self.candidate, self.known, level)
-        delta = _difference(candidate, primary)
-        return Errors(self.known, primary, candidate, delta, self.kinds.most(10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,18 +133,6 @@ class MeasureCounts:
         return Measure(name, self.count, missing, self.low, float(p50), float(p99), self.high)
 
 
-def _difference(one: Interval, other: Interval) -> Interval:
-    """`one - other` of two shares (Newcombe, Statistics in Medicine 1998, method 10).
-
-    It takes them for independent. Fates of the same requests go together if anything, so the
-    interval is too wide rather than too narrow.
-    """
-    estimate = one.estimate - other.estimate
-    down = sqrt((one.estimate - one.low) ** 2 + (other.high - other.estimate) ** 2)
-    up = sqrt((one.high - one.estimate) ** 2 + (other.estimate - other.low) ** 2)
-    return Interval(estimate, max(-1.0, estimate - down), min(1.0, estimate + up), one.level)
-
-
 def _ratio(
     primary: NDArray[np.float64], candidate: NDArray[np.float64], q: float, level: float
 ) -> Interval:
@@ -228,7 +140,7 @@ def _ratio(
 
     Each quantile's interval is distribution-free, between order statistics; those of the
     logarithms are put together as for independent samples (Zou and Donner 2008), which errs
-    towards width as above.
+    towards width, as the times of one pair go together.
     """
     below, above = _quantile(primary, q, level), _quantile(candidate, q, level)
     if not below.low or not above.low:  # a time of 0 has no logarithm

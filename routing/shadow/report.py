@@ -10,7 +10,8 @@ from routing.evidence.disagreement import above_noise
 from routing.evidence.interval import Interval
 from routing.evidence.proportion import wilson
 from routing.shadow.collect import DROPPED, FAILED, INCOMPARABLE, Collector
-from routing.shadow.figures import Errors, Latency, Measure, Scores, Sizes, scores
+from routing.shadow.failures import Errors
+from routing.shadow.figures import Latency, Measure, Scores, Sizes, scores
 from routing.shadow.record import PairRecord
 from routing.shadow.segments import Dimension, dimensions
 from routing.shadow.timeline import Moment

@@ -13,7 +13,7 @@ from protos.route.rollout import Analysis
 from routing.evidence.counts import PairCounts
 from routing.evidence.interval import Interval
 from routing.shadow import wording as say
-from routing.shadow.figures import Errors
+from routing.shadow.failures import Errors
 from routing.shadow.segments import Dimension
 
 Decision = Literal["promote", "dont", "not_enough_evidence"]

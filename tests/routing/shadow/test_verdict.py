@@ -12,7 +12,7 @@ from protos.route.rollout import Analysis
 from routing.evidence.counts import PairCounts
 from routing.evidence.disagreement import above_noise
 from routing.evidence.interval import Interval
-from routing.shadow.figures import ErrorCounts
+from routing.shadow.failures import ErrorCounts
 from routing.shadow.segments import Dimension, Segment
 from routing.shadow.verdict import Criteria, Verdict, criteria_of, decide
 
