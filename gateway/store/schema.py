@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
+VERSION = 2
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
