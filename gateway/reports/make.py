@@ -55,7 +55,7 @@ def read(
     Raises PenstockError when the store can't be read.
     """
     try:
-        store = open_store(config.store_url.render_as_string(hide_password=False))
+        store = open_store(config.store_url.render_as_string(hide_password=False), make=False)
         try:
             records = store.pairs.read(route, mirror=mirror, since=now - period, until=now)
             reports = build_reports(

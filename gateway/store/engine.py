@@ -8,11 +8,22 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gateway.store import schema
@@ -81,15 +92,20 @@ class Store:
         return f"<Store {self._database.url.render_as_string(hide_password=True)}>"
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, make: bool = True) -> Store:
     """Opens `sqlite:///path` or `postgresql+psycopg://user:password@host/database`.
 
-    Makes the tables where there are none. Raises StoreError for another kind of URL and for tables
-    of another version of Penstock, SQLAlchemyError when the database doesn't answer.
+    Makes the file and the tables where there are none; without `make`, for those who only read,
+    that is refused. Raises StoreError for that, for another kind of URL, for a file that can't be
+    made and for tables of another version of Penstock, SQLAlchemyError when the database doesn't
+    answer.
     """
-    database = _engine(_parsed(url))
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        _check_file(Path(parsed.database or ""), make)
+    database = _engine(parsed)
     try:
-        _prepare(database)
+        _prepare(database, make)
     except BaseException:
         database.dispose()
         raise
@@ -116,27 +132,47 @@ def _parsed(url: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
+    # Errors are logged, and a statement's parameters are what tenants sent: they are hidden.
     if url.get_backend_name() == "postgresql":
         arguments = {name: value for name, value in _POSTGRES.items() if name not in url.query}
         return create_engine(
-            url, connect_args=arguments, pool_pre_ping=True, pool_timeout=BUSY_SECONDS
+            url,
+            connect_args=arguments,
+            pool_pre_ping=True,
+            pool_timeout=BUSY_SECONDS,
+            hide_parameters=True,
         )
-    _private_file(Path(url.database or ""))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_SECONDS},
+        pool_timeout=BUSY_SECONDS,
+        hide_parameters=True,
+    )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _private_file(path: Path) -> None:
+def _check_file(path: Path, make: bool) -> None:
+    try:
+        if make:
+            _make_private(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        raise StoreError(f"there are no records: {path} isn't there; a gateway makes it") from None
+    except OSError as error:
+        raise StoreError(
+            f"the records in {path} can't be opened: {error.strerror}; store.url names the file"
+        ) from None
+    if mode & ~_OURS_ONLY:
+        log.warning("the records in %s can be read by others (mode %o)", path, mode)
+
+
+def _make_private(path: Path) -> None:
     """SQLite gives its other files the mode of this one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
+    with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OURS_ONLY))
-    except FileExistsError:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~_OURS_ONLY:
-            log.warning("the records in %s can be read by others (mode %o)", path, mode)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -158,18 +194,34 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _prepare(database: Engine) -> None:
-    with _making_tables(database) as connection:
-        schema.metadata.create_all(connection)
-        found = connection.scalars(select(schema.schema.c.version)).all()
-        if not found:
-            connection.execute(insert(schema.schema), {"version": schema.VERSION})
-        elif found != [schema.VERSION]:
+def _prepare(database: Engine, make: bool) -> None:
+    if make:
+        with _making_tables(database) as connection:
+            schema.metadata.create_all(connection)
+            if not _versions(connection):
+                connection.execute(insert(schema.schema), {"version": schema.VERSION})
+            _check_version(connection)
+        return
+    with database.connect() as connection:
+        if not inspect(connection).has_table(schema.schema.name):
             raise StoreError(
-                f"the records were written by another version of Penstock (schema "
-                f"{', '.join(map(str, found))}, this one reads {schema.VERSION}): "
-                "name another database in store.url, or run that version"
+                f"there are no records: no gateway has used {database.url.database} yet"
             )
+        _check_version(connection)
+
+
+def _check_version(connection: Connection) -> None:
+    found = _versions(connection)
+    if found != [schema.VERSION]:
+        raise StoreError(
+            f"the records were written by another version of Penstock (schema "
+            f"{', '.join(map(str, found))}, this one reads {schema.VERSION}): "
+            "name another database in store.url, or run that version"
+        )
+
+
+def _versions(connection: Connection) -> list[int]:
+    return list(connection.scalars(select(schema.schema.c.version)))
 
 
 @contextmanager

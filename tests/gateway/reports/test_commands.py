@@ -111,9 +111,17 @@ def test_a_window_that_is_too_short_says_that_there_is_more(folder: Path):
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path: Path):
     (tmp_path / "penstock.yaml").write_text(CONFIG.replace("routes: routes\n", ""))
+    open_store(f"sqlite:///{tmp_path}/state/records.db").close()
     done = report(tmp_path, "--route", "fraud")
     assert done.exit_code == 1
     assert "The store holds no records at all" in done.stderr
+
+
+def test_a_store_that_no_gateway_made_is_said_and_not_made(tmp_path: Path):
+    (tmp_path / "penstock.yaml").write_text(CONFIG.replace("routes: routes\n", ""))
+    with pytest.raises(PenstockError, match=r"records\.db isn't there; a gateway makes it"):
+        report(tmp_path, "--route", "fraud")
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize(

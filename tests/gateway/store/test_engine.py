@@ -1,14 +1,18 @@
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store.engine import StoreError, open_store
+from gateway.store.recorder import Recorder
+from routing.shadow.record import Outcome
 from tests.gateway.store.postgres_server import PostgresServer
 from tests.gateway.store.store_records import PAIR, counted
 
@@ -75,8 +79,75 @@ def test_records_of_another_version_are_refused_in_plain_words(url: str) -> None
     with engine.begin() as connection:
         connection.execute(text("UPDATE penstock_schema SET version = 99"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"schema 99, this one reads 1.*store\.url"):
+    with pytest.raises(StoreError, match=r"schema 99, this one reads 2.*store\.url"):
         open_store(url)
+
+
+def test_what_is_only_read_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "records.db"
+    with pytest.raises(StoreError, match=r"no records: .*/records\.db isn't there"):
+        open_store(f"sqlite:///{path}", make=False)
+    assert not path.parent.exists()
+
+
+def test_readers_make_no_tables(url: str) -> None:
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).touch(0o600)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"no gateway has used .* yet"):
+            open_store(url, make=False)
+
+
+def test_readers_open_what_a_gateway_made(url: str) -> None:
+    open_store(url).close()
+    store = open_store(url, make=False)
+    assert store.pairs.routes() == []
+    store.close()
+
+
+def test_records_of_another_version_stay_as_they_are(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE penstock_schema (version INTEGER)"))
+        connection.execute(text("INSERT INTO penstock_schema VALUES (1)"))
+    for make in (True, False):
+        with pytest.raises(StoreError, match="another version of Penstock"):
+            open_store(url, make=make)
+    assert inspect(engine).get_table_names() == ["penstock_schema"]
+    engine.dispose()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for make in (True, False):
+        with pytest.raises(StoreError, match=r"can't be opened: Not a directory; store\.url"):
+            open_store(f"sqlite:///{tmp_path}/file/state/records.db", make=make)
+
+
+def test_errors_hold_nothing_of_what_was_to_be_written(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:  # what any failure of the statement looks like
+        connection.execute(text("DROP TABLE penstock_pairs"))
+    engine.dispose()
+    told = replace(
+        PAIR,
+        tenant="canary-tenant",
+        request_id="canary-request",
+        outcome=Outcome(False, label="canary-label"),
+        payloads='{"primary": "canary-payload"}',
+    )
+    recorder = Recorder(store.pairs.append, capacity=10, batch=5, linger=0.01)
+    recorder.put(told)
+    while not recorder.failures:
+        time.sleep(0.01)
+    recorder.close(1.0)
+    store.close()
+    assert "can't be written" in caplog.text
+    assert "INSERT INTO penstock_pairs" in caplog.text
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.parametrize(
