@@ -8,7 +8,7 @@ from routing.rollout.event import CONTROLLER
 from routing.rollout.state import TERMINAL, TRANSITIONS
 from tests.routing.simulated_faults import PERSON
 from tests.routing.simulated_history import Choice, History
-from tests.routing.simulated_mesh import END
+from tests.routing.simulated_mesh import SETTLED
 from tests.routing.simulated_routes import CANARY, ERRORS, PLANS, STABLE
 from tests.routing.simulated_store import Written
 
@@ -174,22 +174,23 @@ def gateways_agree_after_healing(history: History) -> bool:
     return not history.unsettled
 
 
-def harm_that_anybody_can_see_has_ended_the_rollout(history: History) -> bool:
-    return not history.written or history.written[-1].state.status in TERMINAL or not _harm(history)
+def nobody_can_see_harm_that_goes_on(history: History) -> bool:
+    under_way = history.written and history.written[-1].state.status not in TERMINAL
+    return not (under_way and _harm(history))
 
 
 def _harm(history: History) -> bool:
-    """Seen from outside, since the candidate got the weight that it has now."""
+    """Seen from outside, since the candidate got the weight that it has."""
     analysis = PLANS[history.plan]["analysis"]
     if analysis["metrics"][0] != ERRORS or "onFail" in analysis:
         return False
     if history.crashes or any(fault.startswith("clock") for _, fault, _ in history.faults):
         return False  # some of what was seen from outside may be in no count
-    state = history.written[-1].state
-    since = next(e.at for e in history.written if e.state.weight_since == state.weight_since)
+    given = history.written[-1].state.weight_since
+    since = next(each.at for each in history.written if each.state.weight_since == given)
     failed: dict[str, list[bool]] = {CANARY["name"]: [], STABLE["name"]: []}
     for asked in history.asked.values():
-        if since < asked.at < END - SEEN_WITHIN and asked.arm and not asked.clients_fault:
+        if since < asked.at < SETTLED - SEEN_WITHIN and asked.arm and not asked.clients_fault:
             failed[asked.arm].append(asked.outcome is not None)
     canary, stable = failed[CANARY["name"]], failed[STABLE["name"]]
     if min(len(canary), len(stable)) < MANY:
@@ -210,5 +211,5 @@ INVARIANTS = (
     only_one_leads_at_a_time,
     controllers_have_no_trouble_of_their_own,
     gateways_agree_after_healing,
-    harm_that_anybody_can_see_has_ended_the_rollout,
+    nobody_can_see_harm_that_goes_on,
 )

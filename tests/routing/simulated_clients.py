@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from tests.routing.simulated_mesh import Mesh
 
 USERS = tuple(Principal(f"u{number}", "t", frozenset()) for number in range(40))
-# How often a client names the version itself: the more the later, or nobody would try again what
-# was out of service when the canary lost its share.
-NAMES_VERSION, NAMES_VERSION_LATER = 0.05, 0.5
+# How often a client names the version itself: before and after the mesh has healed, and when its
+# rollouts have settled. Else nobody would try again what was out of service when its arm lost its
+# share.
+NAMES_VERSION = (0.05, 0.3, 1.0)
 DIFFERS, DIFFERS_SPOILT = 0.02, 0.6  # shares of the mirrored answers
 
 
@@ -45,14 +46,15 @@ class WatchedSplitter(Splitter):
 
 
 class Clients:
-    """Requests at random times until `end`, fewer when the mesh has `healed`."""
+    """Requests at random times, fewer when the mesh has healed."""
 
     def __init__(self, mesh: "Mesh", rate: float, *, poisonous: bool) -> None:
         self.mesh = mesh
         self.rate = rate  # of turns with requests, a second
         self.poisonous = poisonous
 
-    async def ask(self, healed: float, end: float) -> None:
+    async def ask(self, healed: float, settled: float, end: float) -> None:
+        """Until `end`; the others are times as well."""
         rng, loop = self.mesh.rng, self.mesh.loop
         asking: list[asyncio.Task[None]] = []
         number = 0
@@ -64,7 +66,7 @@ class Clients:
                 poison = self.poisonous and not late and rng.random() < 0.05
                 asked = Asked(f"r{number}", loop.time(), rng.random() < 0.8, poison)
                 version = ""
-                if rng.random() < (NAMES_VERSION_LATER if late else NAMES_VERSION):
+                if rng.random() < NAMES_VERSION[late + (loop.time() > settled)]:
                     version = rng.choice(self.mesh.versions)
                 asking.append(loop.create_task(self._ask(asked, version)))
         await asyncio.gather(*asking)

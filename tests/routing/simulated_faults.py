@@ -139,8 +139,14 @@ OF_GATEWAYS: tuple[Callable[["Mesh", "Gateway"], None], ...] = (
     document_edited,
 )
 # While a gateway is in the midst of something, others may do something.
-_MEANWHILE = (looked, clock_stepped_and_looked, paused, resumed, aborted)
-_CHANCE = 0.02
+_MEANWHILE = (
+    looked,
+    *[clock_stepped_and_looked] * 4,
+    paused,
+    resumed,
+    aborted,
+)
+_CHANCE = 0.03
 
 
 def meanwhile(mesh: "Mesh", gateway: "Gateway", moment: str) -> None:
@@ -156,9 +162,9 @@ def meanwhile(mesh: "Mesh", gateway: "Gateway", moment: str) -> None:
         return
     mesh.history.troubles.append(now)
     chance = mesh.rng.random()
-    if chance < 0.2:
+    if chance < 0.1:
         raise lost()
-    if chance < 0.5:
+    if chance < 0.3:
         raise Crashed
     if moment == "written":
         return

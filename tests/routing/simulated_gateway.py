@@ -58,19 +58,19 @@ class Gateway:
         create = self.mesh.loop.create_task
         self._tasks = [create(self.live()), create(self.tell())]
 
-    def stop(self) -> None:
-        self.up = False
+    def rest(self) -> None:
+        """Goes on with what is in force."""
+        self._note_problem()
         for task in self._tasks:
             task.cancel()
-        self._note_problem()
 
     def crash(self) -> None:
         """Its process is gone, with what it had counted and not told."""
-        if not self.up:
-            return
-        self.mesh.history.crashes += 1
-        self.stop()
-        self.mesh.loop.call_later(self.mesh.rng.uniform(0.2, 3.0), self.start)
+        if self.up:
+            self.up = False
+            self.rest()
+            self.mesh.history.crashes += 1
+            self.mesh.loop.call_later(self.mesh.rng.uniform(0.2, 3.0), self.start)
 
     def wall(self) -> float:
         return START + self.mesh.loop.time() + self.offset

@@ -68,6 +68,7 @@ STYLES: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     (_STICKY | {"retries": {"max": 0}}, {}),
     (_STICKY | {"retries": {"max": 2}} | _NARROW, {}),
     ({"retries": {"max": 1}}, _FALLBACK),
+    (_STICKY | _HEDGED, _FALLBACK),
 )
 
 

@@ -19,11 +19,19 @@ from tests.routing.simulated_history import History
 from tests.routing.simulated_mesh import END, HEALED, simulate
 
 SEEDS = 1000
-CHUNK = 100
+CHUNK = 200
 REFILL = 2.0  # retries a second, of each budget
 # Retries that are not a share of the requests: reserves of the route's budget, of the shared one,
 # and of the one for requeued calls.
 RESERVES = 2 * RESERVE + REQUEUE_RESERVE + 3 * REFILL * END
+
+# What befalls some mesh of each chunk.
+SOMETHING = (
+    *("requests", "retries", "hedges", "ejections", "panics", "refusals", "fallbacks"),
+    *("lost", "deaths", "crashes", "deposed", "overtaken"),
+    *("begin", "step", "wait", "hold", "pause", "resume"),
+    *("complete", "rollback", "abort", "supersede", "end mirror"),
+)
 
 
 def by_request(history: History):
@@ -127,23 +135,17 @@ def test_what_always_holds(first):
     for seed in range(first, first + CHUNK):
         history = simulate(seed)
         broken = [each.__name__ for each in INVARIANTS if not each(history)]
-        assert not broken, f"seed {seed}: {broken}; {history.faults}; {history.out_of_service}"
+        found = history.out_of_service + history.unsettled + history.problems
+        assert not broken, f"seed {seed}: {broken}; {history.plan}; {history.faults}; {found}"
         happened.update(history.counters)
+        happened.update(event.action for each in history.written for event in each.events)
         happened["lost"] += history.lost
         happened["deaths"] += sum(history.deaths.values())
         happened["requests"] += len(history.asked)
+        happened["crashes"] += history.crashes
     # A simulation in which nothing happens would prove nothing.
-    for what in (
-        "requests",
-        "retries",
-        "hedges",
-        "ejections",
-        "panics",
-        "refusals",
-        "lost",
-        "deaths",
-    ):
-        assert happened[what] > 0, f"no {what} in seeds {first} to {first + CHUNK - 1}"
+    missing = [what for what in SOMETHING if not happened[what]]
+    assert not missing, f"no {missing} in seeds {first} to {first + CHUNK - 1}"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,25 @@ def test_a_backend_slowed_by_half_a_second_gets_next_to_nothing_after_five(seed,
     later = [a for a in history.attempts if 6.0 < a.at < HEALED and a.number == 1]
     share = sum(attempt.instance == "b0" for attempt in later) / len(later)
     assert share <= 0.05
+
+
+async def nothing(mesh):
+    """Befalls it."""
+
+
+async def canary_begins_to_fail(mesh):
+    await asyncio.sleep(mesh.rng.uniform(1.0, 4.0))
+    mesh.spoil("failing")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("fate", "status"), [(nothing, "progressing"), (canary_begins_to_fail, "rolled_back")]
+)
+def test_only_a_canary_that_fails_more_often_is_rolled_back(fate, status, seed):
+    history = simulate(seed, fate, backends=3, rate=40.0, plan="half")
+    assert history.written[-1].state.status == status, seed
+    assert all(each(history) for each in INVARIANTS)
 
 
 def test_a_seed_decides_everything():
