@@ -27,7 +27,8 @@ class ArmBook:
 
     def observe(self, timeline: Timeline, error: Exception | None) -> None:
         """Counts a request that was sent to an arm."""
-        if error is not None and not _servers_fault(error, timeline):
+        # Who names a version chooses the arm: testers are no sample of its users.
+        if timeline.pinned or (error is not None and not _servers_fault(error, timeline)):
             return
         key = (timeline.route, timeline.rollout, timeline.arm)
         counts = self._counts.get(key)
