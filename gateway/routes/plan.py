@@ -18,10 +18,10 @@ def plan(
     file: File = DEFAULT_FILE,
     as_json: Json = False,
 ) -> None:
-    """Says what the routes in DIR would change, by replaying recorded requests through them.
+    """Says what the routes in DIR would change of what the routes in force do.
 
-    Users moved between arms, load by arm and model version, limits that would fire, requests that
-    would take another route. Ends with status 1 when there are no records.
+    Replays recorded requests through both: users moved between arms, load by arm and model version,
+    limits that fire, requests that take another route. Ends with status 1 without records.
     """
     from gateway.routes.plan_answer import answer  # with all it brings
     from gateway.routes.plan_drawing import drawn
@@ -45,4 +45,4 @@ def plan(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        Console(highlight=False).print(drawn(found))
+        Console(highlight=False).print(drawn(found), crop=False)

@@ -45,7 +45,7 @@ def answer(
     in_force = () if config.routes is None else _routes(config.routes)
     seal = _seal(config)
     try:
-        store = open_store(config.store_url.render_as_string(hide_password=False))
+        store = open_store(config.store_url.render_as_string(hide_password=False), make=False)
         try:
             return _replayed(store, in_force, proposed, seal, since, tell)
         finally:

@@ -32,7 +32,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Of one route, the users by the arm that they had last and the one that they would get.
+    """Of one route in force, the users by the arm of their last request and the one that it gets.
 
     `users` are all users, `moved` the share of those who get another arm among those of whom both
     arms are known.
@@ -47,11 +47,17 @@ class Moves:
 class Impact:
     """`since` and `until` are the first and the last record's time; loads are means over it.
 
-    `rematched` has requests a second by old and new route, `undetermined` those a second by what
-    the records don't tell, `refused` by why; each list begins with the largest.
+    `elsewhere` records were made under other routes than those in force. `complete`: nothing was
+    left out, so that the figures are counts. `before` and `after` have the requests that both rules
+    place. `rematched` has requests a second by old and new route, `undetermined` those a second by
+    what the records don't tell, `refused` by why those that nobody refuses now; each begins with
+    the largest. `unserved` are requests a second that neither rules serve: they ask for a model or
+    version that isn't there or that they may not have.
     """
 
     records: int
+    elsewhere: int
+    complete: bool
     since: float
     until: float
     before: Mapping[Target, Load]
@@ -60,3 +66,4 @@ class Impact:
     rematched: Mapping[tuple[str, str], Interval]
     undetermined: Mapping[str, Interval]
     refused: Mapping[str, Interval]
+    unserved: Interval

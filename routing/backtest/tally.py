@@ -54,7 +54,9 @@ class Tally:
         estimate = whole.estimate + _product(self._total, factors)
         recorded = sum(map(sum, values.values())) + _product(self._recorded, factors)
         reach = z * sqrt(variance)
-        return Interval(estimate, max(recorded, estimate - reach), estimate + reach, level)
+        # What was recorded is at least what there is; added up in another order it may differ.
+        low = min(estimate, max(recorded, estimate - reach))
+        return Interval(estimate, low, estimate + reach, level)
 
 
 def scaled(interval: Interval, factor: float) -> Interval:

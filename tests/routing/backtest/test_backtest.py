@@ -1,6 +1,8 @@
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from routing.backtest.backtest import Backtest
 from routing.backtest.impact import Impact, Target
@@ -17,19 +19,87 @@ ON_STABLE = Target("fraud", "stable", "fraud", "3")
 ON_CANARY = Target("fraud", "canary", "fraud", "4")
 
 
-def impact(rules: RouteTable, decisions: list[Decision]) -> Impact:
-    backtest = Backtest(rules, opened)
+def impact(proposed: RouteTable, decisions: list[Decision], now: RouteTable = BEFORE) -> Impact:
+    backtest = Backtest(now, proposed, opened)
     for decision in decisions:
         backtest.add(decision)
     return backtest.impact()
 
 
+def nothing_changes(found: Impact) -> bool:
+    moves = [pair for each in found.moves.values() for pair in each.matrix]
+    return (
+        found.before == found.after
+        and all(before == after for before, after in moves)
+        and found.rematched == found.refused == {}
+    )
+
+
 def test_the_same_rules_change_nothing() -> None:
     found = impact(BEFORE, by_users(BEFORE, 500, each=(0.0, 100.0)))
-    assert found.before == found.after
-    assert found.moves["fraud"].moved.estimate == 0.0
-    assert found.rematched == found.undetermined == found.refused == {}
+    assert nothing_changes(found)
+    assert found.moves["fraud"].moved.high == 0.0
+    assert found.undetermined == {}
     assert (found.records, found.since, found.until) == (1000, 1000.0, 1100.0)
+    assert (found.elsewhere, found.complete) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        HALF,
+        table(route("retired", sticky=STICKY)),
+        table(route(sticky=STICKY, backends=[CANARY])),
+        table(route(pins="any")),
+        table(),
+    ],
+)
+def test_what_was_in_force_when_records_were_made_is_no_change(earlier: RouteTable) -> None:
+    records = by_users(earlier, 200, each=(0.0, 10.0), weight=2.0)
+    records += by_users(earlier, 10, each=(11.0,), version="9" if not earlier.rules else "4")
+    found = impact(BEFORE, records)
+    assert nothing_changes(found)
+    assert (found.elsewhere, found.complete) == (410, False)
+
+
+CONDITIONS = [
+    {"model": "fraud"},
+    {"model": "fr*", "tenants": ["acme"]},
+    {"model": "fraud", "headers": {"x-beta": "yes"}},
+    {"model": "fraud", "claims": {"tier": "gold"}},
+]
+TABLES = st.builds(
+    lambda rules, key, weight, pins: table(
+        *(
+            route(
+                f"r{number}",
+                match=[rule],
+                pins=pins,
+                backends=[STABLE, {**CANARY, "weight": weight}],
+                **({} if key is None else {"sticky": {"key": key}}),
+            )
+            for number, rule in enumerate(rules)
+        )
+    ),
+    st.lists(st.sampled_from(CONDITIONS), max_size=3, unique_by=str),
+    st.sampled_from([None, "jwt.sub", "tenant", "header.x-user"]),
+    st.sampled_from([0, 5, 50]),
+    st.sampled_from(["arms", "refuse", "any"]),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    earlier=TABLES, now=TABLES, codes=st.lists(st.sampled_from([200, 404, 429, 503]), min_size=1)
+)
+def test_the_routes_in_force_never_change_anything(
+    earlier: RouteTable, now: RouteTable, codes: list[int]
+) -> None:
+    records = [
+        recorded(earlier, principal(f"user {n}"), at=1000.0 + n, code=code, weight=2.0)
+        for n, code in enumerate(codes)
+    ]
+    assert nothing_changes(impact(now, records, now))
 
 
 def test_a_greater_share_moves_users_one_way() -> None:
@@ -79,9 +149,17 @@ def test_requests_without_stickiness_load_arms_by_their_weights() -> None:
     assert {after for _, after in found.moves["fraud"].matrix} == {"(by chance)"}
 
 
+def test_a_route_that_becomes_sticky_moves_nobody_who_had_no_arm_of_its_own() -> None:
+    found = impact(HALF, by_users(table(route()), 50), table(route()))
+    moves = found.moves["fraud"]
+    assert {before for before, _ in moves.matrix} == {"(by chance)"}
+    assert {after for _, after in moves.matrix} == {"stable", "canary"}
+    assert (moves.moved.low, moves.moved.high) == (0.0, 1.0)
+
+
 def test_a_user_counts_by_the_last_of_its_requests() -> None:
     decisions = [
-        recorded(BEFORE, at=1000.0 + n, arm=arm) for n, arm in enumerate(["canary", "stable"])
+        recorded(BEFORE, at=1000.0 + n, version=version) for n, version in enumerate(["4", "3"])
     ]
     matrix = impact(BEFORE, decisions).moves["fraud"].matrix
     assert {before for before, _ in matrix} == {"stable"}
@@ -99,7 +177,7 @@ def test_requests_that_take_another_route_are_said() -> None:
 
 def test_a_model_that_gets_its_first_route_is_said() -> None:
     decisions = by_users(table(route("x", match=[{"model": "x"}])), 10, each=(0.0, 10.0))
-    found = impact(table(route(backends=[STABLE])), decisions)
+    found = impact(table(route(backends=[STABLE])), decisions, table())
     assert estimates(found.rematched) == {("(no route)", "fraud"): 2.0}
     assert list(found.moves[""].matrix) == [("default", "fraud/stable")]
 
@@ -108,7 +186,7 @@ def test_what_the_records_dont_tell_is_said_and_not_guessed() -> None:
     after = table(route(), route("beta", match=[{"model": "fraud", "headers": {"x-beta": "yes"}}]))
     found = impact(after, by_users(BEFORE, 20, each=(0.0, 10.0)))
     assert estimates(found.undetermined) == {"whether header x-beta is yes": 4.0}
-    assert found.after == {}
+    assert found.before == found.after == {}
     assert {to for _, to in found.moves["fraud"].matrix} == {"(not known)"}
     assert (found.moves["fraud"].moved.low, found.moves["fraud"].moved.high) == (0.0, 1.0)
 
@@ -117,17 +195,44 @@ def test_versions_that_nobody_may_ask_for_any_more_are_said() -> None:
     after = table(route(sticky=STICKY, pins="refuse"))
     found = impact(after, by_users(BEFORE, 10, version="4"))
     assert list(found.refused) == ['version: of model "fraud" none can be chosen']
+    assert found.unserved.estimate == 0.0
+
+
+def test_what_is_refused_now_as_well_is_neither_load_nor_a_change() -> None:
+    strict = table(route(sticky=STICKY, pins="refuse"))
+    found = impact(strict, by_users(BEFORE, 10, each=(0.0, 5.0), version="4"), strict)
+    assert found.before == found.after == found.refused == found.moves == {}
+    assert found.unserved.estimate == pytest.approx(4.0)
+
+
+def test_models_that_there_arent_are_no_load() -> None:
+    unknown = table()
+    decisions = [
+        recorded(unknown, model=f"guess {n}", at=1000.0 + n, code=404, compute_seconds=0.0)
+        for n in range(11)
+    ]
+    found = impact(BEFORE, decisions)
+    assert found.before == found.after == found.moves == {}
+    assert found.unserved.estimate == pytest.approx(1.1)
+
+
+def test_a_model_that_there_wasnt_is_load_once_a_route_gives_it_one() -> None:
+    decisions = by_users(table(), 10, each=(0.0, 10.0), model="alias", code=404)
+    found = impact(table(route(match=[{"model": "alias"}], sticky=STICKY)), decisions)
+    assert found.before == {}
+    assert {target.route for target in found.after} == {"fraud"}
+    assert {before for before, _ in found.moves[""].matrix} == {"(refused)"}
 
 
 def test_a_request_that_a_limit_refused_would_load_an_arm_and_others_not() -> None:
     decisions = [
         recorded(BEFORE, arm="", served_model="", served_version="", code=code)
-        for code in (429, 404, 403)
+        for code in (429, 400, 403)
     ]
-    found = impact(BEFORE, decisions)
-    assert found.before == {}
-    assert sum(load.requests.estimate for load in found.after.values()) == 1.0
-    assert found.moves == {}
+    found = impact(HALF, decisions)
+    for loads in (found.before, found.after):
+        assert sum(load.requests.estimate for load in loads.values()) == 1.0
+    assert found.records == 3
 
 
 def test_a_sample_of_users_estimates_all_of_them_with_honest_intervals() -> None:

@@ -1,6 +1,8 @@
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from routing.backtest.tally import Tally, scaled
 from routing.decisions import Decision
@@ -37,6 +39,26 @@ def test_the_end_is_never_below_what_was_seen() -> None:
     for user in range(3):
         tally.add(record(user, 100.0), 1.0)
     assert tally.total().low >= 3.0
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5), st.sampled_from([1.0, 1.7, 8.0]), st.floats(1e-9, 1e6), st.booleans()
+        )
+    )
+)
+def test_the_ends_hold_the_estimate_and_are_never_below_zero(
+    records: list[tuple[int, float, float, bool]],
+) -> None:
+    tally = Tally()
+    for user, weight, value, whole in records:
+        tally.add(record(user, weight, whole), value)
+    total = tally.total()
+    assert 0.0 <= total.low <= total.estimate <= total.high
+    if all(weight == 1.0 for _, weight, _, _ in records):
+        assert total.low == total.high
 
 
 def test_figures_are_summed_with_factors() -> None:
