@@ -50,9 +50,9 @@ class _Finding:
     score: float
     entity: str
 
-    def order(self) -> tuple[int, int, float]:
-        """From left to right; of two that begin together the longer one, then the surer one."""
-        return self.start, -self.end, -self.score
+    def order(self) -> tuple[int, float, int]:
+        """From left to right; of two that begin together the surer one, then the longer one."""
+        return self.start, -self.score, -self.end
 
 
 class Detector:
@@ -110,6 +110,7 @@ class Detector:
             if (kind := self._kinds.get(index)) is not None
         ]
         searches = [search for search in searches if search.may_find]
+        searches.sort(key=_MOST, reverse=True)  # of matches that begin together, the surest first
         if not searches:
             return []
         return [
@@ -137,7 +138,8 @@ def _resolved(searches: Sequence["_Search"], begin: int) -> Iterator[_Finding]:
             other
             for other in live
             if other.found is None
-            and (other.at == best.start or (other.at < best.end and other.most > best.score))
+            and other.at < best.end
+            and (other.most > best.score or (other.most == best.score and other.at == best.start))
         ]
         if open_:
             live = [other for other in live if other not in open_ or other.test()]
@@ -154,6 +156,7 @@ def _resolved(searches: Sequence["_Search"], begin: int) -> Iterator[_Finding]:
 
 
 _AT = attrgetter("at")
+_MOST = attrgetter("most")
 
 
 class _Search:
@@ -193,9 +196,9 @@ class _Search:
         self.at = self.found.start
         return True
 
-    def order(self) -> tuple[int, int, float]:
+    def order(self) -> tuple[int, float, int]:
         """That of the finding; searches without one come last."""
-        return (len(self._data), 0, 0.0) if self.found is None else self.found.order()
+        return (len(self._data), 0.0, 0) if self.found is None else self.found.order()
 
     def _next(self, place: int) -> bool:
         self.found = None
@@ -203,7 +206,9 @@ class _Search:
         if match is None:
             return False
         self._match = match.start()
-        self.at = max(self._match, self._position)
+        # Unless it is the text's beginning, what stands before a finding is one character at least.
+        beside = bool(self._match and self._kind.recogniser.left)
+        self.at = max(self._match + beside, self._position)
         return True
 
     def _tested(self) -> _Finding | None:

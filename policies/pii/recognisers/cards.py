@@ -66,6 +66,7 @@ RECOGNISERS = (
         "CREDIT_CARD",
         rb"[1-9](?:[ -]?[0-9]){12,18}",
         0.3,
+        0.78,
         context=_CONTEXT,
         check=lambda text: is_card(text) or is_travel_card(text),
     ),

@@ -30,7 +30,7 @@ def test_a_surer_finding_wins_over_one_that_begins_earlier() -> None:
     assert Detector((weak, sure)).find("12 3456 78") == [Span(3, 10, "SURE", 0.9)]
 
 
-def test_of_two_that_begin_together_the_longer_one_wins() -> None:
+def test_of_two_equally_sure_ones_the_longer_wins() -> None:
     short = Recogniser("SHORT", b"[0-9]{4}", 0.6)
     long = Recogniser("LONG", b"[0-9]{4}-[0-9]{4}", 0.6)
     assert Detector((short, long)).find("1234-5678") == [Span(0, 9, "LONG", 0.6)]
