@@ -8,7 +8,7 @@ from scipy import optimize
 
 from routing.evidence.counts import PairCounts
 from routing.evidence.disagreement import above_noise
-from routing.evidence.histogram import GROWTH, SMALLEST, Histogram
+from routing.evidence.histogram import GROWTH, SMALLEST, Histogram, upper_bound
 from routing.evidence.mixture import Mixture
 from routing.evidence.sequential import (
     bernoulli,
@@ -293,6 +293,51 @@ def test_the_true_ratio_of_quantiles_is_inside_at_every_look(q, scale):
         outside += not held
 
     assert outside <= 2
+
+
+def least_wealth(mixture, low, high):
+    """Of all shares from `low` to `high`, by trying them."""
+    tried = np.linspace(low, high, 4001)[1:-1]
+    n = mixture.successes + mixture.failures
+    observed = min(high, max(low, mixture.successes / n if n else low))
+    return min(mixture.log_wealth(p, 1 - p) for p in (*tried, low, high, observed))
+
+
+def bucket_wealth(latency, q, index):
+    """Half the stake on too few ending by the bucket's upper end, half on too many before it."""
+    prior = ((0.5, 0.5), (100 * q, 100 * (1 - q)))
+
+    def ended(before):
+        seen = sum(count for bucket, count in latency.items() if bucket <= before)
+        return Mixture(seen, latency.total - seen, prior)
+
+    # All end by the upper end of the last bucket, which is infinite, and none before the first.
+    too_few = least_wealth(ended(index), q, 1.0)
+    too_many = least_wealth(ended(index - 1), 0.0, q)
+    return np.log(0.5 * np.exp(too_few) + 0.5 * np.exp(too_many))
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.2, 0.05])
+def test_a_ratio_is_kept_while_half_the_stake_on_each_side_has_not_refuted_two_buckets(q, alpha):
+    # Neighbouring buckets of so few requests that one of them makes the difference.
+    candidate = Histogram(dict.fromkeys(range(100, 116), 4))
+    baseline = Histogram(dict.fromkeys(range(100, 112), 7))
+    near = range(90, 126)
+    ours, theirs = (
+        {index: bucket_wealth(each, q, index) for index in near} for each in (candidate, baseline)
+    )
+    kept = [
+        (upper_bound(i - 1) / upper_bound(j), upper_bound(i) / upper_bound(j - 1))
+        for i in near
+        for j in near
+        if ours[i] + theirs[j] < log_limit(alpha)
+    ]
+    found = ratio_of_quantiles(candidate, baseline, q, alpha)
+
+    assert found.low == pytest.approx(min(low for low, _ in kept))
+    if q == 0.5:  # of so few, a p90 may lie anywhere above
+        assert found.high == pytest.approx(max(high for _, high in kept))
 
 
 def test_where_all_latencies_are_in_one_bucket_the_ratio_is_as_wide_as_two_buckets():
