@@ -20,8 +20,9 @@ def plan(
 ) -> None:
     """Says what the routes in DIR would change of what the routes in force do.
 
-    Replays recorded requests through both: users moved between arms, load by arm and model version,
-    limits that fire, requests that take another route. Ends with status 1 without records.
+    Replays recorded requests through both: users moved between arms, load by
+    arm and model version, limits that fire, requests that take another route.
+    Ends with status 1 when nothing was recorded.
     """
     from gateway.routes.plan_answer import answer  # with all it brings
     from gateway.routes.plan_drawing import drawn

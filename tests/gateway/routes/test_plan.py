@@ -128,6 +128,18 @@ def test_a_raised_weight_only_moves_users_to_its_arm(run: Run, state: Path, in_f
     assert moves["moved"]["estimate"] == pytest.approx(0.3, abs=0.07)
 
 
+def test_the_documentation_has_every_field(run: Run, state: Path) -> None:
+    write(state, by_users(BEFORE, 5, each=(0.0, 20.0)))
+    found = answered(run, fraud=text(**HALF, limits=[{"per": "tenant", "requests": "1/s"}]))
+    documented = (Path(__file__).parents[3] / "docs" / "backtest.md").read_text()
+    lists = {name: value[0] for name, value in found.items() if value and isinstance(value, list)}
+    assert set(lists) == {"users", "load", "limits"}
+    written = {*found, *(key for each in lists.values() for key in each)}
+    for side in (lists["load"]["after"], lists["limits"]["after"]):
+        written |= set(side)
+    assert [key for key in sorted(written) if f"`{key}" not in documented] == []
+
+
 def test_people_get_tables(run: Run, state: Path) -> None:
     write(state, by_users(BEFORE, 50, each=(0.0, 20.0), tenant="\x1b[31mevil"))
     limits = [{"per": "tenant", "requests": "1/s"}]
