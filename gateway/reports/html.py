@@ -99,6 +99,7 @@ def _article(name: str, report: Report) -> Markup:
         ("Candidate", foreign(candidate(report))),
         ("Mirror", foreign(report.mirror)),
         ("Compared with", foreign(primary(report))),
+        ("By", foreign(", ".join(kind for kind, _ in report.kinds))),
         ("Pairs", f"{count(report.samples.compared)} of {count(report.samples.sampled)} compared"),
         ("Time", f"{window(report.now - report.since)} until {moment(report.now)}"),
     )

@@ -92,7 +92,8 @@ def _verdict(report: Report) -> Panel:
     decision = report.verdict.decision
     samples = report.samples
     facts = (
-        f"{visible(candidate(report))} (mirror {visible(report.mirror)}) against "
+        f"{visible(candidate(report))} (mirror {visible(report.mirror)}, compared by "
+        f"{', '.join(visible(kind) for kind, _ in report.kinds)}) against "
         f"{visible(primary(report))}; {count(samples.compared)} of {count(samples.sampled)} pairs "
         f"compared; {window(report.now - report.since)} until {moment(report.now)}"
     )

@@ -102,16 +102,18 @@ def build_reports(
 ) -> tuple[Report, ...]:
     """A report for each candidate version of each mirror, or of one; by mirror, oldest first.
 
-    A mirror that was pointed at another version is two candidates: their pairs don't mix. A pair
+    A mirror that was pointed at another version is two candidates, and one that compares by another
+    kind asks another question: their pairs don't mix, nor does the noise of one with the pairs of
+    the other. A pair
     without a version counts with the version before it, or the first one. Reads the records once,
     in the order of their times, and remembers none but samples of them, drawn by `rng`.
     """
-    found: dict[tuple[str, str, str], Collector] = {}
-    latest: dict[tuple[str, str], Collector] = {}
+    found: dict[tuple[str, str, str, str], Collector] = {}
+    latest: dict[tuple[str, str, str], Collector] = {}
     for record in records:
         if record.route != route or mirror not in (None, record.mirror):
             continue
-        target = (record.mirror, record.model)
+        target = (record.mirror, record.model, record.kind)
         before = latest.get(target)
         if before is not None and not record.version:
             # No version was there to be sent to: a failure of the one that had just been there.

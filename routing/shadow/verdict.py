@@ -139,6 +139,12 @@ def _disagreement(criteria: Criteria, counts: PairCounts, above: Interval) -> Ch
     # What wasn't compared may all have agreed: harm is certain only if there is harm even then.
     least = above.low * counts.coverage
     state: State = "open"
+    if _unrelated(counts, above):
+        sentence = (
+            "The primary differs from itself in far more of its answers than the candidate differs "
+            "from it: noise and pairs are not of the same kind of requests."
+        )
+        return Check("disagreement", state, above.estimate, bound, sentence, above)
     if counts.compared and least > bound:
         state = "missed"
     elif counts.compared and above.high <= bound:
@@ -155,6 +161,17 @@ def _disagreement(criteria: Criteria, counts: PairCounts, above: Interval) -> Ch
     if state == "open" and counts.compared:
         sentence += _how_many(counts.compared, above, bound)
     return Check("disagreement", state, above.estimate, bound, sentence, above)
+
+
+def _unrelated(counts: PairCounts, above: Interval) -> bool:
+    """Whether the noise can't be that of the pairs.
+
+    Two answers with the same noise differ twice as often as one of them from a third without any,
+    so a candidate may come out below the noise, by up to half of it.
+    """
+    if not counts.with_noise:
+        return False
+    return above.high < -0.5 * counts.noise_differs / counts.with_noise
 
 
 def _how_many(compared: int, interval: Interval, bound: float) -> str:

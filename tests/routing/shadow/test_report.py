@@ -153,6 +153,13 @@ class TestTargets:
         assert (first.version, second.version) == ("5", "6")
         assert first.disagreement.raw.estimate > 10 * second.disagreement.raw.estimate
 
+    def test_two_kinds_of_comparison_do_not_mix(self):
+        early = (replace(each, kind="auto") for each in records(300, Made(flips=0.9, noise=0.5)))
+        late = (replace(each, at=each.at + DAY) for each in records(300, Made()))
+        first, second = reports(chain(early, late))
+        assert (dict(first.kinds), dict(second.kinds)) == ({"auto": 300}, {"scores": 300})
+        assert second.disagreement.noise.estimate < 0.2
+
     @pytest.mark.parametrize("known_first", [True, False])
     def test_copies_that_found_no_version_fail_with_the_one_that_was_meant(self, known_first: bool):
         known = list(records(100, Made(failed=0, dropped=0)))

@@ -72,6 +72,16 @@ def test_much_noise_is_not_held_against_the_candidate():
     assert verdict(counts(40_000, differ=2000, noise=2000)).decision == "promote"
 
 
+def test_noise_that_can_not_be_the_pairs_own_excuses_nothing():
+    found = verdict(counts(differ=100, noise=3000))
+    assert found.decision == "not_enough_evidence"
+    assert "not of the same kind" in found.reason
+
+
+def test_a_candidate_without_noise_of_its_own_may_differ_less_than_the_primary_from_itself():
+    assert verdict(counts(differ=500, noise=1000)).decision != "not_enough_evidence"
+
+
 def test_too_few_pairs_are_no_evidence_however_well_they_agree():
     found = verdict(counts(490, differ=0, noise=0))
     assert found.decision == "not_enough_evidence"
