@@ -13,6 +13,7 @@ from gateway import key_commands
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
+from gateway.redact_command import redact
 from gateway.reports import commands as shadow_commands
 from gateway.rollout import commands as rollout_commands
 from gateway.routes import commands as route_commands
@@ -31,6 +32,7 @@ models = typer.Typer(no_args_is_help=True, help="The models behind a running gat
 config = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(models, name="models")
 app.add_typer(config, name="config")
+app.command()(redact)
 route_commands.app.command()(plan)
 app.add_typer(route_commands.app, name="routes")
 app.add_typer(key_commands.app, name="keys")
