@@ -6,6 +6,7 @@ from typing import Any
 import re2
 
 from policies.pii.fold import fold
+from policies.pii.patterns import compiled
 from policies.pii.recogniser import Recogniser
 from policies.pii.settings import Pattern
 from protos.errors import invalid
@@ -38,18 +39,15 @@ def recogniser(pattern: Pattern) -> Recogniser:
         confusable=False,
         linear=True,
     )
-    if compiled(pattern.entity, made.whole).search(b"") is not None:
+    if own_pattern(pattern.entity, made.whole).search(b"") is not None:
         raise invalid(f"patterns: that of {pattern.entity} matches the empty text")
     return made
 
 
-def compiled(entity: str, source: bytes) -> Any:
+def own_pattern(entity: str, source: bytes) -> Any:
     """RE2 over folded bytes. Raises INVALID, naming the entity."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
     try:
-        return re2.compile(source, options)
+        return compiled(source)
     except re2.error as error:
         reason = error.args[0] if error.args else error
         shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason

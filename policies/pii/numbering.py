@@ -11,7 +11,6 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMe
 
 from policies.pii.checksums import digits
 
-_TRUNK = "0"
 _WORLD = "001"  # libphonenumber's name for what belongs to no region, such as +800
 _KINDS = (
     *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number"),
@@ -42,7 +41,7 @@ def is_international(text: str) -> bool:
             return any(
                 _in_plan(national, code if region == _WORLD else region)
                 # The trunk 0 is often written all the same: +44 020 7946 0958.
-                or (national[:1] == _TRUNK and _in_plan(national[1:], region))
+                or (national[:1] == _trunk(region) and _in_plan(national[1:], region))
                 for region in regions
             )
     return False
@@ -68,6 +67,12 @@ def _plan(region: str) -> re.Pattern[str] | None:
     """What national significant numbers of a region, or of a calling code without one, are."""
     metadata = _metadata(region)
     return None if metadata is None else re.compile(_numbers(metadata))
+
+
+@cache
+def _trunk(region: str) -> str | None:
+    metadata = _metadata(region)
+    return None if metadata is None else metadata.national_prefix
 
 
 def _numbers(metadata: PhoneMetadata) -> str:

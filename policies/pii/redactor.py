@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policies.pii.custom import compiled, recogniser
+from policies.pii.custom import own_pattern, recogniser
 from policies.pii.detector import Detector
 from policies.pii.fold import fold, unmask
 from policies.pii.national import national
@@ -133,7 +133,7 @@ class _Allowed:
         self._entry = entry
         self._canonical = canonical
         self._patterns: list[Any] = [
-            compiled("allow", fold(pattern).data) for pattern in entry.patterns
+            own_pattern("allow", fold(pattern).data) for pattern in entry.patterns
         ]
 
     def is_for(self, tenant: str) -> bool:

@@ -2,7 +2,6 @@ import pytest
 
 from policies.pii.detector import Detector
 from policies.pii.national import national
-from policies.pii.numbering import is_region
 
 
 def found(text: str, *regions: str) -> list[str]:
@@ -47,8 +46,3 @@ def test_only_numbers_of_the_chosen_regions_count() -> None:
 )
 def test_what_no_plan_has_is_not(text: str) -> None:
     assert found(text, "US", "GB", "DE", "FR") == []
-
-
-def test_regions_are_iso_3166() -> None:
-    assert is_region("SG")
-    assert not is_region("UK")
