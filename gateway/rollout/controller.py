@@ -15,18 +15,17 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.rollout.evidence import read_evidence, read_pairs
 from gateway.rollout.status import described
 from gateway.store.engine import Store, StoreError
 from gateway.store.leader import Fence
 from protos.errors import Kind, PenstockError, invalid
 from protos.route.document import Route
-from routing.evidence.counts import ArmCounts
 from routing.rollout import command
 from routing.rollout.advance import advance
 from routing.rollout.begin import begin_over
 from routing.rollout.effect import effect
 from routing.rollout.event import Event
-from routing.rollout.evidence import Evidence
 from routing.rollout.identity import parts, rollout_id
 from routing.rollout.state import TERMINAL, RolloutState
 from routing.rules.effect import Effect
@@ -40,7 +39,7 @@ HISTORY = 100  # events that a status shows
 _TRIES = 10  # of a command that others overtake
 
 Routes = Mapping[str, Route]
-Make = Callable[[RolloutState, float], tuple[RolloutState, Event]]
+Make = Callable[[Store, RolloutState, float], tuple[RolloutState, Event]]
 
 
 class Rollouts:
@@ -104,26 +103,26 @@ class Rollouts:
 
     async def pause(self, route: str, actor: str) -> dict[str, Any]:
         """Raises NOT_FOUND, INVALID as `command.pause` does, UNAVAILABLE without a store."""
-        return await self._command(route, lambda state, now: command.pause(state, now, actor))
+        return await self._command(route, lambda _, state, now: command.pause(state, now, actor))
 
     async def resume(self, route: str, actor: str) -> dict[str, Any]:
         """Raises as `pause` does, and INVALID when the route now asks for another rollout."""
         document = self._routes().get(route)
 
-        def make(state: RolloutState, now: float) -> tuple[RolloutState, Event]:
+        def make(store: Store, state: RolloutState, now: float) -> tuple[RolloutState, Event]:
             if document is None or not _in_force(state, document):
                 raise invalid(
                     f"route {route} no longer asks for the rollout that stopped; if it asks for"
                     " another, that begins within seconds"
                 )
             rollout, _, _ = parts(document)
-            return command.resume(state, rollout, now, actor)
+            return command.resume(state, rollout, read_pairs(store, state).compared, now, actor)
 
         return await self._command(route, make)
 
     async def abort(self, route: str, actor: str) -> dict[str, Any]:
         """Raises as `pause` does."""
-        return await self._command(route, lambda state, now: command.abort(state, now, actor))
+        return await self._command(route, lambda _, state, now: command.abort(state, now, actor))
 
     async def _command(self, route: str, make: Make) -> dict[str, Any]:
         document = self._routes().get(route)
@@ -168,7 +167,7 @@ class Rollouts:
             changed, events = begin_over(state, route, now)
         else:
             rollout, _, _ = parts(route)
-            changed, events = advance(state, rollout, _evidence(store, state), now)
+            changed, events = advance(state, rollout, read_evidence(store, state), now)
         if not events:
             return state
         version = None if state is None else state.version
@@ -184,7 +183,7 @@ class Rollouts:
             state = store.rollouts.get(route)
             if state is None:
                 raise PenstockError(Kind.NOT_FOUND, f'route "{route}" has no rollout')
-            changed, event = make(state, self._clock())
+            changed, event = make(store, state, self._clock())
             if store.rollouts.write(
                 changed, expected_version=state.version, fence=None, events=[event]
             ):
@@ -205,7 +204,7 @@ class Rollouts:
 
     def _described(self, store: Store, state: RolloutState, route: Route | None) -> dict[str, Any]:
         asked = route if route is not None and _in_force(state, route) else None
-        looked = None if state.status in TERMINAL else _evidence(store, state)
+        looked = None if state.status in TERMINAL else read_evidence(store, state)
         history = store.audit.read(route=state.route, limit=HISTORY)
         return described(state, asked, looked, history, self._clock())
 
@@ -228,16 +227,6 @@ def _in_force(state: RolloutState, route: Route) -> bool:
 
 def _over(state: RolloutState | None, route: Route) -> bool:
     return state is not None and state.status in TERMINAL and _in_force(state, route)
-
-
-def _evidence(store: Store, state: RolloutState) -> Evidence:
-    # What replicas tell after a rollout has begun may be of requests that another one sent.
-    arms = store.arms.sum(state.route, state.weight_since, rollout=state.id)
-    return Evidence(
-        candidate=arms.get(state.candidate) or ArmCounts(),
-        baseline=arms.get(state.baseline) or ArmCounts(),
-        pairs=store.pairs.counts(state.route, since=state.since, rollout=state.id),
-    )
 
 
 def _translated(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -67,9 +67,7 @@ def described(
             found = findings(rollout, evidence)
             said["findings"] = [_finding(each) for each in found]
             if overall(found) != "fail":
-                elapsed = max(0.0, now - state.step_started)
-                step = rollout.steps[state.step]
-                said["now"] = outcome(step, state.weight, elapsed, evidence, found).reason
+                said["now"] = outcome(state, rollout, evidence, found, now).reason
     return said
 
 

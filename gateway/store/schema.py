@@ -119,7 +119,7 @@ rollouts = Table(
     Column("route", AnyText, primary_key=True),
     *_text("id", "candidate", "baseline", "status", "before_pause", "reason"),
     *_numbers("weight", "mirror_percent", "started", "step_started", "since", "weight_since"),
-    *_counts("step", "version"),
+    *_counts("step", "step_compared", "version"),
     Column("harm", Boolean, nullable=False),
 )
 

@@ -75,19 +75,33 @@ def _next(
             reason="enough answers were compared",
             mirror_percent=0.0,
         )
-    elapsed = max(0.0, now - state.step_started)
-    came_to = outcome(step, state.weight, elapsed, evidence, found)
+    came_to = outcome(state, rollout, evidence, found, now)
+    compared = evidence.pairs.compared
     if came_to.verdict == "done":
-        return proceed(state, rollout, now, actor=CONTROLLER, action="step", reason=came_to.reason)
+        return _step(state, rollout, came_to, compared, now)
     if came_to.verdict == "inconclusive":
-        return _undecided(state, rollout, came_to, now)
+        return _undecided(state, rollout, came_to, compared, now)
     if came_to.verdict == "wait" and state.status == "progressing":
         return move(state, "waiting", now, actor=CONTROLLER, action="wait", reason=came_to.reason)
     return None
 
 
+def _step(
+    state: RolloutState, rollout: Rollout, came_to: Outcome, compared: int, now: float
+) -> Change:
+    return proceed(
+        state,
+        rollout,
+        now,
+        compared,
+        actor=CONTROLLER,
+        action="step",
+        reason=came_to.reason,
+    )
+
+
 def _undecided(
-    state: RolloutState, rollout: Rollout, came_to: Outcome, now: float
+    state: RolloutState, rollout: Rollout, came_to: Outcome, compared: int, now: float
 ) -> Change | None:
     """As `onInconclusive` has it, but nothing proceeds without any evidence."""
     what = rollout.analysis.on_inconclusive
@@ -96,7 +110,7 @@ def _undecided(
             state, "rolled_back", now, actor=CONTROLLER, action="rollback", reason=came_to.reason
         )
     if what == "proceed" and came_to.data:
-        return proceed(state, rollout, now, actor=CONTROLLER, action="step", reason=came_to.reason)
+        return _step(state, rollout, came_to, compared, now)
     if state.status == "held":
         return None
     return move(state, "held", now, actor=CONTROLLER, action="hold", reason=came_to.reason)

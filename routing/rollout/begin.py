@@ -30,7 +30,7 @@ def begin(route: Route, now: float) -> RolloutState:
         weight_since=now,
         version=1,
     )
-    return replace(fresh, **entered(fresh, rollout, 0, now))
+    return replace(fresh, **entered(fresh, rollout, 0, now, 0))
 
 
 def begin_over(

@@ -31,8 +31,10 @@ def pause(state: RolloutState, now: float, actor: str) -> Changed:
     )
 
 
-def resume(state: RolloutState, rollout: Rollout, now: float, actor: str) -> Changed:
+def resume(state: RolloutState, rollout: Rollout, compared: int, now: float, actor: str) -> Changed:
     """Back to what a pause interrupted; from where it waits or is held, on to the next step.
+
+    `compared` pairs were compared so far.
 
     Whoever resumes a rollout that is held for harm answers for what was seen: evidence begins
     anew, since the old one would hold it again at once. Raises INVALID for a rollout that is over
@@ -44,8 +46,12 @@ def resume(state: RolloutState, rollout: Rollout, now: float, actor: str) -> Cha
     reason = f"resumed by {actor}"
     if state.status == "paused":
         return move(state, state.before_pause, now, actor=actor, action="resume", reason=reason)
-    anew: dict[str, Any] = {"since": now, "weight_since": now} if state.harm else {}
-    return proceed(state, rollout, now, actor=actor, action="resume", reason=reason, **anew)
+    anew: dict[str, Any] = {}
+    if state.harm:
+        anew, compared = {"since": now, "weight_since": now}, 0
+    return proceed(
+        state, rollout, now, compared, actor=actor, action="resume", reason=reason, **anew
+    )
 
 
 def abort(state: RolloutState, now: float, actor: str) -> Changed:

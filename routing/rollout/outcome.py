@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from protos.route.rollout import AnalysisStep, MirrorStep, PauseStep, Step
+from protos.route.rollout import AnalysisStep, MirrorStep, PauseStep, Rollout
+from routing.evidence.counts import PairCounts
 from routing.evidence.judge import MIN_COVERAGE, Finding, overall
 from routing.rollout.evidence import Evidence
+from routing.rollout.state import RolloutState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +28,32 @@ class Outcome:
 
 
 def outcome(
-    step: Step, weight: float, elapsed: float, evidence: Evidence, found: Sequence[Finding]
+    state: RolloutState,
+    rollout: Rollout,
+    evidence: Evidence,
+    found: Sequence[Finding],
+    now: float,
 ) -> Outcome:
-    """What the step comes to after `elapsed` seconds, while no metric fails.
-
-    `weight` is the candidate's in percent.
-    """
+    """What the state's step has come to by `now`, in Unix seconds, while no metric fails."""
+    step = rollout.steps[state.step]
+    elapsed = max(0.0, now - state.step_started)
     if step.mirror is not None:
-        return _mirror(step.mirror, elapsed, evidence, found)
+        more = evidence.pairs.compared - state.step_compared
+        return _mirror(step.mirror, elapsed, more, evidence.pairs, found)
     if step.analysis is not None:
         return _analysis(step.analysis, elapsed, evidence, found)
     if step.pause is not None:
         return _pause(step.pause, elapsed)
-    return Outcome("done", f"the candidate has {weight:g} % of the requests")
+    return Outcome("done", f"the candidate has {state.weight:g} % of the requests")
 
 
 def _mirror(
-    step: MirrorStep, elapsed: float, evidence: Evidence, found: Sequence[Finding]
+    step: MirrorStep, elapsed: float, more: int, pairs: PairCounts, found: Sequence[Finding]
 ) -> Outcome:
-    pairs = evidence.pairs
-    counted = f"{pairs.compared} of {step.until.samples} pairs were compared"
-    data = pairs.compared > 0
-    if pairs.compared >= step.until.samples:
+    """`more` were compared since the step began; `pairs` are those of the whole rollout."""
+    counted = f"{more} of {step.until.samples} pairs were compared"
+    data = more > 0
+    if more >= step.until.samples:
         if _judged(found) and pairs.coverage < MIN_COVERAGE:
             covered = f"only {pairs.coverage:.1%} of the mirrored requests could be compared"
             return Outcome("inconclusive", f"{counted}, but {covered}", data)

@@ -43,8 +43,9 @@ class RolloutState:
     `weight` is the candidate's in percent. `mirror_percent` is more than 0 from a mirror step on
     until disagreement is decided. `since` is when mirrored pairs begin to count, `weight_since`
     when the candidate got its present weight, from which the arms are compared: what was seen at
-    another weight had another mixture of hours in each arm, and would compare those. `version`
-    grows with each change; a change is written only over the version that it was made from.
+    another weight had another mixture of hours in each arm, and would compare those.
+    `step_compared` is how many pairs had been compared when the step began. `version` grows with
+    each change; a change is written only over the version that it was made from.
     """
 
     id: str
@@ -62,4 +63,5 @@ class RolloutState:
     reason: str = ""
     version: int = 0
     before_pause: Status = "progressing"
+    step_compared: int = 0
     harm: bool = False  # held because a metric failed

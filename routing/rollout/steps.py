@@ -14,17 +14,21 @@ def proceed(
     state: RolloutState,
     rollout: Rollout,
     now: float,
+    compared: int,
     *,
     actor: str,
     action: str,
     reason: str,
     **changes: Any,
 ) -> tuple[RolloutState, Event]:
-    """To the next step; after the last one the candidate has all of the traffic."""
+    """To the next step; after the last one the candidate has all of the traffic.
+
+    `compared` pairs were compared so far: a step that mirrors needs its own beside them.
+    """
     following = state.step + 1
     if following == len(rollout.steps):
         return finish(state, "completed", now, actor=actor, action="complete", reason=reason)
-    changes |= entered(state, rollout, following, now)
+    changes |= entered(state, rollout, following, now, compared)
     return move(
         state, "progressing", now, actor=actor, action=action, reason=reason, harm=False, **changes
     )
@@ -48,14 +52,16 @@ def finish(
     )
 
 
-def entered(state: RolloutState, rollout: Rollout, index: int, now: float) -> dict[str, Any]:
-    """What changes when the step begins.
+def entered(
+    state: RolloutState, rollout: Rollout, index: int, now: float, compared: int
+) -> dict[str, Any]:
+    """What changes when the step begins, and `compared` pairs have been compared.
 
     Where disagreement is judged, mirroring outlives its step: without new pairs an undecided
     disagreement would stay so, and no analysis could ever pass. `advance` ends it.
     """
     step = rollout.steps[index]
-    changes: dict[str, Any] = {"step": index, "step_started": now}
+    changes: dict[str, Any] = {"step": index, "step_started": now, "step_compared": compared}
     if step.mirror is not None:
         changes["mirror_percent"] = step.mirror.percent
     elif not judges_disagreement(rollout):

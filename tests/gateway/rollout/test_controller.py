@@ -382,6 +382,17 @@ async def test_commands_about_nothing_are_refused(site: Site):
     assert refused.value.kind is Kind.NOT_FOUND
 
 
+async def test_who_resumes_into_a_mirror_step_waits_for_pairs_of_its_own(site: Site):
+    site.routes = {"fraud": route(MIRROR, PAUSE, MIRROR, CANARY)}
+    replica = site.replica()
+    await replica.look()
+    site.store.pairs.append([compared(site) for _ in range(2_000)])
+    await replica.look()
+    await replica.rollouts.resume("fraud", WHO)
+    await replica.look()
+    assert (site.state().step, site.state().step_compared) == (2, 2_000)
+
+
 async def test_resuming_what_the_route_no_longer_asks_for_is_refused(site: Site):
     site.routes = {"fraud": route(*STEPS)}
     replica = site.replica()

@@ -251,3 +251,13 @@ def test_two_points_more_errors_are_rolled_back_within_two_thousand_requests():
 def test_equal_arms_are_rarely_rolled_back_however_often_they_are_looked_at():
     ends = [simulated(1_000 + seed, 0.002, 30)[0].status for seed in range(200)]
     assert ends.count("rolled_back") <= 15
+
+
+def test_a_second_mirror_step_waits_for_pairs_of_its_own():
+    more = {"mirror": {"percent": 50, "until": {"samples": 500}}}
+    life = Life(MIRROR, CANARY, more, {"setWeight": 50})
+    assert life.look(Evidence(pairs=pairs(2_000))).step == 1
+    for compared in (2_000, 2_499):
+        assert life.look(Evidence(pairs=pairs(compared))).step == 2
+        assert life.state.mirror_percent == 50.0
+    assert life.look(Evidence(pairs=pairs(2_500))).weight == 50.0

@@ -1,8 +1,12 @@
 """When a step is over, and when it can't tell."""
 
+from dataclasses import replace
+
 import pytest
 
+from routing.rollout.begin import begin
 from routing.rollout.evidence import Evidence, findings
+from routing.rollout.identity import parts
 from routing.rollout.outcome import Outcome, outcome
 from tests.routing.rollout.made_routes import (
     ANALYSIS,
@@ -16,15 +20,20 @@ from tests.routing.rollout.made_routes import (
     UNDECIDED,
     arm,
     pairs,
-    rollout,
+    route,
 )
 
 QUARTER = 900.0
 
 
-def after(elapsed: float, step: dict, evidence: Evidence, metrics=(ERRORS,)) -> Outcome:
-    asked = rollout(step, metrics=metrics)
-    return outcome(asked.steps[0], 5.0, elapsed, evidence, findings(asked, evidence))
+def after(
+    elapsed: float, step: dict, evidence: Evidence, metrics=(ERRORS,), before: int = 0
+) -> Outcome:
+    """What the step has come to; `before` it so many pairs were compared."""
+    document = route(step, metrics=metrics)
+    asked, _, _ = parts(document)
+    state = replace(begin(document, 100.0), step_compared=before)
+    return outcome(state, asked, evidence, findings(asked, evidence), 100.0 + elapsed)
 
 
 def test_a_weight_is_done_once_it_is_set():
@@ -64,6 +73,15 @@ def test_each_arm_needs_its_samples():
 def test_a_mirror_is_done_with_its_samples_and_not_before():
     assert after(5.0, MIRROR, Evidence(pairs=pairs(1_999))).verdict == "busy"
     assert after(5.0, MIRROR, Evidence(pairs=pairs(2_000))).verdict == "done"
+
+
+def test_a_mirror_needs_samples_of_its_own_beside_those_of_earlier_steps():
+    some, enough = Evidence(pairs=pairs(4_999)), Evidence(pairs=pairs(5_000))
+    came_to = after(5.0, MIRROR, some, before=3_000)
+    assert (came_to.verdict, came_to.reason) == ("busy", "1999 of 2000 pairs were compared")
+    assert after(5.0, MIRROR, enough, before=3_000).verdict == "done"
+    nothing_new = after(3_600.0, MIRROR, some, before=4_999)
+    assert (nothing_new.verdict, nothing_new.data) == ("inconclusive", False)
 
 
 def test_a_mirror_that_gets_no_samples_in_its_time_is_inconclusive():

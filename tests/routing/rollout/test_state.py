@@ -68,7 +68,7 @@ class Rollouts(RuleBasedStateMachine):
         before = self.state
         try:
             if command is None:
-                state, event = resume(before, self.rollout, self.now, WHO)
+                state, event = resume(before, self.rollout, 600, self.now, WHO)
             else:
                 state, event = command(before, self.now, WHO)
         except PenstockError:

@@ -23,12 +23,18 @@ def following(step: int = 0, metrics=(ERRORS,), steps=STEPS, **state):
         replace(begun, step=step, **state),
         rollout(*steps, metrics=metrics),
         60.0,
+        7,
         actor="controller",
         action="step",
         reason="because",
     )
     assert event.step == there.step
     return there
+
+
+def test_a_step_remembers_how_many_pairs_were_compared_before_it():
+    assert begin(route(*STEPS), 0.0).step_compared == 0
+    assert following().step_compared == 7
 
 
 def test_a_weight_begins_a_new_comparison_of_the_arms_and_keeps_the_pairs():
