@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from gateway.store.rollouts import is_evidence
 from gateway.store.schema import arms
 from gateway.store.transactions import forget, writing
 from routing.evidence.counts import ArmCounts
@@ -58,8 +59,8 @@ class Arms:
         return sums
 
     def forget(self, before: float) -> int:
-        """Deletes what was told before that time; how many rows."""
-        return forget(self._database, arms, before)
+        """Deletes what was told before that time, but for a rollout under way; how many rows."""
+        return forget(self._database, arms, before, but=is_evidence(arms))
 
     def _has(self, replica: str, at: float, route: str, rollout: str) -> bool:
         query = select(arms.c.id).where(

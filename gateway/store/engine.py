@@ -79,7 +79,8 @@ class Store:
         up counts that are older than minutes; how many rows that saved. For every minute or so,
         from any replica.
 
-        States of rollouts, audit records and API keys are kept for good.
+        States of rollouts, audit records and API keys are kept for good, and what a rollout is
+        judged by until it is over.
         """
         kinds = (self.pairs, self.arms, self.decisions)
         forgotten = sum(kind.forget(now - keep) for kind in kinds)

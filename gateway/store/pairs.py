@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
+from gateway.store.rollouts import is_evidence
 from gateway.store.schema import pair_counts, pairs
-from gateway.store.transactions import forget, writing
+from gateway.store.transactions import forget, snapshot, writing
 from routing.evidence.counts import PairCounts
 from routing.shadow.record import Outcome, PairRecord, Side
 
@@ -84,7 +85,8 @@ class Pairs:
         sums = select(*(func.sum(pair_counts.c[name]) for name in _COUNTS)).where(summed)
         kinds = (pairs.c.status, pairs.c.agrees, pairs.c.noise_agrees)
         first = select(*kinds, func.count()).where(single).group_by(*kinds)
-        with self._database.connect() as connection:
+        # Sums and what they are of must be of one moment: others sum up meanwhile.
+        with snapshot(self._database).connect() as connection:
             # Up to the next second that sums begin with, the pairs themselves are counted.
             begin = _begin(connection, summed, ceil(since))
             row = connection.execute(sums.where(pair_counts.c.at >= begin)).one()
@@ -102,8 +104,11 @@ class Pairs:
             return list(connection.scalars(query))
 
     def forget(self, before: float) -> int:
-        """Deletes the records from before that time; how many pairs."""
-        forget(self._database, pair_counts, floor(before))
+        """Deletes the records from before that time; how many pairs.
+
+        What the pairs of a rollout under way add up to is kept.
+        """
+        forget(self._database, pair_counts, floor(before), but=is_evidence(pair_counts))
         return forget(self._database, pairs, before)
 
     def _has(self, batch: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.store.audit import write_events
@@ -11,7 +11,7 @@ from gateway.store.leader import Fence, is_present
 from gateway.store.schema import rollouts
 from gateway.store.transactions import writing
 from routing.rollout.event import Event
-from routing.rollout.state import RolloutState
+from routing.rollout.state import TERMINAL, RolloutState
 
 _COLUMNS = [rollouts.c[field.name] for field in fields(RolloutState)]
 
@@ -54,6 +54,19 @@ class Rollouts:
                 return False
             write_events(connection, events)
             return True
+
+
+def is_evidence(table: Table) -> ColumnElement[bool]:
+    """Whether a row of counts, with `at`, `route` and `rollout`, is what a rollout under way is
+    judged by. That is kept however long the rollout takes, or it would wait for what was
+    forgotten, or pass for want of the harm that was."""
+    counts, state = table.c, rollouts.c
+    return exists().where(
+        state.route == counts.route,
+        state.id == counts.rollout,
+        state.status.not_in(TERMINAL),
+        (counts.at >= state.since) | (counts.at >= state.weight_since),
+    )
 
 
 def _replace(connection: Connection, state: RolloutState, expected: int | None) -> bool:

@@ -1,11 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import ceil
 from random import Random
 
 import pytest
 
 from gateway.store.compact import compact
 from gateway.store.engine import Store, open_store
+from routing.rollout.state import TERMINAL, RolloutState, Status
 from tests.gateway.store.store_records import STATE, counted, pair
 
 NOW = 100_000.0
@@ -85,6 +87,57 @@ def test_what_is_older_than_is_kept_is_forgotten(store: Store) -> None:
     store.tidy(NOW + 1e6, keep=60.0)
     assert store.arms.sum("fraud", 0.0) == {}
     assert list(store.pairs.read("fraud", since=0.0)) == []
+
+
+KEPT = 3_600.0
+
+
+def evidence(store: Store, state: RolloutState) -> tuple[int, int]:
+    """Requests and pairs by which the rollout is judged."""
+    arms = store.arms.sum("fraud", state.weight_since, rollout=state.id)
+    pairs = store.pairs.counts("fraud", since=ceil(state.since), rollout=state.id)
+    return sum(each.requests for each in arms.values()), pairs.compared
+
+
+@pytest.mark.parametrize("ages", [(7_200.5, 7_100.0), (7_200.5, 10_000.0), (60.0, 7_200.0)])
+def test_the_evidence_of_a_rollout_under_way_is_kept_however_old(
+    store: Store, ages: tuple[float, float]
+) -> None:
+    since, weight_since = (NOW - age for age in ages)
+    state = replace(STATE, since=since, weight_since=weight_since)
+    store.rollouts.write(state, expected_version=None, fence=None, events=[])
+    fill(store, Random(7))
+    before = evidence(store, state)
+    assert min(before) > 0
+    for _ in range(2):  # the second finds what the first has summed up
+        store.tidy(NOW, KEPT)
+        assert evidence(store, state) == before
+    assert all(each.at >= NOW - KEPT for each in store.pairs.read("fraud", since=0.0))
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_the_evidence_of_a_rollout_that_is_over_is_forgotten(store: Store, status: Status) -> None:
+    state = replace(STATE, since=NOW - 7_200, weight_since=NOW - 7_200, status=status)
+    store.rollouts.write(state, expected_version=None, fence=None, events=[])
+    store.arms.add("a", NOW - 7_100, "fraud", "abc", {"stable": counted(0.01)})
+    store.pairs.append([pair(NOW - 7_100)])
+    store.tidy(NOW, KEPT)
+    assert evidence(store, state) == (0, 0)
+
+
+def test_of_other_rollouts_and_from_before_nothing_is_kept(store: Store) -> None:
+    state = replace(STATE, since=NOW - 7_200, weight_since=NOW - 7_200)
+    store.rollouts.write(state, expected_version=None, fence=None, events=[])
+    for age in (7_100.0, 7_300.0):
+        for rollout in ("", "abc", "def"):
+            store.arms.add("a", NOW - age, "fraud", rollout, {"stable": counted(0.01)})
+            store.pairs.append([pair(NOW - age, rollout=rollout)])
+        store.arms.add("a", NOW - age, "other", "abc", {"stable": counted(0.01)})
+    store.tidy(NOW, KEPT)
+    assert store.arms.sum("fraud", 0.0)["stable"].requests == 1
+    assert store.arms.sum("other", 0.0) == {}
+    assert store.pairs.counts("fraud").sampled == 1
+    assert evidence(store, state) == (1, 1)
 
 
 def test_two_replicas_that_sum_up_at_once_double_nothing(url: str) -> None:

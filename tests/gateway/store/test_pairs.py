@@ -2,9 +2,11 @@ from dataclasses import replace
 from math import inf, isnan, nan
 
 import pytest
+from sqlalchemy import event
 
 from gateway.store import pairs as module
-from gateway.store.engine import Store
+from gateway.store.compact import compact
+from gateway.store.engine import Store, open_store
 from routing.evidence.counts import PairCounts
 from routing.shadow.record import Outcome, PairRecord, Side
 from tests.gateway.store.store_records import PAIR, pair
@@ -103,6 +105,26 @@ def test_a_rollout_counts_its_own_pairs(store: Store) -> None:
     assert store.pairs.counts("fraud", rollout="abc").compared == 1
     assert store.pairs.counts("fraud", rollout="abc", since=1.2).compared == 1
     assert store.pairs.counts("fraud").compared == 3
+
+
+def test_counts_are_of_one_moment_though_others_sum_up_meanwhile(url: str) -> None:
+    store, other = open_store(url), open_store(url)
+    for second in range(60):
+        store.pairs.append([pair(second + 0.5)])
+    asked = 0
+
+    def sums_up(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            assert compact(other._database, 1_000.0) > 0
+
+    event.listen(store._database, "after_cursor_execute", sums_up)
+    assert store.pairs.counts("fraud", since=30.25, rollout="abc").compared == 30
+    assert asked > 1
+    assert store.pairs.counts("fraud").compared == 60
+    for each in (store, other):
+        each.close()
 
 
 def test_the_same_batch_twice_is_there_once(store: Store) -> None:
