@@ -22,8 +22,9 @@ def rollout_id(route: Route) -> str:
         route.metadata.name,
         [candidate.name, candidate.model, candidate.version],
         [baseline.name, baseline.model, baseline.version],
-        [step.model_dump(mode="json", exclude_none=True) for step in rollout.steps],
-        rollout.analysis.model_dump(mode="json"),
+        # Without defaults: a field that another release adds must not begin every rollout anew.
+        [step.model_dump(mode="json", exclude_defaults=True) for step in rollout.steps],
+        rollout.analysis.model_dump(mode="json", exclude_defaults=True),
     ]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
