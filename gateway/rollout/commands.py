@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask
+from gateway.reports.markup import visible
 from protos.errors import Kind, PenstockError, invalid
 from protos.wording import did_you_mean, quote
 
@@ -30,6 +31,7 @@ _STYLES = {
     "inconclusive": "yellow",
     "fail": "bold red",
 }
+_LONGEST = 1000  # characters of a sentence; findings have figures
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 
 
@@ -58,7 +60,8 @@ def status(
         return
     console = Console()
     if answer["problem"]:
-        console.print(f"rollouts can't be looked at: {answer['problem']}", style="bold red")
+        problem = f"rollouts can't be looked at: {_sentence(answer['problem'])}"
+        console.print(Text(problem, "bold red"))
     if not rows:
         console.print("no route has a rollout")
     for row in rows:
@@ -101,8 +104,8 @@ def abort(
 def drawn(row: dict[str, Any]) -> RenderableType:
     """One rollout of the admin face's answer, for a terminal."""
     title = Text.assemble(
-        (row["route"], "bold"),
-        f"  {row['candidate']} against {row['baseline']}  ",
+        (visible(row["route"]), "bold"),
+        f"  {visible(row['candidate'])} against {visible(row['baseline'])}  ",
         (row["status"].replace("_", " "), _STYLES[row["status"]]),
         f"  {row['weight']:g} %",
         f", mirrors {row['mirror_percent']:g} %" if row["mirror_percent"] else "",
@@ -112,15 +115,20 @@ def drawn(row: dict[str, Any]) -> RenderableType:
         pieces.append(_strip(row))
     else:
         pieces.append(Text("  the route no longer asks for this rollout", style="dim"))
-    pieces.append(Text(f"  {row['reason']}"))
+    pieces.append(Text(f"  {_sentence(row['reason'])}"))
     if row["now"]:
-        pieces.append(Text(f"  now: {row['now']}"))
+        pieces.append(Text(f"  now: {_sentence(row['now'])}"))
     if (seen := row["evidence"]) is not None:
         pieces.append(Text(f"  {_seen(seen)}", style="dim"))
     if row["findings"]:
         pieces.append(_findings(row["findings"]))
     pieces.extend((_history(row["history"]), Text()))
     return Group(*pieces)
+
+
+def _sentence(text: str) -> str:
+    """Without what a terminal would obey: reasons name people, as their tokens call them."""
+    return visible(text, _LONGEST)
 
 
 def _strip(row: dict[str, Any]) -> Text:
@@ -154,10 +162,10 @@ def _findings(findings: list[dict[str, Any]]) -> Table:
         ratio = each["metric"].startswith("latency")
         table.add_row(
             Text(_MARKS[each["verdict"]], style=_STYLES[each["verdict"]]),
-            each["metric"],
+            Text(visible(each["metric"])),
             f"{_figure(each['low'], ratio)} to {_figure(each['high'], ratio)}",
             _figure(each["bound"], ratio),
-            Text(each["reason"].removeprefix(f"{each['metric']}: "), style="dim"),
+            Text(_sentence(each["reason"].removeprefix(f"{each['metric']}: ")), style="dim"),
         )
     return table
 
@@ -174,10 +182,10 @@ def _history(events: list[dict[str, Any]]) -> Table:
         at = datetime.fromtimestamp(event["at"], UTC)
         table.add_row(
             Text(f"{at:%Y-%m-%d %H:%M:%S}Z", style="dim"),
-            event["action"],
+            Text(visible(event["action"])),
             f"step {event['step'] + 1}, {event['weight']:g} %",
-            Text(event["actor"]),
-            Text(event["reason"], style="dim"),
+            Text(visible(event["actor"])),
+            Text(_sentence(event["reason"]), style="dim"),
         )
     return table
 
@@ -193,6 +201,6 @@ def _one(route: str, option: str, *, needed: bool = True) -> str:
 def _act(route: str, action: str, file: File, port_offset: Offset) -> None:
     row = ask(file, port_offset, lambda client: client.rollout_action(route, action))
     print(
-        f"{row['route']}: {row['status'].replace('_', ' ')}, the candidate {row['candidate']} has"
-        f" {row['weight']:g} %"
+        f"{visible(row['route'])}: {row['status'].replace('_', ' ')}, the candidate"
+        f" {visible(row['candidate'])} has {row['weight']:g} %"
     )

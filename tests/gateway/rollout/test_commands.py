@@ -106,6 +106,23 @@ def test_the_status_shows_step_weight_findings_reason_and_history(config: str):
     assert "controller" in shown
 
 
+def test_nothing_that_others_named_reaches_the_terminal_as_an_order():
+    evil = "\x1b[2J\x1b]0;owned\x07\u202e[bold]"
+    said = row()
+    for name in ("route", "candidate", "baseline", "reason", "now"):
+        said[name] = f"{name}{evil}"
+    event = {**said["history"][0]} | {
+        name: f"{name}{evil}" for name in ("actor", "action", "reason")
+    }
+    finding = {**said["findings"][0], "metric": f"metric{evil}", "reason": f"why{evil}"}
+    said |= {"history": [event], "findings": [finding]}
+    file = StringIO()
+    Console(width=2_000, file=file, force_terminal=True, color_system=None).print(drawn(said))
+    shown = file.getvalue()
+    assert not set("\x1b\x07\u202e") & set(shown)
+    assert shown.count("⟨U+001B⟩[2J⟨U+001B⟩]0;owned⟨U+0007⟩⟨U+202E⟩[bold]") == 10
+
+
 def test_programs_get_json(config: str):
     answer = json.loads(penstock(config, "status", "fraud", "--json"))
     assert [each["route"] for each in answer["rollouts"]] == ["fraud"]
