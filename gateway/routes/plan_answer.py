@@ -191,6 +191,7 @@ def _written(firings: Sequence[Firing]) -> dict[tuple[str, str, str, str, int], 
 def _fired(firing: Firing) -> dict[str, Any]:
     return {
         "refused": asdict(firing.refused),
+        "undetermined": asdict(firing.undetermined),
         "by_tenant": _named("tenant", firing.by_tenant),
     }
 

@@ -114,14 +114,27 @@ def _limits(limits: list[dict[str, Any]]) -> RenderableType:
         )
         row = _route(each["route"]), each["per"], each["limit"], each["mode"]
         table.add_row(*map(Text, row), _fired(each["before"]), _fired(each["after"]), Text(tenants))
-    return _block("Limits, and the requests a second that they refuse", table)
+    sides = [each[when] for each in limits for when in ("before", "after") if each[when]]
+    note = "* requests whose subject isn't recorded are not counted"
+    return _block(
+        "Limits, and the requests a second that they refuse",
+        table,
+        note if any(map(_is_partly_known, sides)) else "",
+    )
 
 
 def _fired(side: dict[str, Any] | None) -> Text:
     if side is None:
         return Text(_NONE, "dim")
-    fires = bool(side["by_tenant"])
-    return Text(_figure(side["refused"]) if fires else "none", "bold" if fires else "dim")
+    partly = _is_partly_known(side)
+    star = " *" if partly else ""
+    if side["by_tenant"]:
+        return Text(_figure(side["refused"]) + star, "bold")
+    return Text(("not known" if partly else "none") + star, "dim")
+
+
+def _is_partly_known(side: dict[str, Any]) -> bool:
+    return bool(side["undetermined"]["estimate"])
 
 
 def _rematched(found: list[dict[str, Any]]) -> RenderableType:

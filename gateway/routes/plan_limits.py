@@ -8,14 +8,18 @@ from policies.limits import Buckets, burst, counted
 from protos.route.policies import Limit, Mode
 from protos.route.snapshot import RouteSnapshot
 from routing.backtest.tally import Tally, scaled
-from routing.decisions import Decision
+from routing.decisions import SUBJECT, Decision
 from routing.evidence.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
     """A limit of a route, by its place there from 0; `refused` and `by_tenant` in requests a
-    second, the largest first. In the mode `observe` it would only have been counted."""
+    second, the largest first. In the mode `observe` it would only have been counted.
+
+    `undetermined` are requests a second of which the bucket isn't known: they are neither counted
+    nor taken from it.
+    """
 
     route: str
     index: int
@@ -23,6 +27,7 @@ class Firing:
     limit: str
     mode: Mode
     refused: Interval
+    undetermined: Interval
     by_tenant: Mapping[str, Interval]
 
 
@@ -32,6 +37,15 @@ class _Limit:
         self.burst = burst(limit)
         self.buckets = Buckets(counted(limit).per_second, self.burst)
         self.refused: dict[str, Tally] = defaultdict(Tally)
+        self.undetermined = Tally()
+
+    def knows(self, decision: Decision) -> bool:
+        """Whether the record tells what the limit makes of the request.
+
+        Where a route is sticky by something else than the subject, that is what its records have:
+        a tenant's unit would be one bucket for all of its keys.
+        """
+        return self.limit.per != "key" or decision.key == SUBJECT or self._never_fits(decision)
 
     def key(self, decision: Decision) -> object:
         match self.limit.per:
@@ -57,13 +71,16 @@ class _Limit:
 
     def admitted(self, decision: Decision) -> float:
         """The share of what the record stands for that the bucket has room for."""
-        if self.limit.rows and decision.rows > self.burst:
+        if self._never_fits(decision):
             return 0.0
         amount = self.amount(decision)
         if not amount:
             return 1.0
         level = self.buckets.level(self.key(decision), decision.at)
         return min(1.0, max(0.0, level) / amount)
+
+    def _never_fits(self, decision: Decision) -> bool:
+        return self.limit.rows is not None and decision.rows > self.burst
 
 
 class LimitReplay:
@@ -73,6 +90,22 @@ class LimitReplay:
         self._limits: dict[str, Sequence[tuple[int, _Limit]]] = {}
 
     def add(self, decision: Decision, route: RouteSnapshot) -> None:
+        known: list[tuple[_Limit, float]] = []  # with the share that it admits
+        for _, limit in self._of(route):
+            if limit.knows(decision):
+                known.append((limit, limit.admitted(decision)))
+            else:
+                limit.undetermined.add(decision, 1.0)
+        enforced = [share for each, share in known if each.limit.mode == "enforce"]
+        passed = min(enforced, default=1.0)  # what one refuses takes nothing from the others
+        for each, share in known:
+            taken = passed if each.limit.mode == "enforce" else min(share, passed)
+            if taken:
+                each.buckets.take(each.key(decision), taken * each.amount(decision), decision.at)
+            if share < 1.0:
+                each.refused[decision.tenant].add(decision, 1.0 - share)
+
+    def _of(self, route: RouteSnapshot) -> Sequence[tuple[int, _Limit]]:
         limits = self._limits.get(route.name)
         if limits is None:
             limits = self._limits[route.name] = [
@@ -80,21 +113,7 @@ class LimitReplay:
                 for index, limit in enumerate(route.spec.limits)
                 if limit.tokens is None
             ]
-        if not limits:
-            return
-        shares = [limit.admitted(decision) for _, limit in limits]
-        enforced = [
-            share
-            for share, (_, each) in zip(shares, limits, strict=True)
-            if each.limit.mode == "enforce"
-        ]
-        passed = min(enforced, default=1.0)  # what one refuses takes nothing from the others
-        for share, (_, each) in zip(shares, limits, strict=True):
-            taken = passed if each.limit.mode == "enforce" else min(share, passed)
-            if taken:
-                each.buckets.take(each.key(decision), taken * each.amount(decision), decision.at)
-            if share < 1.0:
-                each.refused[decision.tenant].add(decision, 1.0 - share)
+        return limits
 
     def firings(self, seconds: float) -> list[Firing]:
         """All limits of the routes that were asked for, whether they fired or not."""
@@ -115,6 +134,7 @@ def _firing(route: str, index: int, each: _Limit, seconds: float) -> Firing:
         f"{counted(each.limit)} {what}, {each.burst:g} at once",
         each.limit.mode,
         _together(tenants),
+        scaled(each.undetermined.total(), 1 / seconds),
         dict(sorted(tenants.items(), key=lambda item: item[1].estimate, reverse=True)),
     )
 

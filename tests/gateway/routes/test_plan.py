@@ -232,6 +232,21 @@ def test_limits_in_force_are_compared_with_the_new_ones(
     assert gone["before"]["refused"]["estimate"] * 19 == pytest.approx(180, abs=1)
 
 
+def test_limits_of_keys_that_are_not_recorded_are_said_to_be_unknown(
+    run: Run, state: Path, in_force: Path
+) -> None:
+    sticky = {"sticky": {"key": "tenant"}}
+    in_force.write_text(text(**sticky))
+    write(state, by_users(table(route(**sticky)), 10, each=[float(n) for n in range(11)]))
+    new = text(**sticky, limits=[{"per": "key", "requests": "2/s"}])
+    (found,) = answered(run, fraud=new)["limits"]
+    assert found["after"]["refused"]["estimate"] == 0.0
+    assert found["after"]["undetermined"]["estimate"] == pytest.approx(11.0)
+    said = run(fraud=new).stdout
+    assert "not known *" in said
+    assert "  * requests whose subject isn't recorded are not counted\n" in said
+
+
 def test_limits_see_the_requests_that_were_not_recorded(run: Run, state: Path) -> None:
     write(state, by_users(BEFORE, 5, each=[float(n) for n in range(11)], weight=4.0))
     limits = [{"per": "tenant", "requests": "10/s", "burst": 10}]
