@@ -14,8 +14,8 @@ from tests.routing.simulated_store import Written
 
 # Harm that anybody can see: so many requests of each arm since the weight was given, nearly all of
 # the baseline's well, and so many more of the candidate's not.
-MANY = 80
-WELL = 0.05
+MANY = 50
+WELL = 0.1
 MUCH_WORSE = 0.3
 SEEN_WITHIN = 5.0  # seconds: a request ends, is told, and is looked at
 
@@ -82,7 +82,7 @@ def what_is_over_takes_its_traffic_back(history: History) -> bool:
     }
     for choice in history.choices:
         heard, weight = weights.get(choice.rollout, (inf, 0.0))
-        if choice.at > heard and choice.weight != weight:
+        if heard < choice.at < SETTLED and choice.weight != weight:
             return False
     return True
 
@@ -190,7 +190,8 @@ def _harm(history: History) -> bool:
     since = next(each.at for each in history.written if each.state.weight_since == given)
     failed: dict[str, list[bool]] = {CANARY["name"]: [], STABLE["name"]: []}
     for asked in history.asked.values():
-        if since < asked.at < SETTLED - SEEN_WITHIN and asked.arm and not asked.clients_fault:
+        counts = asked.arm and not asked.pinned and not asked.clients_fault
+        if counts and since < asked.at < SETTLED - SEEN_WITHIN:
             failed[asked.arm].append(asked.outcome is not None)
     canary, stable = failed[CANARY["name"]], failed[STABLE["name"]]
     if min(len(canary), len(stable)) < MANY:

@@ -64,10 +64,11 @@ class Clients:
             for _ in range(rng.choice((1, 1, 1, 4))):
                 number += 1
                 poison = self.poisonous and not late and rng.random() < 0.05
-                asked = Asked(f"r{number}", loop.time(), rng.random() < 0.8, poison)
                 version = ""
                 if rng.random() < NAMES_VERSION[late + (loop.time() > settled)]:
                     version = rng.choice(self.mesh.versions)
+                idempotent = rng.random() < 0.8
+                asked = Asked(f"r{number}", loop.time(), idempotent, poison, bool(version))
                 asking.append(loop.create_task(self._ask(asked, version)))
         await asyncio.gather(*asking)
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PERSON = "ada@risk"
 
+OfBackend = Callable[["Mesh", "Backend"], None]
+OfGateway = Callable[["Mesh", "Gateway"], None]
+
 
 class Crashed(BaseException):
     """A gateway's process is gone; no handler of its own sees that."""
@@ -66,7 +69,7 @@ def partitioned(mesh: "Mesh", backend: "Backend") -> None:
     backend.partitioned = True
 
 
-OF_BACKENDS: tuple[Callable[["Mesh", "Backend"], None], ...] = (
+OF_BACKENDS: tuple[OfBackend, ...] = (
     killed,
     drained,
     reset,
@@ -128,7 +131,7 @@ def document_edited(mesh: "Mesh", gateway: "Gateway") -> None:
     mesh.edit()
 
 
-OF_GATEWAYS: tuple[Callable[["Mesh", "Gateway"], None], ...] = (
+OF_GATEWAYS: tuple[OfGateway, ...] = (
     paused,
     resumed,
     resumed,

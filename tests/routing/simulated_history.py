@@ -28,6 +28,7 @@ class Asked:
     at: float
     idempotent: bool
     poison: bool
+    pinned: bool = False  # the client names the version
     possible: bool = False
     outcome: Kind | None = None
     refused_as_poison: bool = False

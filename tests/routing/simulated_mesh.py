@@ -6,7 +6,7 @@ healed. What happened is kept as a `History`, on which invariants are checked.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
 from gateway.rollout.controller import LOOK_INTERVAL
 from protos import discovery_pb2 as pb
@@ -172,7 +172,7 @@ class Mesh:
         if CANARY["version"] in self.versions and self.rng.random() < 0.5:
             how = self.rng.choice(("failing", "failing", "slow"))
             self.loop.call_later(self.rng.uniform(0.0, 6.0), self.spoil, how)
-        await asyncio.gather(self._befall_backends(), self._befall_gateways())
+        await asyncio.gather(self._befall_backends(), self.befall_gateways(faults.OF_GATEWAYS))
 
     async def _befall_backends(self) -> None:
         """Each on one backend or on all."""
@@ -188,14 +188,15 @@ class Mesh:
                     self.note(fault.__name__, backend.name)
                     fault(self, backend)
 
-    async def _befall_gateways(self) -> None:
+    async def befall_gateways(self, those: Sequence[faults.OfGateway]) -> None:
+        """And whatever may happen while they are at work with the store."""
         rng = self.rng
         while self.turbulent:
             await asyncio.sleep(rng.expovariate(0.4))
             if self.turbulent and (up := [gateway for gateway in self.gateways if gateway.up]):
-                self.strike(rng.choice(faults.OF_GATEWAYS), rng.choice(up))
+                self.strike(rng.choice(those), rng.choice(up))
 
-    def strike(self, fault: Callable[["Mesh", Gateway], None], gateway: Gateway) -> None:
+    def strike(self, fault: faults.OfGateway, gateway: Gateway) -> None:
         self.note(fault.__name__, gateway.name)
         fault(self, gateway)
 
@@ -208,17 +209,22 @@ class Mesh:
             gateway.offset = 0.0
 
     async def settle(self) -> None:
-        """Somebody looks after what stopped by itself; in the end everybody agrees."""
+        """In the end everybody agrees on what is in force."""
+        if self.fate is Mesh.befall:
+            await self._look_after()
+        await asyncio.sleep(SETTLED - self.loop.time())
+        self._compare_gateways()
+        for gateway in self.gateways:
+            gateway.rest()
+
+    async def _look_after(self) -> None:
+        """Somebody does, after what has stopped by itself."""
         await asyncio.sleep(HEALED + 3.0)
         if self.rng.random() < 0.5:
             self.strike(faults.resumed, self.gateways[0])
             await asyncio.sleep(1.0)
         if self.rng.random() < 0.3:
             self.strike(faults.aborted, self.gateways[1])
-        await asyncio.sleep(SETTLED - self.loop.time())
-        self._compare_gateways()
-        for gateway in self.gateways:
-            gateway.rest()
 
     # The end.
 

@@ -14,7 +14,7 @@ from protos.errors import TABLE, Kind
 from routing.outlier import AT_MOST
 from routing.retry import MAX_ATTEMPTS, REQUEUE_RESERVE, RESERVE
 from tests.routing import rollout_invariants
-from tests.routing.simulated_faults import slowed
+from tests.routing.simulated_faults import paused, resumed, slowed, store_down
 from tests.routing.simulated_history import History
 from tests.routing.simulated_mesh import END, HEALED, simulate
 
@@ -188,14 +188,32 @@ async def canary_begins_to_fail(mesh):
     mesh.spoil("failing")
 
 
+async def canary_begins_to_fail_amid_trouble(mesh):
+    mesh.turbulent = True
+    others = (paused, resumed, resumed, store_down)
+    await asyncio.gather(canary_begins_to_fail(mesh), mesh.befall_gateways(others))
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     ("fate", "status"), [(nothing, "progressing"), (canary_begins_to_fail, "rolled_back")]
 )
 def test_only_a_canary_that_fails_more_often_is_rolled_back(fate, status, seed):
     history = simulate(seed, fate, backends=3, rate=40.0, plan="half")
-    assert history.written[-1].state.status == status, seed
+    assert history.written[-1].state.status == status
     assert all(each(history) for each in INVARIANTS)
+
+
+def test_a_failing_canary_is_rolled_back_though_gateways_crash_and_people_interfere():
+    ended = Counter()
+    for seed in range(16):
+        trouble = canary_begins_to_fail_amid_trouble
+        history = simulate(seed, trouble, backends=3, rate=30.0, plan="half")
+        state = history.written[-1].state
+        assert state.weight == 0.0, f"seed {seed}: {state}; {history.faults}"
+        assert all(each(history) for each in INVARIANTS), f"seed {seed}"
+        ended[state.status] += 1
+    assert ended["rolled_back"] > 12
 
 
 def test_a_seed_decides_everything():
