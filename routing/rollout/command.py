@@ -45,7 +45,16 @@ def resume(state: RolloutState, rollout: Rollout, compared: int, now: float, act
         raise invalid(f"the rollout of route {state.route} isn't stopped: it goes on by itself")
     reason = f"resumed by {actor}"
     if state.status == "paused":
-        return move(state, state.before_pause, now, actor=actor, action="resume", reason=reason)
+        # Its step has all of its time again: who resumes wants to see it run, not end at once.
+        return move(
+            state,
+            state.before_pause,
+            now,
+            actor=actor,
+            action="resume",
+            reason=reason,
+            step_started=now,
+        )
     anew: dict[str, Any] = {}
     if state.harm:
         anew, compared = {"since": now, "weight_since": now}, 0
