@@ -115,5 +115,9 @@ class Gateway:
 
     def _note_problem(self) -> None:
         """The controller goes on whatever happens; but only the store may have given it trouble."""
+        problems = self.mesh.history.problems
         if self.rollouts.problem not in ("", "OperationalError"):
-            self.mesh.history.problems.append(self.rollouts.problem)
+            problems.append(self.rollouts.problem)
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (mistake := task.exception()) is not None:
+                problems.append(repr(mistake))

@@ -8,7 +8,6 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 
-from gateway.rollout.controller import LOOK_INTERVAL
 from protos import discovery_pb2 as pb
 from protos.service import stack
 from routing.circuit import Circuit
@@ -17,10 +16,9 @@ from routing.hedge import Hedge
 from routing.pick import Pick
 from routing.registry import Registry
 from routing.retry import Budget, Budgets, Poison, Retry
-from routing.rollout.identity import rollout_id
-from routing.rollout.state import TERMINAL
 from routing.rules.route import Split
 from tests.routing import simulated_faults as faults
+from tests.routing import simulated_outcome as outcome
 from tests.routing.simulated_backend import Backend, SimulatedExchange
 from tests.routing.simulated_clients import Clients, WatchedSplitter
 from tests.routing.simulated_gateway import Gateway
@@ -213,7 +211,7 @@ class Mesh:
         if self.fate is Mesh.befall:
             await self._look_after()
         await asyncio.sleep(SETTLED - self.loop.time())
-        self._compare_gateways()
+        self.history.unsettled = outcome.unsettled(self)
         for gateway in self.gateways:
             gateway.rest()
 
@@ -238,53 +236,10 @@ class Mesh:
         for mistake in ended:
             if mistake is not None and not isinstance(mistake, asyncio.CancelledError):
                 raise mistake
-        self._look_back()
+        self.history.out_of_service = outcome.out_of_service(self)
+        self.history.counters = outcome.counters(self)
         await self.table.close()
         return self.history
-
-    def _look_back(self) -> None:
-        history, outliers = self.history, self.pick.outliers
-        for backend in self.backends.values():
-            for version in backend.versions:
-                if version == CANARY["version"] and self.spoilt is not None:
-                    continue
-                key = NAME, version
-                serving = {e.instance: e for e in self.table.serving(*key)}
-                endpoint = serving.get(backend.name)
-                if endpoint is None:
-                    history.out_of_service.append(f"{backend.name} has no {version} in the table")
-                elif not endpoint.usable or outliers.excludes(endpoint, key):
-                    history.out_of_service.append(f"{endpoint} {endpoint.breakers}")
-        history.counters = {
-            "retries": self.retry.retries,
-            "hedges": self.hedge.hedges,
-            "ejections": outliers.ejections,
-            "panics": self.pick.panics,
-            "refusals": self.circuit.refusals,
-            "fallbacks": self.split.fallbacks,
-            "deposed": self.rows.deposed,
-            "overtaken": self.rows.overtaken,
-        }
-
-    def _compare_gateways(self) -> None:
-        """All have in force what is written, and one leads while there is something to decide."""
-        state = self.rows.states.get(NAME)
-        route = self.document.route
-        unsettled = self.history.unsettled
-        if route.spec.rollout is None:
-            if state is not None:
-                unsettled.append("there is a rollout that nobody asked for")
-            return
-        if state is None or state.id != rollout_id(route):
-            unsettled.append("the rollout didn't begin")
-            return
-        settled = self.loop.time() - self.rows.written[-1].at > 2 * LOOK_INTERVAL
-        for gateway in self.gateways if settled else ():
-            effect = gateway.effects.get(NAME)
-            if effect is None or (effect.rollout, effect.weight) != (state.id, state.weight):
-                unsettled.append(f"{gateway.name} has {effect} in force, not {state}")
-        if state.status not in TERMINAL and sum(g.rollouts.leads for g in self.gateways) != 1:
-            unsettled.append("not exactly one gateway leads")
 
 
 _SIZES = (1, 2, 3, 3, 4, 5, 6)
