@@ -10,7 +10,7 @@ import typer
 
 from gateway import config as configuration
 from gateway import key_commands
-from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
+from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
 from gateway.redact_command import redact

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from gateway.asked import ask
+from gateway.backend_calls import ask
 from gateway.routes.current import CurrentRoutes, interface, may_pin, served
 from gateway.statistics import add
 from protos import discovery_pb2 as discovery

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.asking import DEFAULT_FILE, File, Json, load_settings, show
+from gateway.command import DEFAULT_FILE, File, Json, load_settings, show
 from gateway.config import Config
 from policies.api_keys import ApiKey, ApiKeySettings, make_key, read_secret
 from policies.claims import is_name

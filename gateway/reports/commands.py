@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.asking import DEFAULT_FILE, File
+from gateway.command import DEFAULT_FILE, File
 from gateway.config import load_config
 from protos.quantities import seconds
 

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask
+from gateway.command import DEFAULT_FILE, File, Json, Offset, ask
 from gateway.reports.markup import visible
 from protos.errors import Kind, PenstockError, invalid
 from protos.wording import did_you_mean, quote
@@ -202,5 +202,11 @@ def _act(route: str, action: str, file: File, port_offset: Offset) -> None:
     row = ask(file, port_offset, lambda client: client.rollout_action(route, action))
     print(
         f"{visible(row['route'])}: {row['status'].replace('_', ' ')}, the candidate"
-        f" {visible(row['candidate'])} has {row['weight']:g} %"
+        f" {visible(row['candidate'])} has {row['weight']:g} %{_where(row)}"
     )
+
+
+def _where(row: dict[str, Any]) -> str:
+    """The step that an action led to: who repeats one sees that it led further."""
+    steps, now = row["steps"], row["step"]
+    return f", step {now + 1} of {len(steps)}: {visible(steps[now])}" if steps else ""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from gateway.asking import DEFAULT_FILE, File, Json, Offset, ask, load_settings
+from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings
 from gateway.routes.drawing import drawn
 from gateway.routes.explain import explain as explained
 from gateway.routes.folder import POLICIES, load_folder

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gateway.asking import DEFAULT_FILE, File, Json, load_settings
+from gateway.command import DEFAULT_FILE, File, Json, load_settings
 from protos.quantities import seconds
 
 

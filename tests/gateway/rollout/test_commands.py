@@ -138,7 +138,8 @@ def test_a_route_that_has_none_is_named(config: str):
 def test_actions_take_the_route_either_way(config: str, asked: list[str], action: str, how):
     shown = penstock(config, action, *how)
     assert asked == [f"/admin/rollouts/fraud/{action}"]
-    assert shown == "fraud: paused, the candidate canary has 5 %\n"
+    assert shown.startswith("fraud: paused, the candidate canary has 5 %, step ")
+    assert "analysis 15m" in shown
 
 
 def test_two_different_routes_are_refused(config: str):
