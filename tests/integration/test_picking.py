@@ -84,8 +84,7 @@ class Load:
 def test_a_slowed_backend_is_left_alone_within_five_seconds(trial: Trial) -> None:
     slow = str(trial.mesh.process("three").pid)
     with Load(trial.mesh) as load:
-        trial.mesh.wait(lambda: len(load.answers) > 200, "requests to be answered")
-        assert load.shares(0.0)[slow] > 0
+        trial.mesh.wait(lambda: load.shares(0.0)[slow] > 0, "the backend to be used")
         trial.proxy.delay = 0.5
         time.sleep(5.0)
         since = time.monotonic()
@@ -97,13 +96,16 @@ def test_a_slowed_backend_is_left_alone_within_five_seconds(trial: Trial) -> Non
 
 
 def test_no_request_fails_when_one_of_three_is_killed(trial: Trial) -> None:
+    killed = str(trial.mesh.process("two").pid)
     with Load(trial.mesh) as load:
-        trial.mesh.wait(lambda: len(load.answers) > 200, "requests to be answered")
+        trial.mesh.wait(lambda: load.shares(0.0)[killed] > 0, "the backend to be used")
         trial.mesh.process("two").signal(signal.SIGKILL)
         time.sleep(3.0)
+        shares = load.shares(time.monotonic() - 1.5)
 
     assert not load.failures
-    assert len(load.shares(time.monotonic() - 1.5)) == 2
+    assert shares.total() > 0
+    assert shares[killed] == 0
 
 
 def test_a_slowed_backend_comes_back_when_it_is_fast_again(trial: Trial) -> None:
@@ -112,12 +114,9 @@ def test_a_slowed_backend_comes_back_when_it_is_fast_again(trial: Trial) -> None
         trial.proxy.delay = 0.5
         time.sleep(3.0)
         trial.proxy.delay = 0.0
+        # More than probes come to. How much more is a matter of how near the proxy is.
         trial.mesh.wait(
-            lambda: (
-                load.shares(time.monotonic() - 1.0)[slow]
-                > 0.1 * load.shares(time.monotonic() - 1.0).total()
-            ),
-            "the backend to be used again",
+            lambda: load.shares(time.monotonic() - 1.0)[slow] > 10, "the backend to be used again"
         )
 
     assert not load.failures
