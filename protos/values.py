@@ -8,6 +8,7 @@ policy and no cache sees any other.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any, ClassVar
 
 from protos.route.snapshot import RouteSnapshot
 
@@ -42,8 +43,38 @@ class Tensors:
     wanted: tuple[str, ...] = ()
 
 
-# Grows by Chat, Prompt and Embedding when language models are served.
-Payload = Tensors
+JsonObject = Mapping[str, Any]  # as a JSON parser gives it; shared, so nobody may change it
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAi:
+    """An object of OpenAI's API, in a request or a reply (there the whole answer or one chunk).
+
+    Objects are passed on with everything in them, known or not, so that a field that a server is
+    the first to have reaches it. They have no tensors.
+    """
+
+    body: JsonObject = field(repr=False)
+    tensors: ClassVar[tuple[Tensor, ...]] = ()
+    wanted: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chat(OpenAi):
+    """`/v1/chat/completions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt(OpenAi):
+    """`/v1/completions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(OpenAi):
+    """`/v1/embeddings`."""
+
+
+Payload = Tensors | Chat | Prompt | Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +116,20 @@ class Target:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of the limit that is nearest to its end; `window` and `reset` in seconds.
+
+    Told to clients as draft-ietf-httpapi-ratelimit-headers has it.
+    """
+
+    policy: str
+    limit: int
+    window: int
+    remaining: int
+    reset: float
+
+
 @dataclass(slots=True)
 class Timeline:
     """Monotonic times in seconds at which a request passed each stage, and the backend's own.
@@ -109,6 +154,12 @@ class Timeline:
     # Whether the client itself chose the deadline of the first part, and that of the whole.
     first_by_client: bool = False
     whole_by_client: bool = False
+    quota: Quota | None = None
+    cache: str = ""  # hit, miss or bypass; empty where no answers are kept
+    cache_age: float = 0.0  # seconds, of a hit
+    found: Mapping[str, int] | None = None  # how often each entity was found, in both directions
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
     @property
     def hurried(self) -> bool:

@@ -18,6 +18,7 @@ import pytest
 PACKAGES = {
     "postgres": ("postgresql", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", ""),
+    "redis-server": ("redis-server", ""),
 }
 
 

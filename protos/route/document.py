@@ -19,7 +19,16 @@ from protos.route.match import (
     twice,
 )
 from protos.route.mirror import Mirror
-from protos.route.policies import Cache, Circuit, Limit, Privacy, Retries, Timeouts
+from protos.route.policies import (
+    Audit,
+    Cache,
+    Circuit,
+    Limit,
+    Output,
+    Privacy,
+    Retries,
+    Timeouts,
+)
 from protos.route.rollout import Rollout
 from protos.settings import Settings
 
@@ -38,6 +47,8 @@ class Spec(Settings):
     rollout: Rollout | None = None
     mirror: tuple[Mirror, ...] = ()
     privacy: Privacy | None = None
+    output: Output | None = None
+    audit: Audit | None = None
     cache: Cache | None = None
     limits: tuple[Limit, ...] = ()
     timeouts: Timeouts = Timeouts()

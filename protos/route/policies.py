@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from protos.quantities import Duration
+from protos.route.match import Pattern
 from protos.settings import Settings
 from protos.shares import Percentile, PerTime, Share
 
@@ -18,39 +19,91 @@ def _positive(value: float) -> float:
 
 
 Time = Annotated[Duration, AfterValidator(_positive)]
+Amount = Annotated[int, Field(ge=1)]
+
+
+class Budget(Settings):
+    """So much in each calendar day or month (UTC); exactly one of what it counts."""
+
+    every: Literal["day", "month"]
+    requests: Amount | None = None
+    rows: Amount | None = None
+    tokens: Amount | None = None
+    device_seconds: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        counted = (self.requests, self.rows, self.tokens, self.device_seconds)
+        if sum(each is not None for each in counted) != 1:
+            raise ValueError("should have one of requests, rows, tokens and deviceSeconds")
+        return self
 
 
 class Limit(Settings):
-    """A token bucket for each tenant, key, model, or one for the route; `burst` is its size."""
+    """What each tenant, key or model may use, or all of the route together.
+
+    `requests`, `rows` and `tokens` are rates, held by a token bucket of size `burst`; `concurrency`
+    is how many requests may be under way; `budget` is so much a day or month. It holds for the
+    `tenants` that are listed. When the shared state can't be reached, `onStateLost` says whether
+    each replica goes on with its share or refuses.
+    """
 
     per: Literal["tenant", "key", "model", "route"]
+    tenants: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
     requests: PerTime | None = None
     tokens: PerTime | None = None
     rows: PerTime | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    budget: Budget | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
+    on_state_lost: Literal["share", "refuse"] = "share"
     mode: Mode = "enforce"
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if sum(each is not None for each in (self.requests, self.tokens, self.rows)) != 1:
-            raise ValueError("should have one of requests, tokens and rows")
+        rates = (self.requests, self.tokens, self.rows)
+        if sum(each is not None for each in (*rates, self.concurrency, self.budget)) != 1:
+            raise ValueError("should have one of requests, tokens, rows, concurrency and budget")
+        if self.burst is not None and all(each is None for each in rates):
+            raise ValueError("burst goes with requests, tokens or rows")
         return self
 
 
 class Cache(Settings):
-    """Answers kept for `ttl`, for each tenant apart; `coalesce`: equal requests wait for one."""
+    """Answers kept for `ttl`, for each tenant apart; `coalesce`: equal requests wait for one.
+
+    The share `verify` of hits is executed again, to find out how often a kept answer is wrong.
+    """
 
     ttl: Time
     scope: Literal["tenant", "route"] = "tenant"
     coalesce: bool = True
+    verify: Share = 0.001
     mode: Mode = "enforce"
+
+
+PolicyName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Privacy(Settings):
-    """The privacy policy by name."""
+    """What is hidden from the model: a document of kind Privacy, by its name."""
 
-    policy: Annotated[str, Field(min_length=1, max_length=256)]
+    policy: PolicyName
     mode: Mode = "enforce"
+
+
+class Output(Settings):
+    """What the model may not say: a document of kind Output, by its name."""
+
+    policy: PolicyName
+    mode: Mode = "enforce"
+
+
+class Audit(Settings):
+    """Which requests are written to the audit log, and the share of them with redacted payloads."""
+
+    requests: Literal["all", "refused", "none"] = "all"
+    payloads: Share = 0.0
 
 
 class Timeouts(Settings):
