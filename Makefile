@@ -33,6 +33,7 @@ protos: $(READY)
 schemas: $(READY)
 	$(BIN)/penstock config schema > docs/schemas/penstock.json
 	$(BIN)/penstock routes schema > docs/schemas/route.json
+	$(BIN)/penstock routes schema --kind Privacy > docs/schemas/privacy.json
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

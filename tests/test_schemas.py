@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from gateway import config
-from protos.route import document
+from gateway.routes.kinds import schemas
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schemas"
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("route.json", document.schema()), ("penstock.json", config.schema())]
+    ("name", "made"),
+    [
+        ("penstock.json", config.schema()),
+        *((f"{kind.lower()}.json", made) for kind, made in schemas().items()),
+    ],
 )
 def test_the_published_schema_is_the_present_one(name: str, made: dict[str, Any]) -> None:
     assert json.loads((SCHEMAS / name).read_text()) == made

@@ -12,7 +12,7 @@ from gateway.reports.encode import encode
 from gateway.reports.html import page
 from gateway.reports.markup import visible
 from gateway.reports.text import plain, show
-from gateway.routes.folder import POLICIES, load_folder
+from gateway.routes.folder import load_folder
 from gateway.store.engine import StoreError, open_store
 from protos.errors import Kind, PenstockError, invalid
 from protos.strict_yaml import ConfigError
@@ -29,7 +29,7 @@ def bounds(config: Config, route: str, console: Console) -> Criteria:
     if config.routes is None:
         return Criteria()
     try:
-        documents = load_folder(config.routes, policies=POLICIES)
+        documents = load_folder(config.routes)
     except ConfigError as error:
         console.print(
             f"The routes can’t be read, so the default bounds hold: {error}", markup=False

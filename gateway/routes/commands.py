@@ -11,10 +11,10 @@ from rich.console import Console
 from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings
 from gateway.routes.drawing import drawn
 from gateway.routes.explain import explain as explained
-from gateway.routes.folder import POLICIES, load_folder
+from gateway.routes.folder import load_folder
+from gateway.routes.kinds import ROUTE, schemas
 from gateway.routes.question import Question, question
 from protos.errors import invalid
-from protos.route import document
 from protos.strict_yaml import ConfigError
 from protos.wording import did_you_mean, quote
 from routing.rules.split import Splitter
@@ -38,7 +38,7 @@ def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = Fals
     notes: list[str] = []
     summary: dict[str, Any] = {"folder": str(where)}
     try:
-        documents = load_folder(where, policies=POLICIES)
+        documents = load_folder(where)
     except ConfigError as error:
         problems = str(error).splitlines()
     else:
@@ -60,9 +60,14 @@ def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = Fals
 
 
 @app.command()
-def schema() -> None:
-    """Prints the JSON Schema of a route document, for editors."""
-    print(json.dumps(document.schema(), indent=2))
+def schema(
+    kind: Annotated[str, typer.Option(help="Which kind of document: Route, Privacy …")] = ROUTE,
+) -> None:
+    """Prints the JSON Schema of the documents of a kind, for editors."""
+    known = schemas()
+    if kind not in known:
+        raise invalid(f"--kind: there is no kind {quote(kind)}{did_you_mean(kind, known)}")
+    print(json.dumps(known[kind], indent=2))
 
 
 @app.command()
@@ -111,7 +116,8 @@ def explain(
 
 
 def _from_folder(asked: Question, folder: Path) -> dict[str, Any]:
-    table = RouteTable(load_folder(folder, policies=POLICIES).routes, {})
+    documents = load_folder(folder)
+    table = RouteTable(documents.routes, {}, documents.policies)
     splitter = Splitter(random.random)
     return explained(table, splitter, asked, None).to_json()
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gateway.routes.folder import read_texts
+from gateway.routes.documents import read_texts
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.route.mirror import Mirror
@@ -36,7 +36,7 @@ class CurrentRoutes:
         """
         documents = read_texts((file.source, file.text) for file in routing.files)
         effects = {each.route: effect_of(each) for each in routing.effects}
-        self.table = RouteTable(documents.routes, effects)
+        self.table = RouteTable(documents.routes, effects, documents.policies)
 
     @property
     def revision(self) -> str:

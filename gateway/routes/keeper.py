@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.routes.current import effect_message
-from gateway.routes.folder import POLICIES, Documents, check_texts, load_folder, signature
+from gateway.routes.documents import Documents, check_texts
+from gateway.routes.folder import load_folder, signature
+from gateway.routes.kinds import ROUTE
 from protos import discovery_pb2 as pb
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError
 from routing.rules.effect import Effect
+from routing.rules.loaded import Loaded, LoadedPolicy
 from routing.rules.table import RouteTable
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ class RouteKeeper:
         self._publish = publish
         self._effects: Mapping[str, Effect] = {}
         self._seen: object = None
-        self.documents = check_texts([], policies=POLICIES)
+        self.documents = check_texts([])
         self.revision = self.documents.revision  # the hash of the documents in force
         self._table: RouteTable | None = None
         self.on_revision: Callable[[str], None] = lambda revision: None
@@ -88,7 +91,7 @@ class RouteKeeper:
     def table(self) -> RouteTable:
         """The routes in force, for questions; workers build the same from the same message."""
         if self._table is None:
-            self._table = RouteTable(self.documents.routes, self._effects)
+            self._table = RouteTable(self.documents.routes, self._effects, self.documents.policies)
         return self._table
 
     def routing(self) -> pb.Routing:
@@ -143,8 +146,8 @@ class RouteKeeper:
 
     def _read(self) -> Documents:
         if self._folder is None:
-            return check_texts([], policies=POLICIES)
-        documents = load_folder(self._folder, policies=POLICIES)
+            return check_texts([])
+        documents = load_folder(self._folder)
         if not documents.routes and (self.documents.routes or self._last_good.exists()):
             # A volume that isn't mounted looks like this, and limits would be gone with it.
             kept = self.documents if self.documents.routes else self._kept()
@@ -166,19 +169,25 @@ class RouteKeeper:
     def _kept(self) -> Documents | None:
         try:
             texts = json.loads(self._last_good.read_text(encoding="utf-8"))
-            return check_texts([(s, t) for s, t in texts], policies=POLICIES)
+            return check_texts([(s, t) for s, t in texts])
         except (OSError, ValueError, ConfigError) as failure:
             log.warning("there are no last good routes: %s", failure)
             return None
 
 
 def _changes(before: Documents, after: Documents) -> str:
-    """Which routes are new, changed and gone, in words."""
-    old = {each.name: each.document.value for each in before.routes}
-    new = {each.name: each.document.value for each in after.routes}
+    """Which documents are new, changed and gone, in words."""
+    old, new = (
+        {_called(each): each.document.value for each in documents.all}
+        for documents in (before, after)
+    )
     told = {
         "new": sorted(new.keys() - old.keys()),
         "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
         "gone": sorted(old.keys() - new.keys()),
     }
     return "".join(f"; {what}: {', '.join(names)}" for what, names in told.items() if names)
+
+
+def _called(each: Loaded | LoadedPolicy) -> str:
+    return each.name if each.kind == ROUTE else f"{each.kind} {each.name}"

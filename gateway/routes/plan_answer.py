@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import Config
 from gateway.routes.decision_log import KEY_FILE, Seal, read_seal
-from gateway.routes.folder import POLICIES, load_folder
+from gateway.routes.folder import load_folder
 from gateway.routes.plan_limits import Firing, LimitReplay
 from gateway.store.engine import Store, StoreError, open_store
 from protos.errors import Kind, PenstockError, invalid
@@ -60,7 +60,7 @@ def answer(
 
 
 def _routes(folder: Path) -> _Routes:
-    return load_folder(folder, policies=POLICIES).routes
+    return load_folder(folder).routes
 
 
 def _seal(settings: Config) -> Seal:

@@ -4,7 +4,7 @@ It lies in `protos` because routing, policies and gateway all read it, and becau
 between its blocks (arms that exist, a baseline that is not the candidate) is checked in one place.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -117,11 +117,3 @@ class Route(Settings):
 def _known(name: str | None, names: list[str], what: str) -> None:
     if name is not None and name not in names:
         raise ValueError(f"{what}, {name}, is no backend of this route")
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a route, for editors."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Route.model_json_schema(mode="serialization"),
-    }

@@ -5,7 +5,7 @@ from math import fsum
 from protos.route.document import Route, Spec
 from protos.route.match import Backend, Match
 from protos.route.mirror import Mirror
-from protos.route.snapshot import Arm, RouteSnapshot
+from protos.route.snapshot import Arm, Policies, RouteSnapshot
 from routing.resolve import DEFAULT_ARM
 from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
@@ -16,7 +16,9 @@ _NOTHING = Spec(
 )
 
 
-def snapshot(route: Route, revision: str, effect: Effect | None) -> RouteSnapshot:
+def snapshot(
+    route: Route, revision: str, effect: Effect | None, policies: Policies | None = None
+) -> RouteSnapshot:
     """The route in force. An effect of another rollout than the document's is no longer one.
 
     A rollout that nothing was heard of yet gives its candidate nothing, whatever weight is written.
@@ -38,6 +40,7 @@ def snapshot(route: Route, revision: str, effect: Effect | None) -> RouteSnapsho
         ),
         spec.mirror if effect is None else _mirrors(spec.mirror, effect.mirror),
         "" if effect is None else effect.rollout,
+        policies=policies or {},
     )
 
 

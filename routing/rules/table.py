@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from protos.route.snapshot import RouteSnapshot
 from protos.values import Headers, Principal
 from routing.rules.effect import Effect
-from routing.rules.loaded import Loaded, revision_of
+from routing.rules.loaded import Loaded, LoadedPolicy, revision_of
 from routing.rules.rule import Rule, in_order, rules_of
 from routing.rules.snapshot import implicit, snapshot
 
@@ -23,14 +23,20 @@ class RouteTable:
     """`rules` are in the order in which they are tried; `revision` names the documents in force.
 
     `effects` has what rollouts have made of the routes, by route. Documents are taken as they are:
-    what holds between them has been checked (gateway/routes/folder.py).
+    what holds between them has been checked (gateway/routes/documents.py).
     """
 
-    def __init__(self, documents: Sequence[Loaded], effects: Mapping[str, Effect]) -> None:
-        self.revision = revision_of(documents)
+    def __init__(
+        self,
+        documents: Sequence[Loaded],
+        effects: Mapping[str, Effect],
+        policies: Sequence[LoadedPolicy] = (),
+    ) -> None:
+        self.revision = revision_of((*documents, *policies))
+        self.policies = {(each.kind, each.name): each.policy for each in policies}
         self.rules = tuple(in_order(rule for each in documents for rule in rules_of(each)))
         self._snapshots = {
-            each.name: snapshot(each.route, self.revision, effects.get(each.name))
+            each.name: snapshot(each.route, self.revision, effects.get(each.name), self.policies)
             for each in documents
         }
         self._exact: dict[str, list[Rule]] = defaultdict(list)

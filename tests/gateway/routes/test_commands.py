@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from gateway.routes.commands import app
-from gateway.routes.folder import check_texts
+from gateway.routes.documents import check_texts
+from gateway.routes.kinds import schemas
 from protos.errors import PenstockError
-from protos.route.document import schema
 from protos.strict_yaml import ConfigError
-from tests.routing.rules.written_routes import CANARY, STABLE, STEPS, text
+from tests.routing.rules.written_routes import CANARY, STABLE, STEPS, privacy, text
 
 Run = Callable[..., Result]
 
@@ -202,21 +202,24 @@ WRONG = [
 
 @pytest.mark.parametrize("document", [text(), FULL], ids=["small", "full"])
 def test_the_schema_takes_what_the_loader_takes(document: str) -> None:
-    Draft202012Validator.check_schema(schema())
-    check_texts([("a.yaml", document)], policies=("bank",))
+    Draft202012Validator.check_schema(schemas()["Route"])
+    check_texts([("a.yaml", document), ("bank.yaml", privacy("bank"))])
 
-    assert list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(document))) == []
+    assert (
+        list(Draft202012Validator(schemas()["Route"]).iter_errors(yaml.safe_load(document))) == []
+    )
 
 
 @pytest.mark.parametrize("document", WRONG, ids=range(len(WRONG)))
 def test_the_schema_refuses_what_the_loader_refuses(document: str) -> None:
     with pytest.raises(ConfigError):
-        check_texts([("a.yaml", document)], policies=("bank",))
+        check_texts([("a.yaml", document), ("bank.yaml", privacy("bank"))])
 
-    assert not Draft202012Validator(schema()).is_valid(yaml.safe_load(document))
+    assert not Draft202012Validator(schemas()["Route"]).is_valid(yaml.safe_load(document))
 
 
 def test_the_schema_is_printed_for_editors() -> None:
-    result = CliRunner().invoke(app, ["schema"])
+    for kind in ("Route", "Privacy"):
+        result = CliRunner().invoke(app, ["schema", "--kind", kind])
 
-    assert json.loads(result.output) == schema()
+        assert json.loads(result.output) == schemas()[kind]

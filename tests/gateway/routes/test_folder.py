@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.routes.folder import LARGEST, Documents, check_texts, load_folder, signature
+from gateway.routes.documents import check_texts
+from gateway.routes.folder import LARGEST, load_folder, signature
 from protos.strict_yaml import ConfigError
-from tests.routing.rules.written_routes import text
+from tests.routing.rules.written_routes import privacy, text
 
 
 def write(folder: Path, **documents: str) -> Path:
@@ -16,13 +17,9 @@ def write(folder: Path, **documents: str) -> Path:
     return folder
 
 
-def loaded(folder: Path, policies: tuple[str, ...] = ()) -> Documents:
-    return load_folder(folder, policies=policies)
-
-
-def refused(folder: Path, policies: tuple[str, ...] = ()) -> str:
+def refused(folder: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        loaded(folder, policies)
+        load_folder(folder)
     return str(caught.value).replace(f"{folder}/", "")
 
 
@@ -35,11 +32,11 @@ def test_every_yaml_file_is_one_route(tmp_path: Path) -> None:
     (tmp_path / "c.yml").write_text(model("three"))
     (tmp_path / "README.md").write_text("not a route")
 
-    assert [each.name for each in loaded(tmp_path).routes] == ["one", "three", "two"]
+    assert [each.name for each in load_folder(tmp_path).routes] == ["one", "three", "two"]
 
 
 def test_an_empty_folder_has_no_routes_and_a_missing_one_is_refused(tmp_path: Path) -> None:
-    assert loaded(tmp_path).routes == ()
+    assert load_folder(tmp_path).routes == ()
     assert refused(tmp_path / "missing").endswith("missing:1: No such file or directory")
 
 
@@ -51,7 +48,7 @@ def test_a_folder_that_kubernetes_mounts_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "fraud.yaml").symlink_to("..data/fraud.yaml")
     (tmp_path / ".hidden.yaml").write_text("{")
 
-    assert [each.source for each in loaded(tmp_path).routes] == [str(tmp_path / "fraud.yaml")]
+    assert [each.source for each in load_folder(tmp_path).routes] == [str(tmp_path / "fraud.yaml")]
 
 
 def test_the_signature_follows_links_to_what_they_lead_to(tmp_path: Path) -> None:
@@ -110,7 +107,7 @@ def test_two_routes_of_one_name_are_refused_with_both_places(tmp_path: Path) -> 
     write(tmp_path, a=text("x", match=[{"model": "a"}]), b=text("x", match=[{"model": "b"}]))
 
     assert refused(tmp_path).startswith("b.yaml:4: metadata.name: ")
-    assert "a.yaml:4 is a route of this name as well" in refused(tmp_path)
+    assert "a.yaml:4 is a route of this name too" in refused(tmp_path)
 
 
 def test_rules_between_which_nothing_decides_are_refused(tmp_path: Path) -> None:
@@ -121,12 +118,44 @@ def test_rules_between_which_nothing_decides_are_refused(tmp_path: Path) -> None
     assert told.startswith("a.yaml:7: match: as specific as the rule of b in b.yaml:7")
 
 
-def test_a_privacy_policy_that_there_is_not_is_refused(tmp_path: Path) -> None:
+def test_a_policy_that_there_is_not_is_refused(tmp_path: Path) -> None:
     write(tmp_path, a=text(privacy={"policy": "bank"}))
+    assert 'spec.privacy.policy: there is no document of kind Privacy called "bank"' in refused(
+        tmp_path
+    )
 
-    assert 'spec.privacy.policy: there is no privacy policy "bank"' in refused(tmp_path)
-    assert 'did you mean "banks"?' in refused(tmp_path, ("banks",))
-    assert len(loaded(tmp_path, ("bank",)).routes) == 1
+    write(tmp_path, p=privacy("banks"))
+    assert refused(tmp_path).startswith("a.yaml:")
+    assert 'did you mean "banks"?' in refused(tmp_path)
+
+    write(tmp_path, p=privacy("bank"))
+    documents = load_folder(tmp_path)
+    assert [(each.kind, each.name) for each in documents.policies] == [("Privacy", "bank")]
+
+
+def test_a_kind_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, a=privacy("bank").replace("kind: Privacy", "kind: Privcy"))
+
+    assert refused(tmp_path).startswith("a.yaml:2: kind: should be Route")
+    assert 'did you mean "Privacy"?' in refused(tmp_path)
+
+
+def test_a_policy_and_a_route_may_have_one_name_and_two_policies_of_a_kind_may_not(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, a=text("bank"), b=privacy("bank"))
+    assert len(load_folder(tmp_path).all) == 2
+
+    write(tmp_path, c=privacy("bank"))
+    assert "b.yaml:4 is a Privacy document of this name too" in refused(tmp_path)
+
+
+def test_a_policy_that_changes_makes_another_revision(tmp_path: Path) -> None:
+    write(tmp_path, a=model("one"), b=privacy("bank"))
+    before = load_folder(tmp_path)
+    write(tmp_path, b=privacy("bank", mode="observe"))
+
+    assert load_folder(tmp_path).revision != before.revision
 
 
 def test_what_is_no_file_or_too_large_is_refused_and_nothing_hangs(tmp_path: Path) -> None:
@@ -140,10 +169,10 @@ def test_what_is_no_file_or_too_large_is_refused_and_nothing_hangs(tmp_path: Pat
 
 
 def test_workers_make_the_same_documents_of_the_texts(tmp_path: Path) -> None:
-    write(tmp_path, a=model("one"), b=model("two"))
-    documents = loaded(tmp_path)
+    write(tmp_path, a=model("one"), b=model("two"), p=privacy("bank"))
+    documents = load_folder(tmp_path)
 
-    again = check_texts(reversed(documents.texts), policies=())
+    again = check_texts(reversed(documents.texts))
 
     assert again.revision == documents.revision
     assert again.texts == documents.texts
@@ -164,7 +193,7 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
         b=model("b"),
     )
 
-    notes = [each.replace(f"{tmp_path}/", "") for each in loaded(tmp_path).notes]
+    notes = [each.replace(f"{tmp_path}/", "") for each in load_folder(tmp_path).notes]
 
     assert [each.partition(": ")[0] for each in notes] == [
         "a.yaml:9",
@@ -180,6 +209,6 @@ def test_the_examples_of_the_documentation_hold() -> None:
     whole, *fragments = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
 
     assert len(fragments) == 4
-    check_texts([("whole", whole)], policies=())
+    check_texts([("whole", whole)])
     for fragment in fragments:
-        check_texts([("fragment", text(**yaml.safe_load(fragment)))], policies=())
+        check_texts([("fragment", text(**yaml.safe_load(fragment)))])

@@ -33,6 +33,19 @@ def text(name: str = "fraud", **spec: Any) -> str:
     )
 
 
+def privacy(name: str = "bank", **spec: Any) -> str:
+    """A privacy policy; without a spec it restores all that is found."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "penstock/v1",
+            "kind": "Privacy",
+            "metadata": {"name": name},
+            "spec": spec,
+        },
+        sort_keys=False,
+    )
+
+
 def route(name: str = "fraud", **spec: Any) -> Loaded:
     source, written = f"{name}.yaml", text(name, **spec)
     document = read(written, source)
