@@ -23,6 +23,7 @@ from pydantic import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from gateway.state.settings import StateSettings
 from policies.api_keys import ApiKeySettings
 from policies.issuers import Issuer
 from policies.mtls import CertificateIdentity
@@ -193,6 +194,7 @@ class Config(Settings):
     timeouts: Timeouts = Timeouts()
     discovery: DiscoverySettings = DiscoverySettings()
     routes: Path | None = None
+    state: StateSettings = StateSettings()
     store: StoreSettings = StoreSettings()
     decisions: Decisions = Decisions()
     backends: tuple[Backend, ...] = ()
