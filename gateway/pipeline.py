@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from gateway.remember import Observe, Remember
 from policies.authorize import Authorize
-from policies.limits import Limits
+from policies.limits.filter import Limits
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from policies.limits import rows
+from policies.limits.filter import rows
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.values import Context, InferRequest, Timeline
 from routing.decision_sampler import Sampler

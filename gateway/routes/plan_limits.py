@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policies.limits import Buckets, burst, counted
+from policies.limits.filter import Buckets, burst, counted
 from protos.route.policies import Limit, Mode
 from protos.route.snapshot import RouteSnapshot
 from routing.backtest.tally import Tally, scaled

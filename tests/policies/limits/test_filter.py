@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies import limits as module
-from policies.limits import Buckets, LimitName, Limits, rows
+from policies.limits import filter as module
+from policies.limits.filter import Buckets, LimitName, Limits, rows
 from protos.errors import Kind, PenstockError
 from protos.route.document import Spec
 from protos.route.match import Backend, Match
