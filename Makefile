@@ -34,6 +34,7 @@ schemas: $(READY)
 	$(BIN)/penstock config schema > docs/schemas/penstock.json
 	$(BIN)/penstock routes schema > docs/schemas/route.json
 	$(BIN)/penstock routes schema --kind Privacy > docs/schemas/privacy.json
+	$(BIN)/penstock routes schema --kind Output > docs/schemas/output.json
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

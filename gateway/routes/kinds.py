@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from policies.output.settings import OutputDocument
 from policies.pii.settings import PrivacyDocument
 from protos.route.document import Route, Spec
 from protos.settings import Settings
@@ -25,7 +26,10 @@ class PolicyKind:
         return None if block is None else block.policy
 
 
-POLICY_KINDS: tuple[PolicyKind, ...] = (PolicyKind("Privacy", PrivacyDocument, "privacy"),)
+POLICY_KINDS: tuple[PolicyKind, ...] = (
+    PolicyKind("Privacy", PrivacyDocument, "privacy"),
+    PolicyKind("Output", OutputDocument, "output"),
+)
 
 BY_NAME = {each.name: each for each in POLICY_KINDS}
 
