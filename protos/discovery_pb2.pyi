@@ -64,7 +64,7 @@ class ModelTable(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "version", "state", "reason", "revision", "platform", "inputs", "outputs", "max_batch_size", "decoupled", "idempotent")
+    __slots__ = ("name", "version", "state", "reason", "revision", "platform", "inputs", "outputs", "max_batch_size", "decoupled", "idempotent", "openai")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class Model(_message.Message):
     MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     DECOUPLED_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
+    OPENAI_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     state: ModelState
@@ -87,7 +88,8 @@ class Model(_message.Message):
     max_batch_size: int
     decoupled: bool
     idempotent: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., revision: _Optional[str] = ..., platform: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., max_batch_size: _Optional[int] = ..., decoupled: _Optional[bool] = ..., idempotent: _Optional[bool] = ...) -> None: ...
+    openai: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., revision: _Optional[str] = ..., platform: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., max_batch_size: _Optional[int] = ..., decoupled: _Optional[bool] = ..., idempotent: _Optional[bool] = ..., openai: _Optional[bool] = ...) -> None: ...
 
 class TensorSpec(_message.Message):
     __slots__ = ("name", "datatype", "shape")
@@ -100,7 +102,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., datatype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("queued_work_us", "in_flight", "service_p50_us", "service_p99_us", "device_progress", "memory_used_bytes", "memory_budget_bytes", "memory_high_water_bytes")
+    __slots__ = ("queued_work_us", "in_flight", "service_p50_us", "service_p99_us", "device_progress", "memory_used_bytes", "memory_budget_bytes", "memory_high_water_bytes", "waiting", "running", "cache_use", "adapters")
     QUEUED_WORK_US_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     SERVICE_P50_US_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +111,10 @@ class Load(_message.Message):
     MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_HIGH_WATER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    CACHE_USE_FIELD_NUMBER: _ClassVar[int]
+    ADAPTERS_FIELD_NUMBER: _ClassVar[int]
     queued_work_us: int
     in_flight: int
     service_p50_us: int
@@ -117,7 +123,11 @@ class Load(_message.Message):
     memory_used_bytes: int
     memory_budget_bytes: int
     memory_high_water_bytes: int
-    def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ...) -> None: ...
+    waiting: int
+    running: int
+    cache_use: float
+    adapters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., cache_use: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Directive(_message.Message):
     __slots__ = ("lease_ttl_ms", "drain", "refused")

@@ -81,14 +81,25 @@ class PenstockError(Exception):
     """A failure with its kind, a sentence for the client, and when to try again.
 
     The sentence names the field at fault where there is one; it never holds values of a tenant's
-    data, paths or stacks.
+    data, paths or stacks. `param` (that field) and `code` (a name of the failure) are what OpenAI's
+    errors have beside it, where they say more than the kind.
     """
 
-    def __init__(self, kind: Kind, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        param: str = "",
+        code: str = "",
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.retry_after = retry_after  # seconds
+        self.param = param
+        self.code = code
 
     @property
     def row(self) -> Row:
@@ -96,21 +107,25 @@ class PenstockError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Decoding happens in other processes too; Exception's own way loses keyword arguments.
-        return _rebuild, (self.kind, self.message, self.retry_after)
+        return _rebuild, (self.kind, self.message, self.retry_after, self.param, self.code)
 
     def __repr__(self) -> str:
         return f"<PenstockError {self.kind.name}: {self.message}>"
 
 
-def _rebuild(kind: Kind, message: str, retry_after: float | None) -> PenstockError:
-    return PenstockError(kind, message, retry_after=retry_after)
+def _rebuild(
+    kind: Kind, message: str, retry_after: float | None, param: str, code: str
+) -> PenstockError:
+    return PenstockError(kind, message, retry_after=retry_after, param=param, code=code)
 
 
-def invalid(message: str) -> PenstockError:
+def invalid(message: str, param: str = "") -> PenstockError:
     """The commonest refusal: the client's input is wrong, and the sentence says where."""
-    return PenstockError(Kind.INVALID, message)
+    return PenstockError(Kind.INVALID, message, param=param)
 
 
 def unknown_model(model: str) -> PenstockError:
     """The answer for models that don't exist and, word for word, for those out of scope."""
-    return PenstockError(Kind.NOT_FOUND, f'model "{model}" is not found')
+    return PenstockError(
+        Kind.NOT_FOUND, f'model "{model}" is not found', param="model", code="model_not_found"
+    )

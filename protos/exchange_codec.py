@@ -15,8 +15,17 @@ from protos import exchange_pb2 as pb
 from protos.arrays import mismatch, to_array
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError, invalid
+from protos.exchange_objects import IN_CALL, IN_PART, add_object, read_object
 from protos.exchange_wire import add_tensors, parameter, read_parameters, varint
-from protos.values import NO_PARAMETERS, InferRequest, Parameters, Part, Tensor, Tensors
+from protos.values import (
+    NO_PARAMETERS,
+    InferRequest,
+    OpenAi,
+    Parameters,
+    Part,
+    Tensor,
+    Tensors,
+)
 from protos.wording import quote
 
 # Bytes of parts that a backend may send for a streamed call before it is given more.
@@ -72,12 +81,13 @@ def encode_call(call_id: int, request: InferRequest) -> bytes:
     """
     context = request.context
     target = context.target
+    payload = request.payload
     pieces = [
         _call_head(
             target.model if target else request.model,
             target.version if target else request.version,
             context.principal.tenant,
-            request.payload.wanted,
+            payload.wanted,
             context.priority,
             (context.shadow, context.suspect, context.streaming),
         ),
@@ -93,7 +103,10 @@ def encode_call(call_id: int, request: InferRequest) -> bytes:
     if request.parameters:
         message = pb.Call(parameters={k: parameter(v) for k, v in request.parameters.items()})
         pieces.append(message.SerializeToString())
-    add_tensors(pieces, _CALL_INPUT, request.payload.tensors)
+    if isinstance(payload, Tensors):
+        add_tensors(pieces, _CALL_INPUT, payload.tensors)
+    else:
+        add_object(pieces, IN_CALL, payload)
     return b"".join(pieces)
 
 
@@ -123,8 +136,8 @@ def frame(
 def decode_parts(frame: bytes) -> list[tuple[int, Part | PenstockError, bool]]:
     """The parts of a ReplyFrame: the call's id, the part or what failed, whether it was executed.
 
-    A part whose tensors disagree with themselves becomes a BAD_REPLY of its call. Raises
-    PenstockError BAD_REPLY for bytes that are no ReplyFrame at all.
+    A part that can't be read, such as tensors that disagree with themselves, is a BAD_REPLY of its
+    call. Raises PenstockError BAD_REPLY for bytes that are no ReplyFrame at all.
     """
     try:
         parts = pb.ReplyFrame.FromString(frame).parts
@@ -136,22 +149,15 @@ def decode_parts(frame: bytes) -> list[tuple[int, Part | PenstockError, bool]]:
 def _decode_part(part: pb.Part) -> tuple[int, Part | PenstockError, bool]:
     if part.status:
         return part.id, _failure(part), part.executed
-    tensors = []
-    for message in part.outputs:
-        tensor = Tensor(message.name, message.datatype, tuple(message.shape), message.data)
-        why = mismatch(tensor)
-        if why is not None:
-            return part.id, _bad(f"output {quote(tensor.name)}: {why}"), True
-        tensors.append(tensor)
-    if len(tensors) > 1 and len({tensor.name for tensor in tensors}) < len(tensors):
-        return part.id, _bad("two outputs have the same name"), True
     timing = part.timing
     try:
         parameters = read_parameters(part)
+        payload = read_object(part) if part.object else _outputs(part)
     except PenstockError as error:
-        return part.id, _bad(error.message), True
+        why = f"the backend's reply is wrong: {error.message}"
+        return part.id, PenstockError(Kind.BAD_REPLY, why), True
     value = Part(
-        Tensors(tuple(tensors)),
+        payload,
         part.model_version,
         parameters,
         part.final,
@@ -162,17 +168,27 @@ def _decode_part(part: pb.Part) -> tuple[int, Part | PenstockError, bool]:
     return part.id, value, True
 
 
-def _bad(why: str) -> PenstockError:
-    return PenstockError(Kind.BAD_REPLY, f"the backend's reply is wrong: {why}")
+def _outputs(part: pb.Part) -> Tensors:
+    tensors = []
+    for message in part.outputs:
+        tensor = Tensor(message.name, message.datatype, tuple(message.shape), message.data)
+        why = mismatch(tensor)
+        if why is not None:
+            raise invalid(f"output {quote(tensor.name)}: {why}")
+        tensors.append(tensor)
+    if len(tensors) > 1 and len({tensor.name for tensor in tensors}) < len(tensors):
+        raise invalid("two outputs have the same name")
+    return Tensors(tuple(tensors))
 
 
 def _failure(part: pb.Part) -> PenstockError:
     try:
         kind = Kind(part.status)
     except ValueError:
-        return _bad(f"it has the unknown status {part.status}")
+        why = f"the backend's reply is wrong: it has the unknown status {part.status}"
+        return PenstockError(Kind.BAD_REPLY, why)
     after = part.retry_after_ms / 1000 if part.retry_after_ms else None
-    return PenstockError(kind, part.message, retry_after=after)
+    return PenstockError(kind, part.message, retry_after=after, param=part.param, code=part.code)
 
 
 # --- the backend's side ---------------------------------------------------------------------------
@@ -183,7 +199,8 @@ class Call:
     """One call as a backend reads it; fields as in `exchange.proto`.
 
     `inputs` are read-only arrays of their tensors' shapes, by name; `datatypes` tells BF16 from
-    UINT16. `remaining_us` 0 means that there is no deadline.
+    UINT16. `remaining_us` 0 means that there is no deadline. `openai` is the object of a call that
+    has one in place of inputs.
     """
 
     id: int
@@ -201,6 +218,7 @@ class Call:
     suspect: bool
     streaming: bool
     remaining_us: int
+    openai: OpenAi | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +255,7 @@ def _decode_call(call: pb.Call) -> Call | tuple[int, PenstockError]:
             inputs[name] = to_array(Tensor(name, datatype, tuple(message.shape), message.data))
             datatypes[name] = datatype
         parameters = read_parameters(call)
+        openai = read_object(call) if call.object else None
     except PenstockError as error:
         return call.id, error
     return Call(
@@ -255,12 +274,13 @@ def _decode_call(call: pb.Call) -> Call | tuple[int, PenstockError]:
         call.suspect,
         call.streaming,
         call.remaining_us,
+        openai,
     )
 
 
 def encode_part(
     call_id: int,
-    outputs: Iterable[Tensor],
+    outputs: Iterable[Tensor] | OpenAi,
     version: str,
     *,
     final: bool = True,
@@ -270,7 +290,7 @@ def encode_part(
     batch_rows: int = 0,
     padded_rows: int = 0,
 ) -> bytes:
-    """One part of a call's reply."""
+    """One part of a call's reply: outputs, or an object of OpenAI's API."""
     timing = pb.Timing(
         queue_us=queue_us, compute_us=compute_us, batch_rows=batch_rows, padded_rows=padded_rows
     ).SerializeToString()
@@ -281,7 +301,10 @@ def encode_part(
     if parameters:
         message = pb.Part(parameters={k: parameter(v) for k, v in parameters.items()})
         pieces.append(message.SerializeToString())
-    add_tensors(pieces, _PART_OUTPUT, outputs)
+    if isinstance(outputs, OpenAi):
+        add_object(pieces, IN_PART, outputs)
+    else:
+        add_tensors(pieces, _PART_OUTPUT, outputs)
     return b"".join(pieces)
 
 
@@ -300,6 +323,8 @@ def encode_failure(call_id: int, error: PenstockError, *, executed: bool) -> byt
         executed=executed,
         retry_after_ms=max(1, round(after * 1000)) if after is not None else 0,
         final=True,
+        param=error.param,
+        code=error.code,
     ).SerializeToString()
 
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x15protos/exchange.proto\x12\x0bpenstock.v1\"g\n\x0cRequestFrame\x12 \n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Call\x12\x0f\n\x07\x63\x61ncels\x18\x02 \x03(\x04\x12$\n\x07\x63redits\x18\x03 \x03(\x0b\x32\x13.penstock.v1.Credit\"\xff\x02\n\x04\x43\x61ll\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x06inputs\x18\x05 \x03(\x0b\x32\x13.penstock.v1.Tensor\x12\x0f\n\x07outputs\x18\x06 \x03(\t\x12\x35\n\nparameters\x18\x07 \x03(\x0b\x32!.penstock.v1.Call.ParametersEntry\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x10\n\x08priority\x18\n \x01(\r\x12\x0e\n\x06shadow\x18\x0b \x01(\x08\x12\x0f\n\x07suspect\x18\x0c \x01(\x08\x12\x11\n\tstreaming\x18\r \x01(\x08\x12\x14\n\x0cremaining_us\x18\x0f \x01(\x04\x1aI\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.penstock.v1.Parameter:\x02\x38\x01\"E\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x85\x01\n\tParameter\x12\x14\n\nbool_value\x18\x01 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0cstring_value\x18\x03 \x01(\tH\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x14\n\nuint_value\x18\x05 \x01(\x04H\x00\x42\x07\n\x05value\"#\n\x06\x43redit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\".\n\nReplyFrame\x12 \n\x05parts\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Part\"\xd0\x02\n\x04Part\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\r\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08\x65xecuted\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12$\n\x07outputs\x18\x06 \x03(\x0b\x32\x13.penstock.v1.Tensor\x12\x35\n\nparameters\x18\x07 \x03(\x0b\x32!.penstock.v1.Part.ParametersEntry\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\r\n\x05\x66inal\x18\t \x01(\x08\x12#\n\x06timing\x18\n \x01(\x0b\x32\x13.penstock.v1.Timing\x1aI\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.penstock.v1.Parameter:\x02\x38\x01\"W\n\x06Timing\x12\x10\n\x08queue_us\x18\x01 \x01(\x04\x12\x12\n\ncompute_us\x18\x02 \x01(\x04\x12\x12\n\nbatch_rows\x18\x03 \x01(\r\x12\x13\n\x0bpadded_rows\x18\x04 \x01(\r2M\n\x07\x42\x61\x63kend\x12\x42\n\x08\x45xchange\x12\x19.penstock.v1.RequestFrame\x1a\x17.penstock.v1.ReplyFrame(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _POOL.AddSerializedFile(b'\n\x15protos/exchange.proto\x12\x0bpenstock.v1\"g\n\x0cRequestFrame\x12 \n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Call\x12\x0f\n\x07\x63\x61ncels\x18\x02 \x03(\x04\x12$\n\x07\x63redits\x18\x03 \x03(\x0b\x32\x13.penstock.v1.Credit\"\xb2\x03\n\x04\x43\x61ll\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x06inputs\x18\x05 \x03(\x0b\x32\x13.penstock.v1.Tensor\x12\x0f\n\x07outputs\x18\x06 \x03(\t\x12\x35\n\nparameters\x18\x07 \x03(\x0b\x32!.penstock.v1.Call.ParametersEntry\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x10\n\x08priority\x18\n \x01(\r\x12\x0e\n\x06shadow\x18\x0b \x01(\x08\x12\x0f\n\x07suspect\x18\x0c \x01(\x08\x12\x11\n\tstreaming\x18\r \x01(\x08\x12\x14\n\x0cremaining_us\x18\x0f \x01(\x04\x12#\n\x06object\x18\x10 \x01(\x0e\x32\x13.penstock.v1.Object\x12\x0c\n\x04\x62ody\x18\x11 \x01(\x0c\x1aI\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.penstock.v1.Parameter:\x02\x38\x01\"E\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64\x61tatype\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x85\x01\n\tParameter\x12\x14\n\nbool_value\x18\x01 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0cstring_value\x18\x03 \x01(\tH\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x14\n\nuint_value\x18\x05 \x01(\x04H\x00\x42\x07\n\x05value\"#\n\x06\x43redit\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\".\n\nReplyFrame\x12 \n\x05parts\x18\x01 \x03(\x0b\x32\x11.penstock.v1.Part\"\xa0\x03\n\x04Part\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\r\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08\x65xecuted\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12$\n\x07outputs\x18\x06 \x03(\x0b\x32\x13.penstock.v1.Tensor\x12\x35\n\nparameters\x18\x07 \x03(\x0b\x32!.penstock.v1.Part.ParametersEntry\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\r\n\x05\x66inal\x18\t \x01(\x08\x12#\n\x06timing\x18\n \x01(\x0b\x32\x13.penstock.v1.Timing\x12#\n\x06object\x18\x0b \x01(\x0e\x32\x13.penstock.v1.Object\x12\x0c\n\x04\x62ody\x18\x0c \x01(\x0c\x12\r\n\x05param\x18\r \x01(\t\x12\x0c\n\x04\x63ode\x18\x0e \x01(\t\x1aI\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.penstock.v1.Parameter:\x02\x38\x01\"W\n\x06Timing\x12\x10\n\x08queue_us\x18\x01 \x01(\x04\x12\x12\n\ncompute_us\x18\x02 \x01(\x04\x12\x12\n\nbatch_rows\x18\x03 \x01(\r\x12\x13\n\x0bpadded_rows\x18\x04 \x01(\r*:\n\x06Object\x12\x0b\n\x07TENSORS\x10\x00\x12\x08\n\x04\x43HAT\x10\x01\x12\n\n\x06PROMPT\x10\x02\x12\r\n\tEMBEDDING\x10\x03\x32M\n\x07\x42\x61\x63kend\x12\x42\n\x08\x45xchange\x12\x19.penstock.v1.RequestFrame\x1a\x17.penstock.v1.ReplyFrame(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALL_PARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_PART_PARAMETERSENTRY']._loaded_options = None
   _globals['_PART_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_OBJECT']._serialized_start=1380
+  _globals['_OBJECT']._serialized_end=1438
   _globals['_REQUESTFRAME']._serialized_start=38
   _globals['_REQUESTFRAME']._serialized_end=141
   _globals['_CALL']._serialized_start=144
-  _globals['_CALL']._serialized_end=527
-  _globals['_CALL_PARAMETERSENTRY']._serialized_start=454
-  _globals['_CALL_PARAMETERSENTRY']._serialized_end=527
-  _globals['_TENSOR']._serialized_start=529
-  _globals['_TENSOR']._serialized_end=598
-  _globals['_PARAMETER']._serialized_start=601
-  _globals['_PARAMETER']._serialized_end=734
-  _globals['_CREDIT']._serialized_start=736
-  _globals['_CREDIT']._serialized_end=771
-  _globals['_REPLYFRAME']._serialized_start=773
-  _globals['_REPLYFRAME']._serialized_end=819
-  _globals['_PART']._serialized_start=822
-  _globals['_PART']._serialized_end=1158
-  _globals['_PART_PARAMETERSENTRY']._serialized_start=454
-  _globals['_PART_PARAMETERSENTRY']._serialized_end=527
-  _globals['_TIMING']._serialized_start=1160
-  _globals['_TIMING']._serialized_end=1247
-  _globals['_BACKEND']._serialized_start=1249
-  _globals['_BACKEND']._serialized_end=1326
+  _globals['_CALL']._serialized_end=578
+  _globals['_CALL_PARAMETERSENTRY']._serialized_start=505
+  _globals['_CALL_PARAMETERSENTRY']._serialized_end=578
+  _globals['_TENSOR']._serialized_start=580
+  _globals['_TENSOR']._serialized_end=649
+  _globals['_PARAMETER']._serialized_start=652
+  _globals['_PARAMETER']._serialized_end=785
+  _globals['_CREDIT']._serialized_start=787
+  _globals['_CREDIT']._serialized_end=822
+  _globals['_REPLYFRAME']._serialized_start=824
+  _globals['_REPLYFRAME']._serialized_end=870
+  _globals['_PART']._serialized_start=873
+  _globals['_PART']._serialized_end=1289
+  _globals['_PART_PARAMETERSENTRY']._serialized_start=505
+  _globals['_PART_PARAMETERSENTRY']._serialized_end=578
+  _globals['_TIMING']._serialized_start=1291
+  _globals['_TIMING']._serialized_end=1378
+  _globals['_BACKEND']._serialized_start=1440
+  _globals['_BACKEND']._serialized_end=1517
 # @@protoc_insertion_point(module_scope)

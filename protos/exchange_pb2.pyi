@@ -1,10 +1,22 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Object(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TENSORS: _ClassVar[Object]
+    CHAT: _ClassVar[Object]
+    PROMPT: _ClassVar[Object]
+    EMBEDDING: _ClassVar[Object]
+TENSORS: Object
+CHAT: Object
+PROMPT: Object
+EMBEDDING: Object
 
 class RequestFrame(_message.Message):
     __slots__ = ("calls", "cancels", "credits")
@@ -17,7 +29,7 @@ class RequestFrame(_message.Message):
     def __init__(self, calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., cancels: _Optional[_Iterable[int]] = ..., credits: _Optional[_Iterable[_Union[Credit, _Mapping]]] = ...) -> None: ...
 
 class Call(_message.Message):
-    __slots__ = ("id", "model", "version", "request_id", "inputs", "outputs", "parameters", "tenant", "traceparent", "priority", "shadow", "suspect", "streaming", "remaining_us")
+    __slots__ = ("id", "model", "version", "request_id", "inputs", "outputs", "parameters", "tenant", "traceparent", "priority", "shadow", "suspect", "streaming", "remaining_us", "object", "body")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +51,8 @@ class Call(_message.Message):
     SUSPECT_FIELD_NUMBER: _ClassVar[int]
     STREAMING_FIELD_NUMBER: _ClassVar[int]
     REMAINING_US_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
     id: int
     model: str
     version: str
@@ -53,7 +67,9 @@ class Call(_message.Message):
     suspect: bool
     streaming: bool
     remaining_us: int
-    def __init__(self, id: _Optional[int] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., tenant: _Optional[str] = ..., traceparent: _Optional[str] = ..., priority: _Optional[int] = ..., shadow: _Optional[bool] = ..., suspect: _Optional[bool] = ..., streaming: _Optional[bool] = ..., remaining_us: _Optional[int] = ...) -> None: ...
+    object: Object
+    body: bytes
+    def __init__(self, id: _Optional[int] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., tenant: _Optional[str] = ..., traceparent: _Optional[str] = ..., priority: _Optional[int] = ..., shadow: _Optional[bool] = ..., suspect: _Optional[bool] = ..., streaming: _Optional[bool] = ..., remaining_us: _Optional[int] = ..., object: _Optional[_Union[Object, str]] = ..., body: _Optional[bytes] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("name", "datatype", "shape", "data")
@@ -96,7 +112,7 @@ class ReplyFrame(_message.Message):
     def __init__(self, parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ...) -> None: ...
 
 class Part(_message.Message):
-    __slots__ = ("id", "status", "message", "executed", "retry_after_ms", "outputs", "parameters", "model_version", "final", "timing")
+    __slots__ = ("id", "status", "message", "executed", "retry_after_ms", "outputs", "parameters", "model_version", "final", "timing", "object", "body", "param", "code")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +130,10 @@ class Part(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    PARAM_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     id: int
     status: int
     message: str
@@ -124,7 +144,11 @@ class Part(_message.Message):
     model_version: str
     final: bool
     timing: Timing
-    def __init__(self, id: _Optional[int] = ..., status: _Optional[int] = ..., message: _Optional[str] = ..., executed: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., model_version: _Optional[str] = ..., final: _Optional[bool] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
+    object: Object
+    body: bytes
+    param: str
+    code: str
+    def __init__(self, id: _Optional[int] = ..., status: _Optional[int] = ..., message: _Optional[str] = ..., executed: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., model_version: _Optional[str] = ..., final: _Optional[bool] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ..., object: _Optional[_Union[Object, str]] = ..., body: _Optional[bytes] = ..., param: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("queue_us", "compute_us", "batch_rows", "padded_rows")

@@ -51,10 +51,12 @@ class OpenAi:
     """An object of OpenAI's API, in a request or a reply (there the whole answer or one chunk).
 
     Objects are passed on with everything in them, known or not, so that a field that a server is
-    the first to have reaches it. They have no tensors.
+    the first to have reaches it. They have no tensors. `size` is how many bytes of JSON it was read
+    from, 0 if it was made here.
     """
 
     body: JsonObject = field(repr=False)
+    size: int = field(default=0, compare=False)
     tensors: ClassVar[tuple[Tensor, ...]] = ()
     wanted: ClassVar[tuple[str, ...]] = ()
 
@@ -160,6 +162,15 @@ class Timeline:
     found: Mapping[str, int] | None = None  # how often each entity was found, in both directions
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    model: str = ""  # as the client named it, where a body and not a path says so
+    # For the audit log, which is told of a request when it is over.
+    principal: Principal | None = None
+    snapshot: RouteSnapshot | None = None
+    target: Target | None = None
+    request_id: str = ""
+    traceparent: str = ""
+    rows: int = 0
+    refused: str = ""  # the filter that refused the request, if one did
 
     @property
     def hurried(self) -> bool:
@@ -235,7 +246,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A model version's interface; with `max_batch_size` > 0 dimension 0 of all tensors is rows."""
+    """A model version's interface; with `max_batch_size` > 0 dimension 0 of all tensors is rows.
+
+    With `openai` it takes objects of OpenAI's API, beside the tensors that are listed.
+    """
 
     platform: str
     inputs: tuple[TensorSpec, ...]
@@ -243,3 +257,4 @@ class Signature:
     max_batch_size: int = 0
     decoupled: bool = False
     idempotent: bool = True
+    openai: bool = False

@@ -161,6 +161,7 @@ def signature(model: pb.Model) -> Signature:
         model.max_batch_size,
         model.decoupled,
         model.idempotent,
+        model.openai,
     )
 
 

@@ -15,6 +15,7 @@ from grpc import aio
 
 from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError
+from protos.exchange_objects import bytes_of
 from protos.service import Reply
 from protos.values import InferRequest, Part
 from routing.call import Call
@@ -135,7 +136,7 @@ class Exchange:
             )
 
     def _learn(self, model: str, part: Part) -> None:
-        if _size(part) >= LARGE_BYTES:
+        if bytes_of(part.payload) >= LARGE_BYTES:
             self._large_replies.add(model)
         elif self._large_replies:
             self._large_replies.discard(model)
@@ -143,7 +144,7 @@ class Exchange:
     async def _rest(self, lane: Lane, call: Call, first: Part) -> AsyncIterator[Part]:
         """The parts after the first; extends the backend's credit as they are consumed."""
         call.more = asyncio.Event()
-        used = _size(first)
+        used = bytes_of(first.payload)
         while True:
             while not call.parts:
                 call.more.clear()
@@ -158,7 +159,7 @@ class Exchange:
             if part.final:
                 yield part
                 return
-            used += _size(part)
+            used += bytes_of(part.payload)
             if used >= self.bounds.credit // 2:
                 lane.credit(call, used)
                 used = 0
@@ -167,7 +168,3 @@ class Exchange:
     def __repr__(self) -> str:
         state = "connected" if self.connected else "not connected"
         return f"<Exchange {self.address} {state}, {self.in_flight} in flight>"
-
-
-def _size(part: Part) -> int:
-    return sum(len(tensor.data) for tensor in part.payload.tensors)

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
+import orjson
+
 from protos.errors import Kind, PenstockError
 from protos.service import Reply, Service
-from protos.values import InferRequest
+from protos.values import InferRequest, OpenAi
 
 MAX_ATTEMPTS = 3
 MOST_ROUTES = 1024  # whose budgets are kept though nothing was taken from them lately
@@ -146,7 +148,10 @@ def fingerprint(request: InferRequest) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for text in (request.context.principal.tenant, request.model, request.version):
         digest.update(text.encode() + b"\0")
-    for tensor in request.payload.tensors:
+    payload = request.payload
+    if isinstance(payload, OpenAi):
+        digest.update(orjson.dumps(payload.body))
+    for tensor in payload.tensors:
         digest.update(f"{tensor.name}\0{tensor.datatype}\0{tensor.shape}\0".encode())
         digest.update(tensor.data)
     return digest.digest()

@@ -7,6 +7,7 @@ import numpy as np
 
 from protos.arrays import to_array
 from protos.datatypes import DATATYPES, Array, Kind
+from protos.openai.said import outputs_of
 from protos.values import Part, Tensor
 from protos.wording import quote
 from routing.compare.settled import differ, incomparable
@@ -30,10 +31,13 @@ class Pair:
 
 
 def answer_of(parts: Sequence[Part], output: str) -> Answer:
-    """The answer's outputs, or only the named one; raises Settled if a part has a name twice."""
+    """The answer's outputs, or only the named one, of OpenAI's objects what they say.
+
+    Raises Settled if a part has a name twice, PenstockError for an object that can't be read.
+    """
     answer = []
     for part in parts:
-        tensors = part.payload.tensors
+        tensors = outputs_of(part.payload)
         if output:
             tensors = tuple([tensor for tensor in tensors if tensor.name == output])
         if len(tensors) > 1 and len({tensor.name for tensor in tensors}) < len(tensors):

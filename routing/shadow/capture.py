@@ -4,8 +4,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from protos.errors import PenstockError
+from protos.exchange_objects import bytes_of
 from protos.service import Reply
-from protos.values import Part, Payload, Timeline
+from protos.values import Part, Timeline
 from routing.shadow.record import Side
 
 # Longer answers aren't compared.
@@ -84,7 +85,7 @@ class Capture:
         """The next part has come."""
         if not self.count:
             self.first_seconds = now - self._began
-        size = size_of(part.payload)
+        size = bytes_of(part.payload)
         self.count += 1
         self.bytes += size
         if not self.missing:
@@ -189,11 +190,6 @@ def kind_of(error: BaseException) -> str:
         return error.kind.name.lower()
     # CancelledError and GeneratorExit: nobody waits for the answer any more.
     return "internal" if isinstance(error, Exception) else "cancelled"
-
-
-def size_of(payload: Payload) -> int:
-    """Bytes of the tensors' data."""
-    return sum([len(tensor.data) for tensor in payload.tensors])
 
 
 def _nothing() -> None:

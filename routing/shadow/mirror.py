@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from protos.errors import Kind, PenstockError
+from protos.exchange_objects import bytes_of
 from protos.route.mirror import Mirror as Rule
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.values import InferRequest, Target, Timeline
 from routing.retry import Poison, poisonous
-from routing.shadow.capture import NO_ROOM, Capture, kind_of, size_of, watched
+from routing.shadow.capture import NO_ROOM, Capture, kind_of, watched
 from routing.shadow.pair import Pair
 from routing.shadow.pairing import Pairing
 from routing.shadow.sampling import asks_again, chosen, copy_of
@@ -146,7 +147,7 @@ class Mirror:
             pair.version = rule.version
             return self._fail(pair, error)
         target = Target(rule.backend, rule.model, pair.version)
-        size = size_of(request.payload)
+        size = bytes_of(request.payload)
         if _same(target, primary) and len(pair.route.arms) > 1:
             pair.forget()  # the candidate is the primary; with a single arm that is an A/A test
         elif pair.primary.error:

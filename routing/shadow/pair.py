@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from protos.route.mirror import Mirror
 from protos.route.snapshot import RouteSnapshot
-from protos.values import InferRequest
+from protos.values import InferRequest, OpenAi
 from routing.shadow.capture import NO_ROOM, NOT_KEPT, Capture
 from routing.shadow.record import Status
 
@@ -127,7 +127,12 @@ def rollout_of(route: RouteSnapshot, mirror: Mirror) -> str:
 
 
 def shape_of(request: InferRequest) -> str:
-    """The inputs as a person writes them: `x FP32[1,64]`, several joined by a comma."""
+    """The inputs as a person writes them: `x FP32[1,64]`, several joined by a comma.
+
+    Of OpenAI's objects only which one it is: `Chat`.
+    """
+    if isinstance(request.payload, OpenAi):
+        return type(request.payload).__name__
     text = ", ".join(
         [
             f"{tensor.name} {tensor.datatype}[{','.join(map(str, tensor.shape))}]"

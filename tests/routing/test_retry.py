@@ -1,10 +1,12 @@
 """Retries: where a failure allows one, within the budget, never more than three attempts."""
 
+from dataclasses import replace
+
 import pytest
 
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
+from protos.values import Chat, Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
 from routing.retry import (
     MAX_ATTEMPTS,
     MOST_LOST,
@@ -15,6 +17,7 @@ from routing.retry import (
     Budgets,
     Poison,
     Retry,
+    fingerprint,
 )
 from tests.routing.routed import route, routed
 
@@ -115,6 +118,12 @@ async def test_a_suspect_at_a_second_crash_is_refused_by_fingerprint_within_its_
     assert len(service.asked) == 2
     assert await filter_(request(tenant="other"), service) is OK
     assert await filter_(request(data=b"\1\0\0\0"), service) is OK
+
+
+def test_what_is_asked_in_openais_form_has_a_fingerprint_of_its_own():
+    asked = [replace(request(), payload=Chat({"messages": [text]})) for text in ("a", "a", "b")]
+    first, again, other = map(fingerprint, asked)
+    assert first == again != other
 
 
 def test_poison_is_forgotten_in_the_end():

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protos.values import Chat, Part, Tensors
 from tests.routing.compare.compared_answers import compared, part, stream, unary
 
 
@@ -50,3 +51,16 @@ def test_an_empty_part_at_the_end_is_no_part():
     outcome = compared(primary, unary(text="ab"), kind="tokens")
     assert outcome.agrees
     assert outcome.measures["parts_primary"] == 2
+
+
+def chunks(*contents):
+    """A streamed chat as backends tell it: chunks, then an empty last part."""
+    said = [{"choices": [{"index": 0, "delta": {"content": each}}]} for each in contents]
+    return [Part(Chat(each), "1", {}, False) for each in said] + [Part(Tensors(()), "1", {}, True)]
+
+
+def test_streamed_chats_are_compared_by_what_they_say():
+    assert compared(chunks("The ", "sky"), chunks("The sky"), kind="auto").agrees
+    outcome = compared(chunks("The ", "sky"), chunks("The sun"), kind="auto")
+    assert outcome.agrees is False
+    assert outcome.measures["first_divergence"] == 5
