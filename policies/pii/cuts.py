@@ -11,14 +11,22 @@ _CUT = re.compile(rb"[A-Za-z]{3}[,.;:]? (?=[a-z])|[\"<>{}|`\n\x83]")
 BLOCK = b"-----BEGIN "
 _BLOCK_END = re.compile(rb"-----END [0-9A-Z ]{0,48}-----")
 
+# Behind a number words count for it even across cuts, for so many characters; an unfinished escape
+# may stand behind them.
+BEHIND = 32
+_AWAITED = BEHIND + 24
+_LONG_NUMBER = re.compile(rb"[0-9](?:[ ./:-]{0,2}[0-9]){4}")
+
 # Findings with blanks in them have at most 96 folded characters, others at most 16,384. A finding
 # is known when one more of its kind, which may begin within it, and what stands beside that, fits.
 SPACED = 2 * 96 + 64
 LONGEST = 2 * 16384 + 64
 
 
-def clause(found: bytes, behind: bytes) -> bytes:
-    """What of the text behind a finding stands before the next cut."""
+def heard(found: bytes, behind: bytes) -> bytes:
+    """What of the text behind a finding says something of it: of numbers all, else its clause."""
+    if _LONG_NUMBER.search(found) is not None:
+        return behind
     tail = found[-4:]  # a cut may begin with the finding's last letters
     match = _CUT.search(tail + behind)
     return behind if match is None else behind[: max(0, match.end() - len(tail))]
@@ -35,6 +43,9 @@ def settled(data: bytes, start: int, wait: int) -> int:
     `wait` is how many characters findings need that heed no cuts, 0 where there are none.
     """
     end = _open_block(data, start)
+    number = _LONG_NUMBER.search(data, max(start, len(data) - _AWAITED - 16))
+    if number is not None:
+        end = min(end, number.start())
     position = start
     for match in _CUT.finditer(data, start, end):
         position = match.end()

@@ -5,6 +5,7 @@ for by its own pattern, then judged by what stands beside it, by its check digit
 around it. Patterns that say little by themselves need such words.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
@@ -16,6 +17,12 @@ from policies.pii.patterns import compiled, options
 from policies.pii.recogniser import Recogniser
 from policies.pii.search import BEFORE, Finding, Kind, Search, reader
 from policies.pii.span import Span
+
+# Between the words of `customer_ssn`, `customerSsn` and `customer-ssn`.
+_WORDS_APART = re.compile(r"[_.-]|(?<=[a-z0-9])(?=[A-Z])")
+# What keys and labels append to a word: `passportNumber`, `Passnr`.
+_SUFFIX = rb")(?:number|nummer|num|no|nr|id|value)?"
+SHORT = 64  # characters within which a line must end to be an answer
 
 
 class Detector:
@@ -35,11 +42,11 @@ class Detector:
         words: dict[bytes, tuple[int, Any]] = {}
         for recogniser in recognisers:
             lowest = least(recogniser.entity)
-            if recogniser.confirmed < lowest and recogniser.score < lowest:
+            if max(recogniser.score, recogniser.confirmed, recogniser.alone) < lowest:
                 continue
             context = recogniser.context
             if context and context not in words:
-                source = rb"(?i)(?:^|[^0-9A-Za-z])(?:" + context + rb")(?:$|[^0-9A-Za-z])"
+                source = rb"(?i)(?:^|[^0-9A-Za-z])(?:" + context + _SUFFIX + rb"(?:$|[^0-9A-Za-z])"
                 words[context] = self._set.Add(source), compiled(source)
             if recogniser.crosses and not recogniser.opening:
                 self.wait = max(self.wait, 2 * recogniser.longest + BEFORE)
@@ -60,7 +67,8 @@ class Detector:
         """The identifiers in `text` that start at `begin` or later, in order, without overlaps.
 
         `hint` is what the text is called where it comes from (a tensor's name, a key in JSON); it
-        counts as words before each finding.
+        counts as words before each finding. A text without one that begins with a line that is
+        nothing but an identifier is taken for an answer: there check digits are enough.
         """
         folded = fold(text)
         seen = self._set.Match(folded.data)
@@ -69,9 +77,10 @@ class Detector:
         if self._disguise in seen and not folded.edits:
             folded = unmask(text)
             seen = self._set.Match(folded.data) or []
-        hints = hint.replace("_", " ").encode("ascii", "replace")
+        hints = _WORDS_APART.sub(" ", hint).encode("ascii", "replace") if hint else b""
+        alone = not hint and (len(text) <= SHORT or "\n" in text[:SHORT])
         searches = [
-            Search(kind, text, folded, kind.words_at in seen, hints)
+            Search(kind, text, folded, kind.words_at in seen, hints, alone)
             for index in seen
             if (kind := self._kinds.get(index)) is not None
         ]

@@ -18,6 +18,8 @@ _TOKENS = re.compile(
     rb"|97[89]-?[0-9]{1,5}-?[0-9]{1,7}-?[0-9]{1,7}-?[0-9]",  # ISBN-13
     re.IGNORECASE,
 )
+# An account number of ISO 13616 up to a blank, whatever its check digits.
+_ACCOUNT = re.compile(rb"(?:\A|[^0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: [0-9A-Za-z]{1,4}){0,8} \Z")
 # A label stands within this many bytes.
 _LABEL = 32
 _UNSAID = bytes(code if chr(code).isalnum() and code < 128 else 0x20 for code in range(256))
@@ -69,6 +71,11 @@ def part_of_token(before: bytes, found: bytes, behind: bytes) -> bool:
     if not head and not tail:
         return False
     return _TOKENS.fullmatch((head + found + tail).rstrip(b".:?")) is not None
+
+
+def part_of_account(before: bytes, found: bytes) -> bool:
+    """Whether a finding with blanks continues what looks like an IBAN, and so is a wrong one."""
+    return b" " in found and _ACCOUNT.search(before) is not None
 
 
 def _first(match: re.Match[bytes] | None) -> bytes:

@@ -22,6 +22,9 @@ def right(joiners: bytes) -> bytes:
 
 LEFT = left(rb".\-")
 RIGHT = right(rb".\-")
+# For groups of digits that must not be part of a row of groups, such as a table.
+APART_LEFT = left(rb" .\-")
+APART_RIGHT = right(rb" .\-")
 
 
 def anything(_: str) -> bool:
@@ -40,18 +43,20 @@ class Recogniser:
 
     `check` judges what the pattern found, after `trim` has said how many of its characters count.
     `score` is what a finding is worth without, `confirmed` with one of the `context` words (RE2
-    alternatives in small letters) before it or, within the same clause, behind it. A match never
-    has more than `longest` characters. Where text can be cut (`cuts.py`) it ends, unless it
-    `crosses`; streams then have to wait for `longest` characters, or, where there is an `opening`,
-    only behind that. `left` looks back at most `reach` characters. What is not `confusable` is
-    itself whatever token or label it stands in. A `linear` one is read by nothing but RE2, since
-    a matcher that backtracks might take long over it.
+    alternatives in small letters) before it or, within the same clause, behind it, and `alone` if
+    the text's first line is nothing else, as answers to questions are. A match never has more
+    than `longest` characters. Where text can be cut (`cuts.py`) it ends, unless it `crosses`;
+    streams then have to wait for `longest` characters, or, where there is an `opening`, only behind
+    that. `left` looks back at most `reach` characters. What is not `confusable` is itself whatever
+    token or label it stands in. A `linear` one is read by nothing but RE2, since a matcher that
+    backtracks might take long over it.
     """
 
     entity: str
     pattern: bytes
     score: float
     confirmed: float = 0.95
+    alone: float = 0.0
     context: bytes = b""
     check: Callable[[str], bool] = anything
     trim: Callable[[str], int] = len

@@ -4,15 +4,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from policies.pii.cuts import clause, has_cut
+from policies.pii.cuts import BEHIND, has_cut, heard
 from policies.pii.fold import Folded, unmask
-from policies.pii.lookalikes import labelled, part_of_token
+from policies.pii.lookalikes import labelled, part_of_account, part_of_token
 from policies.pii.patterns import compiled
 from policies.pii.recogniser import Recogniser
 
-# How far before and behind a finding words count for it, in characters of the text.
+# How far before a finding words count for it, in characters of the text.
 BEFORE = 64
-BEHIND = 24
+# What may stand between an answer that is nothing but an identifier and the end of its line.
+_LINE_ENDS = re.compile(r"[ \t\r.]{0,16}(?:\n|\Z)")
+_INDENT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,17 @@ class Search:
     """One recogniser's matches in one text, from left to right."""
 
     __slots__ = (
-        *("_data", "_folded", "_hinted", "_kind", "_match", "_position", "_text", "_worded"),
+        *("_alone", "_data", "_folded", "_hinted", "_kind", "_match", "_position", "_text"),
+        "_worded",
         *("at", "found", "may_find", "most"),
     )
 
-    def __init__(self, kind: Kind, text: str, folded: Folded, worded: bool, hints: bytes) -> None:
+    def __init__(
+        self, kind: Kind, text: str, folded: Folded, worded: bool, hints: bytes, alone: bool
+    ) -> None:
+        """`alone` is whether the text may begin with a line that is nothing but an identifier."""
         recogniser = kind.recogniser
+        self._alone = alone and recogniser.alone > 0
         self._kind = kind
         self._text = text
         self._folded = folded
@@ -72,8 +79,11 @@ class Search:
         self._match = -1  # where the current match begins, with what stands before it
         self.at = 0  # where the next finding begins, at the earliest
         self.found: Finding | None = None  # it, once it has been tested
-        told = worded or self._hinted
-        self.most = max(recogniser.score, recogniser.confirmed if told else 0.0)
+        self.most = recogniser.score
+        if worded or self._hinted:
+            self.most = max(self.most, recogniser.confirmed)
+        if self._alone:
+            self.most = max(self.most, recogniser.alone)
         self.may_find = self.most >= kind.least
 
     def seek(self, position: int) -> bool:
@@ -126,15 +136,21 @@ class Search:
             return None
         first, last = self._folded.source(start, end)
         before = self._slice(first - BEFORE, first)
-        behind = self._slice(last, last + BEHIND)
+        behind = data[end : end + BEHIND]
         found = data[start:end]
         near = 0.5 if self._hinted else 0.0
         if self._worded:
             near = max(near, self._nearness(before, found, behind))
         score = self._scored(near)
+        if self._alone and score < recogniser.alone and self._is_line(first, last):
+            score = recogniser.alone
         if score < self._kind.least:
             return None
-        if recogniser.confusable and (labelled(before) or part_of_token(before, found, behind)):
+        if recogniser.confusable and (
+            labelled(before)
+            or part_of_token(before, found, behind)
+            or part_of_account(before, found)
+        ):
             return None
         return Finding(start, end, score, recogniser.entity)
 
@@ -146,7 +162,7 @@ class Search:
         ends: list[int] = [match.end() for match in words.finditer(before)]
         if ends:
             return 1 - (len(before) - ends[-1]) / (BEFORE + 1)
-        match = words.search(clause(found, behind))
+        match = words.search(heard(found, behind))
         away = BEFORE + 1 if match is None else int(match.start())
         return 1 - away / (BEFORE + 1)
 
@@ -158,8 +174,14 @@ class Search:
         lowest = max(recogniser.score, least)
         return lowest + (recogniser.confirmed - lowest) * near
 
+    def _is_line(self, first: int, last: int) -> bool:
+        """Whether the text's first line is nothing but `text[first:last]`."""
+        text = self._text
+        indented = first > _INDENT or text[:first].strip() != ""
+        return not indented and _LINE_ENDS.match(text, last) is not None
+
     def _slice(self, start: int, end: int) -> bytes:
-        """Folded text around a finding, measured in the text itself, whatever lies further off."""
+        """Folded text before a finding, measured in the text itself, whatever lies further off."""
         start = max(0, start)
         if not self._folded.edits:
             return self._data[start:end]

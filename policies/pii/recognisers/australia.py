@@ -19,7 +19,8 @@ def is_abn(text: str) -> bool:
 def is_acn(text: str) -> bool:
     """The complement of the weighted sum modulo 10 (ASIC)."""
     number = digits(text)
-    return (10 - weighted(number[:8], range(8, 0, -1)) % 10) % 10 == int(number[8])
+    check = (10 - weighted(number[:8], range(8, 0, -1)) % 10) % 10
+    return int(number) > 0 and check == int(number[8])
 
 
 def is_tfn(text: str) -> bool:
@@ -42,8 +43,17 @@ RECOGNISERS = (
         context=_ABN,
         check=is_abn,
     ),
-    Recogniser("AU_ACN", rb"[0-9]{3}(?: ?[0-9]{3}){2}", 0.3, context=_ACN, check=is_acn),
-    Recogniser("AU_TFN", rb"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}", 0.3, context=_TFN, check=is_tfn),
+    Recogniser(
+        "AU_TFN",
+        rb"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}",
+        0.3,
+        alone=0.6,
+        context=_TFN,
+        check=is_tfn,
+    ),
+    Recogniser(
+        "AU_ACN", rb"[0-9]{3}(?: ?[0-9]{3}){2}", 0.3, alone=0.55, context=_ACN, check=is_acn
+    ),
     Recogniser(
         "AU_MEDICARE",
         rb"[2-6][0-9]{3}[ -][0-9]{5}[ -][0-9](?:[ /-][0-9])?",
@@ -51,5 +61,12 @@ RECOGNISERS = (
         context=_MEDICARE,
         check=is_medicare,
     ),
-    Recogniser("AU_MEDICARE", rb"[2-6][0-9]{9,10}", 0.3, context=_MEDICARE, check=is_medicare),
+    Recogniser(
+        "AU_MEDICARE",
+        rb"[2-6][0-9]{9,10}",
+        0.3,
+        alone=0.6,
+        context=_MEDICARE,
+        check=is_medicare,
+    ),
 )

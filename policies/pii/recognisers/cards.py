@@ -67,6 +67,7 @@ RECOGNISERS = (
         rb"[1-9](?:[ -]?[0-9]){12,18}",
         0.3,
         0.78,
+        alone=0.6,
         context=_CONTEXT,
         check=lambda text: is_card(text) or is_travel_card(text),
     ),

@@ -41,7 +41,8 @@ def is_address(text: str) -> bool:
 RECOGNISERS = (
     Recogniser(
         "EMAIL",
-        _LOCAL + rb"@(?:[0-9A-Za-z\x82-]+\.)+" + _LETTERS + rb"{2,}",
+        _LOCAL + rb"@(?:[0-9A-Za-z\x82-]+\.)+"
+        rb"(?:[xX][nN]--[0-9A-Za-z-]+|" + _LETTERS + rb"{2,})",
         0.95,
         0.99,
         check=is_address,

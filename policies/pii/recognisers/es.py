@@ -23,7 +23,12 @@ RECOGNISERS = (
         "ES_NIF", rb"[0-9]{7,8}-[A-Za-z]|[0-9]{8}[A-Za-z]", 0.65, context=_CONTEXT, check=is_nif
     ),
     Recogniser(
-        "ES_NIF", rb"[0-9]{7} ?[A-Za-z]|[0-9]{8} [A-Za-z]", 0.3, context=_CONTEXT, check=is_nif
+        "ES_NIF",
+        rb"[0-9]{7} ?[A-Za-z]|[0-9]{8} [A-Za-z]",
+        0.3,
+        alone=0.6,
+        context=_CONTEXT,
+        check=is_nif,
     ),
     Recogniser("ES_NIE", rb"[XYZxyz]-?[0-9]{7}-?[A-Za-z]", 0.7, context=_CONTEXT, check=is_nie),
     Recogniser(

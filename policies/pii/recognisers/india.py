@@ -1,7 +1,7 @@
 """India: Aadhaar, PAN, passports and voters' cards."""
 
 from policies.pii.checksums import digits, verhoeff
-from policies.pii.recogniser import Recogniser
+from policies.pii.recogniser import Recogniser, left, right
 
 _AADHAAR = rb"aadhaar|aadhar|uidai|uid"
 
@@ -21,8 +21,25 @@ RECOGNISERS = (
         0.97,
         context=_AADHAAR,
         check=is_aadhaar,
+        left=left(rb" :.\-"),
+        right=right(rb" :.\-"),
     ),
-    Recogniser("IN_AADHAAR", rb"[2-9][0-9]{11}", 0.3, context=_AADHAAR, check=is_aadhaar),
+    Recogniser(
+        "IN_AADHAAR",
+        rb"[2-9][0-9]{3} [0-9]{4} [0-9]{4}",
+        0.3,
+        0.97,
+        context=_AADHAAR,
+        check=is_aadhaar,
+    ),
+    Recogniser(
+        "IN_AADHAAR",
+        rb"[2-9][0-9]{11}",
+        0.3,
+        alone=0.6,
+        context=_AADHAAR,
+        check=is_aadhaar,
+    ),
     # The fourth letter says what kind of person holds it.
     Recogniser(
         "IN_PAN",
@@ -38,6 +55,10 @@ RECOGNISERS = (
     ),
     Recogniser("IN_PASSPORT", rb"[A-Za-z][1-9][0-9]{6}", 0.1, 0.85, context=rb"passports?"),
     Recogniser(
-        "IN_VOTER", rb"[A-Za-z]{3}[0-9]{7}", 0.3, 0.9, context=rb"voters?|epic|elector(?:al)?"
+        "IN_VOTER",
+        rb"[A-Za-z]{3}[0-9]{7}",
+        0.3,
+        0.9,
+        context=rb"vot(?:ers?|e|ing)|epic|elector(?:al)?",
     ),
 )

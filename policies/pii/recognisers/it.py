@@ -42,6 +42,7 @@ RECOGNISERS = (
         "IT_VAT_CODE",
         rb"(?:IT ?)?[0-9]{11}",
         0.3,
+        alone=0.55,
         context=rb"piva|p\.? ?iva|partita iva|pi|vat",
         check=is_vat_code,
     ),

@@ -1,7 +1,7 @@
 """United Kingdom: health service, national insurance, passports and driving licences."""
 
 from policies.pii.checksums import digits, weighted
-from policies.pii.recogniser import Recogniser, compact
+from policies.pii.recogniser import APART_LEFT, APART_RIGHT, Recogniser, compact
 
 _NHS = rb"nhs|national health|health service|patient"
 _PASSPORT = rb"[0-9]{9}|[A-Za-z]{2}[0-9]{7}"
@@ -35,10 +35,15 @@ RECOGNISERS = (
         0.97,
         context=_NHS,
         check=is_nhs,
+        left=APART_LEFT,
+        right=APART_RIGHT,
     ),
+    Recogniser("UK_NHS", rb"[0-9]{3} [0-9]{3} [0-9]{4}", 0.3, 0.97, context=_NHS, check=is_nhs),
     # Rather a telephone number, if North America has it.
     Recogniser("UK_NHS", rb"[0-9]{3}-[0-9]{3}-[0-9]{4}", 0.55, 0.97, context=_NHS, check=is_nhs),
     Recogniser("UK_NHS", rb"[0-9]{10}", 0.3, context=_NHS, check=is_nhs),
+    # Books are numbered with the same check digit, but rather from 0 and 1 on.
+    Recogniser("UK_NHS", rb"[467][0-9]{9}", 0.3, 0.3, alone=0.6, check=is_nhs),
     Recogniser(
         "UK_NINO",
         rb"(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?:[ -]?[0-9]{2}){3}[ -]?[A-D])",
@@ -50,7 +55,7 @@ RECOGNISERS = (
     Recogniser("UK_PASSPORT", _PASSPORT, 0.1, 0.9, context=rb"passports?"),
     Recogniser(
         "UK_DRIVING_LICENCE",
-        rb"[A-Z]{1,5}9{0,4}[0-9]{6}[A-Z9]{2}[0-9A-Z][A-Z]{2}(?: ?[0-9]{2})?",
+        rb"(?i:[A-Z]{1,5}9{0,4}[0-9]{6}[A-Z9]{2}[0-9A-Z][A-Z]{2}(?: ?[0-9]{2})?)",
         0.6,
         context=rb"driving licen[cs]e|driver|licen[cs]e|dvla",
         check=lambda text: len(compact(text)) in (16, 18) and is_licence(text),

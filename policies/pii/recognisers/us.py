@@ -1,11 +1,14 @@
 """United States: numbers of the SSA, the IRS, the State Department, the states and banks."""
 
 from policies.pii.checksums import digits, weighted
-from policies.pii.recogniser import Recogniser
+from policies.pii.recogniser import APART_LEFT, APART_RIGHT, Recogniser
 
 _SSN = rb"ssns?|ssa|ss ?#|social ?security|social"
 _ITIN = rb"itin|individual taxpayer|tax ?payer|taxpayer|tax id"
-_BANK = rb"bank|checking|savings|debit|account ?(?:number|no|num|#)|bank account|acct|a/c|deposit"
+_BANK = (
+    rb"bank(?:ing)?(?: ?account)?|checking|savings|debit|account ?(?:number|no|num|#)|acct|a/c"
+    rb"|deposit"
+)
 _ROUTING = rb"aba|routing|rtn|transit|bank"
 _LICENCE = (
     rb"driv(?:er|ers|er's|ing) ?(?:licen[cs]e|permit)|licen[cs]e|permit|dl|dls|cdl|lic|dmv|id card"
@@ -42,7 +45,8 @@ def is_routing(text: str) -> bool:
     number = digits(text)
     district = int(number[:2])
     known = district <= 12 or 21 <= district <= 32 or 61 <= district <= 72 or district == 80
-    return known and int(number) > 0 and weighted(number, (3, 7, 1) * 3) % 10 == 0
+    checked = weighted(number, (3, 7, 1) * 3) % 10 == 0
+    return known and int(number) > 0 and checked and number not in _PRINTED
 
 
 def one_separator(text: str) -> bool:
@@ -64,6 +68,15 @@ RECOGNISERS = (
     Recogniser("US_SSN", rb"[0-9]{3}-[0-9]{2}-[0-9]{4}", 0.85, context=_SSN, check=is_ssn),
     Recogniser(
         "US_SSN",
+        rb"[0-9]{3} [0-9]{2} [0-9]{4}|[0-9]{3}\.[0-9]{2}\.[0-9]{4}",
+        0.65,
+        context=_SSN,
+        check=is_ssn,
+        left=APART_LEFT,
+        right=APART_RIGHT,
+    ),
+    Recogniser(
+        "US_SSN",
         rb"[0-9]{9}|[0-9]{3}[ .][0-9]{2}[ .][0-9]{4}|[0-9]{5}-[0-9]{4}|[0-9]{3}-[0-9]{6}",
         0.3,
         context=_SSN,
@@ -82,7 +95,7 @@ RECOGNISERS = (
     ),
     Recogniser(
         "US_DRIVER_LICENSE",
-        rb"[A-Za-z]{1,3}[0-9]{2}[0-9A-Za-z]{2,12}|[A-Za-z]{1,2}[0-9]{3,14}|[0-9]{6,12}"
+        rb"[A-Za-z]{1,3}[0-9]{2}[0-9A-Za-z]{2,12}|[A-Za-z]{1,2}[0-9]{3,14}|[0-9]{6,14}"
         rb"|[A-Z][0-9]{3}-[0-9]{4}-[0-9]{4}|[A-Z][0-9]{3}-[0-9]{3}-[0-9]{2}-[0-9]{3}(?:-[0-9])?"
         rb"|[0-9]{2}[A-Z]{3}[0-9]{5}|[0-9]{2}-[0-9]{3}-[0-9]{3,4}|[0-9]{3} [0-9]{3} [0-9]{3}",
         0.1,
@@ -95,8 +108,16 @@ RECOGNISERS = (
     ),
     Recogniser(
         "US_ROUTING_NUMBER",
-        rb"[0-9]{9}|[0-9]{4}-[0-9]{4}-[0-9]",
+        rb"[0-9]{4}-[0-9]{4}-[0-9]",
+        0.6,
+        context=_ROUTING,
+        check=is_routing,
+    ),
+    Recogniser(
+        "US_ROUTING_NUMBER",
+        rb"[0-9]{9}",
         0.3,
+        alone=0.65,
         context=_ROUTING,
         check=is_routing,
     ),

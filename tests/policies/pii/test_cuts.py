@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.pii.cuts import SPACED, clause, has_cut, settled
+from policies.pii.cuts import SPACED, has_cut, heard, settled
 from policies.pii.national import national
 from policies.pii.recogniser import Recogniser
 from policies.pii.recognisers import built_in
@@ -35,9 +35,14 @@ def test_patterns_that_heed_no_cuts_are_waited_for() -> None:
     assert settled(b"The quick brown fox jumps", 0, 20) == 5
 
 
-def test_a_clause_ends_at_the_next_cut() -> None:
-    assert clause(b"123", b" (ssn), and more words") == b" (ssn), and "
-    assert clause(b"a@b.com", b" is mine") == b" "
+def test_words_behind_are_heard_up_to_the_next_cut() -> None:
+    assert heard(b"123", b" (ssn), and more words") == b" (ssn), and "
+    assert heard(b"a@b.com", b" is mine") == b" "
+
+
+def test_words_behind_a_long_number_are_heard_across_cuts() -> None:
+    assert heard(b"AAA123456", b" is her passport number") == b" is her passport number"
+    assert settled(b"it was here: AAA123456 is her passp", 0, 0) == len("it was ")
 
 
 @pytest.mark.parametrize("recogniser", [each for each in ALL if not each.crosses], ids=repr)

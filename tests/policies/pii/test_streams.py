@@ -123,7 +123,7 @@ def test_what_is_blocked_is_never_given_out() -> None:
     assert stream.push("your number is 536-90-") == "your number "
     assert stream.push("4399") == ""
     with pytest.raises(PenstockError) as caught:
-        stream.push(" and that was all of it")
+        stream.push(" and that was all of it, as far as anybody can remember, so let it be")
     assert caught.value.kind is Kind.FORBIDDEN
 
 

@@ -38,5 +38,5 @@ def test_driving_licences_hold_a_date_of_birth() -> None:
 
 
 def test_passports_need_a_word() -> None:
-    assert found("925665416") == []
+    assert found("it is 925665416") == []
     assert values("British passport AB1234567", "UK_PASSPORT") == ["AB1234567"]
