@@ -11,11 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.children import die_with
 from protos import v2_generate
 from protos.errors import Kind, PenstockError
+from protos.json_reader import read_object
 from protos.v2_json import Decoded, decode_request
 from protos.values import Signature, Tensors
 
@@ -53,15 +54,21 @@ class Decoder:
         self._check(len(body))
         return await self._elsewhere(_decode_generate, body, signature)
 
+    async def json(self, body: bytes) -> dict[str, Any]:
+        """The body as an object of OpenAI's API, strictly read."""
+        if len(body) <= self._inline:
+            return read_object(body)
+        self._check(len(body), "send less in one request")
+        return await self._elsewhere(read_object, body)
+
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, length: int) -> None:
+    def _check(self, length: int, instead: str = "send tensors in the binary form") -> None:
         if length > self._most:
             raise PenstockError(
                 Kind.TOO_LARGE,
-                f"the JSON has {length} bytes, at most {self._most} are taken; "
-                "send tensors in the binary form",
+                f"the JSON has {length} bytes, at most {self._most} are taken; {instead}",
             )
 
     async def _elsewhere(self, decode: Callable[..., T], *arguments: object) -> T:

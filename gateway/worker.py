@@ -27,6 +27,8 @@ from gateway.grpc_options import bind, server_options
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
 from gateway.http.infer import InferFace
+from gateway.http.openai_api import OpenAiApi
+from gateway.http.openai_models import Models
 from gateway.http.server import HttpServer, serve
 from gateway.identities import authenticator
 from gateway.metrics import Metrics
@@ -122,7 +124,11 @@ class Worker:
             "generate": faces.generate,
             "generate_stream": faces.generate_stream,
         }
-        app = Dispatch(actions, control_face(self.gate, self._control), self.gate.observe)
+        openai = OpenAiApi(
+            self.gate, Models(self.table, self.routes), self._decoder, config.limits.body
+        )
+        control = control_face(self.gate, self._control)
+        app = Dispatch(actions, openai.find, control, self.gate.observe)
         listener = config.listener("http")
         self._http = serve(app, http or listener.address, config.limits, listener.tls)
         await self._http.start()

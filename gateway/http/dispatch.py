@@ -8,12 +8,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.gate import client_gone
 from gateway.http.head import Head
-from gateway.http.respond import AlreadyTold, send_error
+from gateway.http.respond import AlreadyTold, plain_error, send_error
+from gateway.http.scope import peer_of
 from protos.errors import Kind, PenstockError
 from protos.names import check_text
 from protos.values import Timeline
@@ -21,22 +23,47 @@ from protos.values import Timeline
 log = logging.getLogger(__name__)
 
 PREFIX = "/v2/models/"
+OPENAI = "/v1/"
 
 # (head, receive, send, model, version)
 Action = Callable[[Head, Receive, Send, str, str], Awaitable[None]]
 # (model, face, timeline, error)
 Observe = Callable[[str, str, Timeline, Exception | None], None]
+# (face, the client's address, the refusal)
+Stranger = Callable[[str, str, PenstockError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a path stands for; without `face`, under which inference is counted, it is none."""
+
+    action: Action
+    model: str = ""
+    version: str = ""
+    method: str = "POST"
+    face: str = "http"
+    encode_error: Callable[[PenstockError], bytes] = plain_error
 
 
 class Dispatch:
     """The ASGI application; `actions` by the last segment of an inference path.
 
-    This is the one place in which an error becomes an HTTP answer on the inference paths.
+    `openai` says what the paths below `/v1/` are; `stranger` is told who was refused. This is the one place in which an error becomes
+    an HTTP answer on the inference paths.
     """
 
-    def __init__(self, actions: Mapping[str, Action], control: ASGIApp, observe: Observe) -> None:
+    def __init__(
+        self,
+        actions: Mapping[str, Action],
+        openai: Callable[[str], Found],
+        control: ASGIApp,
+        observe: Observe,
+        stranger: Stranger,
+    ) -> None:
         self._actions = actions
+        self._openai = openai
         self._observe = observe
+        self._stranger = stranger
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,19 +73,21 @@ class Dispatch:
         if found is None:
             await self._control(scope, receive, send)
             return
-        action, model, version = found
+        model, encode = found.model, found.encode_error
         head = Head.of(scope)
         failure: Exception | None = None
         try:
-            if scope["method"] != "POST":
-                raise PenstockError(Kind.METHOD_NOT_ALLOWED, "this path takes POST")
+            if scope["method"] != found.method:
+                raise PenstockError(Kind.METHOD_NOT_ALLOWED, f"this path takes {found.method}")
             check_text(model, "model")
-            check_text(version, "version")
-            await action(head, receive, send, model, version)
+            check_text(found.version, "version")
+            await found.action(head, receive, send, model, found.version)
         except PenstockError as error:
             failure = error
+            if error.kind is Kind.UNAUTHENTICATED:
+                self._stranger("http", peer_of(scope), error)
             if error.kind is not Kind.CANCELLED:  # then nobody is left to read it
-                await send_error(send, head, error)
+                await send_error(send, head, error, encode)
         except AlreadyTold as told:
             failure = told.error
         except asyncio.CancelledError:
@@ -69,13 +98,14 @@ class Dispatch:
             incident = secrets.token_hex(8)
             log.exception("incident %s, request %s", incident, head.request_id)
             opaque = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
-            await send_error(send, head, opaque)
+            await send_error(send, head, opaque, encode)
         finally:
-            self._observe(model, "http", head.timeline, failure)
+            if found.face:
+                self._observe(model or head.timeline.model, found.face, head.timeline, failure)
 
-    def _find(self, path: str) -> tuple[Action, str, str] | None:
+    def _find(self, path: str) -> Found | None:
         if not path.startswith(PREFIX):
-            return None
+            return self._openai(path) if path.startswith(OPENAI) else None
         match path[len(PREFIX) :].split("/"):
             case [model, last]:
                 version = ""
@@ -84,4 +114,4 @@ class Dispatch:
             case _:
                 return None
         action = self._actions.get(last)
-        return None if action is None else (action, model, version)
+        return None if action is None else Found(action, model, version)

@@ -6,7 +6,7 @@ from starlette.types import Receive, Send
 
 from gateway.decode import Decoder
 from gateway.gate import Gate
-from gateway.http.body import read_body, watch_disconnect
+from gateway.http.admit import admit
 from gateway.http.head import Head
 from gateway.http.respond import (
     BINARY,
@@ -17,11 +17,10 @@ from gateway.http.respond import (
     send_body,
     send_event,
 )
-from gateway.http.scope import alternative_names
 from protos import v2_generate, v2_json
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import InferRequest, Part, Principal
+from protos.values import InferRequest, Part
 
 
 class InferFace:
@@ -37,7 +36,7 @@ class InferFace:
     ) -> None:
         """`POST …/infer`, JSON or the binary tensor extension in either direction."""
         gate = self._gate
-        principal, body = await self._enter(head, receive)
+        principal, body = await admit(gate, head, receive, self._body_limit)
         decoded = await self._decoder.infer(
             body,
             head.json_bytes(len(body)),
@@ -117,7 +116,7 @@ class InferFace:
     async def _generation(
         self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
     ) -> InferRequest:
-        principal, body = await self._enter(head, receive)
+        principal, body = await admit(self._gate, head, receive, self._body_limit)
         signature = self._gate.signature(principal, model, version, head.headers)
         decoded = await self._decoder.generate(body, signature)
         head.timeline.mark("decode", self._gate.clock())
@@ -133,19 +132,6 @@ class InferFace:
             traceparent=head.traceparent,
             streaming=streaming,
         )
-
-    async def _enter(self, head: Head, receive: Receive) -> tuple[Principal, bytes]:
-        """Authenticates by the head alone, then reads the body.
-
-        From then on a client that goes away cancels the work.
-        """
-        gate = self._gate
-        principal = await gate.authenticate.admit(head.authorization, alternative_names(head.scope))
-        head.timeline.mark("auth", gate.clock())
-        body = await read_body(head.scope, receive, self._body_limit)
-        watch_disconnect(head.scope)
-        head.timeline.mark("read", gate.clock())
-        return principal, body
 
     async def _serve(self, head: Head, request: InferRequest) -> Reply:
         """Awaits the first part."""

@@ -1,7 +1,7 @@
 """Writes replies and errors of the inference paths as ASGI messages."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 from starlette.types import Send
@@ -37,9 +37,19 @@ async def send_body(
     await send({"type": "http.response.body", "body": content})
 
 
-async def send_error(send: Send, head: Head, error: PenstockError) -> None:
-    """The protocol's error body with the table's status; says so to a connection still reading."""
-    content = orjson.dumps({"error": error.message})
+def plain_error(error: PenstockError) -> bytes:
+    """The Open Inference Protocol's error body."""
+    return orjson.dumps({"error": error.message})
+
+
+async def send_error(
+    send: Send,
+    head: Head,
+    error: PenstockError,
+    encode: Callable[[PenstockError], bytes] = plain_error,
+) -> None:
+    """The error's body with the table's status; says so to a connection still reading."""
+    content = encode(error)
     headers = [
         (b"content-type", JSON),
         (b"content-length", b"%d" % len(content)),

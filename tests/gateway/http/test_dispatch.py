@@ -3,7 +3,9 @@
 import orjson
 import pytest
 
-from gateway.http.dispatch import Dispatch
+from gateway.http.dispatch import Dispatch, Found
+from protos.errors import invalid
+from protos.openai.errors import encode_error
 from protos.values import Timeline
 
 
@@ -13,23 +15,33 @@ class Faces:
     def __init__(self):
         self.asked = []
         self.failures = []
+        self.observed = []
 
     async def infer(self, head, receive, send, model, version):
         self.asked.append((model, version))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
+    def openai(self, path: str) -> Found:
+        async def chat(head, receive, send, model, version):
+            head.timeline.model = "named in the body"
+            raise invalid("messages: is missing", param="messages")
+
+        face = "openai" if path == "/v1/chat" else ""
+        return Found(chat, face=face, encode_error=encode_error)
+
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None):
         self.failures.append(error)
+        self.observed.append((model, face))
 
-    async def post(self, path):
+    async def post(self, path, method="POST"):
         sent = []
 
         async def send(message):
             sent.append(message)
 
-        app = Dispatch({"infer": self.infer}, self.infer, self.observe)
-        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+        app = Dispatch({"infer": self.infer}, self.openai, self.infer, self.observe)
+        scope = {"type": "http", "method": method, "path": path, "headers": []}
         await app(scope, None, send)
         return sent[0]["status"], orjson.loads(sent[1]["body"])
 
@@ -54,3 +66,25 @@ async def test_a_name_in_a_path_has_256_characters_at_most(path, field):
     assert (status, answer) == (400, {"error": f"{field}: is longer than 256 characters"})
     assert faces.asked == []
     assert str(faces.failures[0]) == f"{field}: is longer than 256 characters"
+
+
+async def test_errors_below_v1_have_openais_shape_and_count_for_the_model_in_the_body():
+    faces = Faces()
+    status, answer = await faces.post("/v1/chat")
+    assert status == 400
+    assert answer["error"]["param"] == "messages"
+    assert faces.observed == [("named in the body", "openai")]
+
+
+async def test_another_method_is_refused_in_the_paths_own_shape():
+    faces = Faces()
+    status, answer = await faces.post("/v1/chat", method="GET")
+    assert (status, answer["error"]["message"]) == (405, "this path takes POST")
+    status, answer = await faces.post("/v2/models/m/infer", method="GET")
+    assert (status, answer) == (405, {"error": "this path takes POST"})
+
+
+async def test_what_is_no_inference_is_not_counted():
+    faces = Faces()
+    await faces.post("/v1/models")
+    assert faces.observed == []
