@@ -28,6 +28,7 @@ class EndpointTable:
         self._endpoints: dict[tuple[str, int], Endpoint] = {}
         self._serving: dict[ModelKey, tuple[Endpoint, ...]] = {}
         self._versions: dict[str, tuple[str, ...]] = {}
+        self._revisions: dict[ModelKey, str | None] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self.revision = 0
         self.settled = False
@@ -71,6 +72,10 @@ class EndpointTable:
         """Versions that any endpoint knows, READY or not, numerically ascending."""
         return self._versions.get(model, ())
 
+    def revision_of(self, model: str, version: str) -> str | None:
+        """What all endpoints on which the version is READY report; None if they don't agree."""
+        return self._revisions.get((model, version))
+
     def may_come(self, model: str) -> bool:
         """Whether a model that nobody serves is missed rather than unknown: try again later."""
         return not self.settled or model in self._lost
@@ -99,6 +104,10 @@ class EndpointTable:
                 if endpoint.ready(key):
                     serving.setdefault(key, []).append(endpoint)
         self._serving = {key: tuple(endpoints) for key, endpoints in serving.items()}
+        self._revisions = {
+            key: _common({each.models[key].revision for each in endpoints})
+            for key, endpoints in serving.items()
+        }
         self._versions = {
             model: tuple(sorted(found, key=version_order)) for model, found in versions.items()
         }
@@ -111,6 +120,10 @@ class EndpointTable:
 
     def __repr__(self) -> str:
         return f"<EndpointTable revision {self.revision}: {self.endpoints()}>"
+
+
+def _common(revisions: set[str]) -> str | None:
+    return revisions.pop() or None if len(revisions) == 1 else None
 
 
 async def _close_when_idle(exchange: Exchange) -> None:

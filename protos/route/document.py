@@ -78,6 +78,13 @@ class Spec(Settings):
         return self
 
     @model_validator(mode="after")
+    def _cache(self) -> Self:
+        # Placeholders and digests are each tenant's own, and so is what may stay unredacted.
+        if self.cache is not None and self.cache.scope == "route" and self.privacy is not None:
+            raise ValueError("cache: scope route shares answers that privacy hides from each other")
+        return self
+
+    @model_validator(mode="after")
     def _rollout(self) -> Self:
         if self.rollout is None:
             return self

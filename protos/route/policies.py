@@ -72,12 +72,15 @@ class Limit(Settings):
 class Cache(Settings):
     """Answers kept for `ttl`, for each tenant apart; `coalesce`: equal requests wait for one.
 
-    The share `verify` of hits is executed again, to find out how often a kept answer is wrong.
+    With `scope: route` all tenants share them. Answers that are drawn by chance (a temperature
+    above 0 without a seed) are kept only with `sampled`. The share `verify` of hits is executed
+    again, to find out how often a kept answer is wrong.
     """
 
     ttl: Time
     scope: Literal["tenant", "route"] = "tenant"
     coalesce: bool = True
+    sampled: bool = False
     verify: Share = 0.001
     mode: Mode = "enforce"
 

@@ -1,0 +1,24 @@
+"""What the cache counts. Labels are bounded: routes by their documents, the rest by the code."""
+
+from collections import Counter
+from typing import Literal
+
+# Why an answer is neither looked for nor kept.
+Bypass = Literal["no-store", "sequence", "sampled", "revision", "idempotence", "size"]
+# Why an answer that was executed isn't kept.
+Unkept = Literal["size", "incomplete", "revision", "form"]
+
+
+class Counts:
+    """By route and what follows; where a route's mode is `observe`, what would have been."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, str, str]] = Counter()  # route, mode, outcome
+        self.bypassed: Counter[tuple[str, Bypass]] = Counter()
+        self.unkept: Counter[tuple[str, Unkept]] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.verified: Counter[str] = Counter()
+        self.wrong: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<Counts {dict(self.requests)}>"

@@ -1,0 +1,26 @@
+"""Whether an answer is drawn by chance, so that asking twice is asking for two answers.
+
+Language models draw each token unless they are told otherwise: OpenAI's temperature is 1 where none
+is given. With temperature 0, with one token to draw from, or with a seed, the answer is meant to be
+the same each time.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from protos.values import Chat, InferRequest, Prompt
+
+
+def drawn(request: InferRequest) -> bool:
+    """Models of tensors are functions of their input unless a temperature is given."""
+    payload = request.payload
+    if isinstance(payload, Chat | Prompt):
+        return _drawn(payload.body, 1.0)
+    return bool(request.parameters) and _drawn(request.parameters, 0.0)
+
+
+def _drawn(settings: Mapping[str, Any], usual: float) -> bool:
+    if settings.get("seed") is not None or settings.get("top_k") == 1:
+        return False
+    temperature = settings.get("temperature")
+    return (usual if temperature is None else temperature) != 0
