@@ -1,11 +1,14 @@
 """The administrative face on 8002: metrics, endpoints, routes; nothing without a token."""
 
+from functools import partial
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.audit.log import AuditLog
 from gateway.endpoint_rows import endpoint_row
 from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
@@ -20,7 +23,7 @@ from protos.errors import Kind, PenstockError
 from protos.values import Principal
 
 
-def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate) -> Starlette:
+def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate, audit: AuditLog) -> Starlette:
     """The ASGI application; every route but `/health` takes the scope `admin`.
 
     `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
@@ -54,11 +57,12 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate) -> Starlette:
         )
 
     async def drain(request: Request) -> Response:
-        require(request, "admin")
+        principal = require(request, "admin")
         instance = request.path_params["instance"]
         if not any(lease.beat.instance == instance for lease in hub.snapshot.leases):
             raise PenstockError(Kind.NOT_FOUND, f'no endpoint is called "{instance}"')
-        hub.discovery.drain(instance)
+        async with audit.action("endpoint.drain", principal, instance=instance):
+            hub.discovery.drain(instance)
         return JSONResponse({"instance": instance, "state": "draining"}, status_code=202)
 
     return Starlette(
@@ -68,8 +72,8 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate) -> Starlette:
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
             *route_routes(hub, rules, require),
-            *rollout_routes(rules.rollouts, require),
+            *rollout_routes(rules.rollouts, require, audit.action),
         ],
-        exception_handlers=rescue_handlers(),
+        exception_handlers=rescue_handlers(partial(audit.stranger, "admin")),
         middleware=[Middleware(KeysFirst, authenticate=authenticator)],
     )

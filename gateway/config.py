@@ -25,6 +25,9 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.state.settings import StateSettings
 from policies.api_keys import ApiKeySettings
+from policies.audit import AuditSettings
+from policies.cache.settings import CacheSettings
+from policies.fair.settings import Fairness
 from policies.issuers import Issuer
 from policies.mtls import CertificateIdentity
 from policies.revocation import Revocation
@@ -195,8 +198,11 @@ class Config(Settings):
     discovery: DiscoverySettings = DiscoverySettings()
     routes: Path | None = None
     state: StateSettings = StateSettings()
+    cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
     decisions: Decisions = Decisions()
+    audit: AuditSettings = AuditSettings()
+    fairness: Fairness = Fairness()
     backends: tuple[Backend, ...] = ()
 
     def listener(self, face: Face) -> Listener:
@@ -213,6 +219,10 @@ class Config(Settings):
         if self.store.password_file is None:
             return url
         return url.set(password=self.store.password_file.read_text(encoding="utf-8").strip())
+
+    @property
+    def audit_folder(self) -> Path:
+        return self.audit.folder or self.state_folder / "audit"
 
     @field_validator("port_offset")
     @classmethod

@@ -33,11 +33,13 @@ class Discovery:
         authenticate: Authenticate,
         allowed: tuple[Network, ...],
         clock: Callable[[], float],
+        stranger: Callable[[str, str, PenstockError], None] = lambda face, peer, error: None,
     ) -> None:
         self.registry = registry
         self._authenticate = authenticate
         self._allowed = allowed
         self._clock = clock
+        self._stranger = stranger
         self._drains: set[str] = set()
         self._changed = asyncio.Event()
 
@@ -83,6 +85,7 @@ class Discovery:
         try:
             self._authorise(context)
         except PenstockError as error:
+            self._stranger("discovery", peer, error)
             log.warning("refused a backend from %s: %s", peer, error.message)
             await context.abort(error.row.grpc, error.message)
         joined: tuple[str, int] | None = None

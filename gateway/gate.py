@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from math import inf
 
 from gateway.arms import ArmBook
+from gateway.audit.log import AuditLog
 from gateway.metrics import Metrics
 from gateway.routes.current import CurrentRoutes, interface
 from policies.authenticate import Authenticate
 from protos import schedule
-from protos.errors import Kind, PenstockError, unknown_model
+from protos.errors import TABLE, Kind, PenstockError, unknown_model
 from protos.service import Service
 from protos.values import (
     Context,
@@ -24,6 +25,7 @@ from protos.values import (
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
 
+REUSED = ("hit", "coalesced")  # a kept answer, and another request's
 _TRACEPARENT_LENGTH = 55  # W3C Trace Context, version 00
 
 
@@ -43,6 +45,7 @@ class Gate:
     arms: ArmBook
     clock: Callable[[], float]
     total: float
+    audit: AuditLog
 
     def request(
         self,
@@ -64,6 +67,9 @@ class Gate:
         The route is pinned here: whatever is loaded later, this request keeps its rules.
         """
         route = self.routes.match(model, principal, headers)
+        timeline.principal = principal
+        timeline.snapshot = route
+        timeline.traceparent = traceparent
         timeline.route = route.name
         timeline.rollout = route.rollout
         spec = route.spec
@@ -103,15 +109,22 @@ class Gate:
         return signature_of(self.table, target, exact)
 
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None) -> None:
-        """Counts an answered request; unknown models share a label, or strangers could fill it."""
+        """Counts and records an answered request.
+
+        Unknown models share a name, as it might be anything: a label that strangers could fill, or
+        what somebody has pasted.
+        """
         if not (self.table.versions(model) or self.routes.table.names(model)):
             model = "other"
-        code = 200
+        code, kind = 200, ""
         if error is not None:
-            code = error.row.http if isinstance(error, PenstockError) else 500
+            failed = error.kind if isinstance(error, PenstockError) else Kind.INTERNAL
+            code, kind = TABLE[failed].http, failed.name
+        self.audit.request(model, face, code, timeline, kind)
         backend = (timeline.queue_us + timeline.compute_us) / 1e6
         self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
-        if timeline.arm and timeline.route:
+        # What was not executed for this request says nothing of its arm.
+        if timeline.arm and timeline.route and timeline.cache not in REUSED:
             self.metrics.arm(timeline.route, timeline.arm, code)
             # Before every backend has had the time to join, none of them is to blame.
             if error is None or self.table.settled:
@@ -122,6 +135,13 @@ def trace_of(traceparent: str) -> str:
     """The client's W3C trace context; a malformed one is dropped, and the trace starts anew."""
     usable = len(traceparent) == _TRACEPARENT_LENGTH and traceparent.isascii()
     return traceparent if usable and traceparent.count("-") == 3 else ""
+
+
+def usable_id(value: bytes) -> str:
+    """The client's id of a request if a log line can bear it, else none."""
+    if len(value) > 128 or not value.replace(b"-", b"").replace(b"_", b"").isalnum():
+        return ""
+    return value.decode("ascii")
 
 
 def client_gone() -> PenstockError:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from grpc import aio
 
 from gateway.control import Control
-from gateway.gate import Gate, client_gone, trace_of
+from gateway.gate import Gate, client_gone, trace_of, usable_id
 from gateway.grpc_guard import credential_of, names_of, one_value
 from gateway.grpc_stream import InferStream
 from gateway.identity import EXTENSIONS, NAME, VERSION
@@ -72,6 +72,7 @@ class GrpcFace:
             principal,
             trace_of(_metadata(context, "traceparent")),
             headers_of(context),
+            request_id_of(context),
         )
         try:
             await stream.serve(messages, context)
@@ -159,13 +160,16 @@ class GrpcFace:
         self, message: pb.RepositoryModelLoadRequest, context: Context
     ) -> pb.RepositoryModelLoadResponse:
         async def answer() -> pb.RepositoryModelLoadResponse:
-            require_scope(self._who(context), ADMIN)
+            who = self._who(context)
+            require_scope(who, ADMIN)
             if message.parameters:
                 raise PenstockError(
                     Kind.UNIMPLEMENTED,
                     "parameters: models are loaded from the repository as they are",
                 )
-            await self._control.load(message.model_name)
+            model = message.model_name
+            async with self._gate.audit.action("model.load", who, model=model):
+                await self._control.load(model)
             return pb.RepositoryModelLoadResponse()
 
         return await _rescued(context, answer)
@@ -174,8 +178,10 @@ class GrpcFace:
         self, message: pb.RepositoryModelUnloadRequest, context: Context
     ) -> pb.RepositoryModelUnloadResponse:
         async def answer() -> pb.RepositoryModelUnloadResponse:
-            require_scope(self._who(context), ADMIN)
-            await self._control.unload(message.model_name)
+            who, model = self._who(context), message.model_name
+            require_scope(who, ADMIN)
+            async with self._gate.audit.action("model.unload", who, model=model):
+                await self._control.unload(model)
             return pb.RepositoryModelUnloadResponse()
 
         return await _rescued(context, answer)
@@ -189,7 +195,8 @@ class GrpcFace:
         streaming: bool,
     ) -> tuple[InferRequest, bool]:
         """The decoded request, and whether its tensors were typed rather than raw."""
-        principal = self._who(context)
+        timeline.principal = principal = self._who(context)
+        timeline.request_id = request_id_of(context)
         decoded = oip_grpc.decode_request(message)
         request = self._gate.request(
             principal,
@@ -211,7 +218,11 @@ class GrpcFace:
         credential = credential_of(context.invocation_metadata())
         if credential or not authenticate.knows_certificates:
             return authenticate(credential)
-        return authenticate(credential, names_of(context))
+        try:
+            return authenticate(credential, names_of(context))
+        except PenstockError as error:
+            self._gate.audit.stranger("grpc", context.peer(), error)
+            raise
 
 
 def headers_of(context: Context) -> Headers:
@@ -225,6 +236,11 @@ def headers_of(context: Context) -> Headers:
 
 def _metadata(context: Context, key: str) -> str:
     return one_value(context.invocation_metadata(), key)
+
+
+def request_id_of(context: Context) -> str:
+    """The caller's id of the call, as HTTP's header of that name has it."""
+    return usable_id(_metadata(context, "x-request-id").encode())
 
 
 async def _rescued(context: Context, answer: Callable[[], Awaitable[T]]) -> T:

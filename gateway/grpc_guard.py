@@ -24,6 +24,8 @@ _KINDS = {"peer_uri": "URI", "peer_dns": "DNS", "peer_email": "email"}
 
 # In quotes: gRPC's classes are generic for the type checker alone.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+# (face, the client's address, the refusal)
+Stranger: TypeAlias = Callable[[str, str, PenstockError], None]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
@@ -32,11 +34,12 @@ class Guard(aio.ServerInterceptor):
 
     The handlers ask again, which the authenticator's memory makes cheap, so none of them depends on
     being guarded. They alone see the connection's certificate, so where that may stand for a
-    credential, calls without one are theirs to refuse.
+    credential, calls without one are theirs to refuse. `stranger` is told of those it refuses.
     """
 
-    def __init__(self, authenticate: Authenticate) -> None:
+    def __init__(self, authenticate: Authenticate, stranger: Stranger) -> None:
         self._authenticate = authenticate
+        self._stranger = stranger
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -49,7 +52,7 @@ class Guard(aio.ServerInterceptor):
             if credential or not self._authenticate.knows_certificates:
                 await self._authenticate.admit(credential)
         except PenstockError as error:
-            return _refusing(handler, error)
+            return _refusing(handler, error, self._stranger)
         return handler
 
 
@@ -78,10 +81,11 @@ def one_value(metadata: Any, key: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _refusing(handler: Handler, error: PenstockError) -> Handler:
+def _refusing(handler: Handler, error: PenstockError, stranger: Stranger) -> Handler:
     """A handler of the same form that reads nothing."""
 
     async def refuse(request: Any, context: aio.ServicerContext[Any, Any]) -> None:
+        stranger("grpc", context.peer(), error)
         await context.abort(error.row.grpc, error.message)
 
     if handler.request_streaming:

@@ -46,12 +46,18 @@ class InferStream:
     """One client's stream."""
 
     def __init__(
-        self, gate: Gate, principal: Principal, traceparent: str, headers: Headers
+        self,
+        gate: Gate,
+        principal: Principal,
+        traceparent: str,
+        headers: Headers,
+        request_id: str,
     ) -> None:
         self._gate = gate
         self._principal = principal
         self._traceparent = traceparent
         self._headers = headers
+        self._request_id = request_id
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._writing = asyncio.Lock()
 
@@ -73,6 +79,7 @@ class InferStream:
         done: asyncio.Event,
     ) -> None:
         timeline = Timeline(time.monotonic())
+        timeline.principal, timeline.request_id = self._principal, self._request_id
         error: Exception | None = None
         try:
             await self._infer(message, context, timeline, before)

@@ -1,7 +1,7 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
-          → authorise → remember → limits → split → mirror
+          → audit → authorise → remember → limits → split → cache → fair → mirror
           → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
@@ -10,12 +10,18 @@ What stands above the decode works on the head alone, so that strangers' bodies 
 The order of what follows is bound by these reasons:
 - matching pins one snapshot of the route, which carries timeouts, limits and arms: whatever is
   loaded later doesn't touch the request;
+- audit stands above all that refuse, and notes what the record will tell that the face makes when
+  the request is over; where nothing is served without a record, nothing else is asked before;
 - authorise stands above split: a model that may not be used answers as one that doesn't exist, and
   who may use the route's model may use its arms;
 - remember stands below authorise, as names that may not be used are nobody's decisions, and above
   limits, whose refusals are some;
 - limits stand above split: what is refused takes part in no comparison of arms;
 - split fixes the arm and the exact version before anything depends on them;
+- cache stands below split, as one arm's answer never serves another, and above all that costs
+  something: who gets a kept answer or waits for another's takes nobody's place, and is no evidence;
+- fair stands below split, as what it shares are the models that serve, and above mirror and
+  circuit: what waits or is refused is not copied, and fills no arm;
 - the deadline stands above retry: one deadline spans all attempts and the backend's queue;
 - mirror stands below split, which says what the primary is, and above retry: a primary is one
   request however often it is tried, and copies are never tried again;
@@ -25,14 +31,21 @@ The order of what follows is bound by these reasons:
 - hedge stands below retry, whose attempts and budget it shares.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.remember import Observe, Remember
+from policies.audit import Audit
 from policies.authorize import Authorize
+from policies.cache.filter import ResponseCache
+from policies.cache.stores import Stores
+from policies.fair.filter import Fair
+from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
+from policies.limits.local import Local
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
@@ -54,8 +67,11 @@ class Pipeline:
     """The stacked service and the parts of it that others look at."""
 
     service: Service
+    audit: Audit
     limits: Limits
     split: Split
+    cache: ResponseCache
+    fair: Fair
     mirror: Mirror
     pairing: Pairing
     circuit: Circuit
@@ -71,15 +87,21 @@ def build(
     worker: str,
     workers: int,
     total: float,
+    idle: float,
+    stores: Stores,
+    fairness: Fairness,
+    audit: Audit,
     decided: Observe,
     record: Callable[[PairRecord], object],
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
+    call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
 ) -> Pipeline:
-    """Stacks the filters over the endpoints of `table`; `clock` is the event loop's.
+    """Stacks the filters over the endpoints of `table`; `clock` and timers are the event loop's.
 
     A worker admits its share, one of so many `workers`, of every limit. A request may take `total`
-    seconds unless its route says otherwise. `decided` is told where each request went. `record`
+    seconds unless its route says otherwise, and leave parts unread for `idle`. `stores` are where
+    answers are kept. `decided` is told where each request went. `record`
     takes what mirrors found, from another thread, and counts what it drops.
     """
 
@@ -110,16 +132,33 @@ def build(
         wall=time.time,
     )
     split = Split(table, Splitter(chance.random))
-    limits = Limits(1.0 / workers, clock)
+    cache = ResponseCache(
+        stores,
+        pick,
+        revision=table.revision_of,
+        idempotent=idempotent,
+        total=total,
+        idle=idle,
+        rng=chance.random,
+        clock=clock,
+        wall=time.time,
+    )
+    limits = Limits(Local(1.0 / workers, time.time), clock, time.time)
+    fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [
+        audit,
         Authorize(),
         Remember(decided),
         limits,
         split,
+        cache,
+        fair,
         mirror,
         circuit,
         retry,
         hedge,
     ]
     service = stack(filters, pick)
-    return Pipeline(service, limits, split, mirror, pairing, circuit, retry, hedge, pick)
+    return Pipeline(
+        service, audit, limits, split, cache, fair, mirror, pairing, circuit, retry, hedge, pick
+    )

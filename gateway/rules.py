@@ -7,9 +7,12 @@ import secrets
 import socket
 import time
 from collections.abc import Coroutine
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from gateway.arms import Told, write
+from gateway.audit.log import AuditLog
 from gateway.config import Config
 from gateway.hub import Hub
 from gateway.records import Records
@@ -17,6 +20,7 @@ from gateway.rollout.controller import Rollouts
 from gateway.routes.keeper import RouteKeeper
 from gateway.routes.unserved import unserved
 from protos import discovery_pb2 as pb
+from routing.rollout.event import Event
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +31,9 @@ LAST_GOOD = "routes.last-good.json"
 class Rules:
     """Keeps routes and rollouts, and tells the hub's workers of them."""
 
-    def __init__(self, config: Config, hub: Hub, records: Records) -> None:
+    def __init__(self, config: Config, hub: Hub, records: Records, audit: AuditLog) -> None:
         self._config = config
+        self._audit = audit
         self._hub = hub
         self._records = records
         # Distinct for each start: a lead that was held before is not held any more.
@@ -39,6 +44,9 @@ class Rules:
         self.rollouts = Rollouts(
             self._records.store, self.keeper.by_name, self.keeper.take_effects, holder=self._holder
         )
+        self.keeper.on_change = partial(audit.recorded, "routes.changed")
+        self.keeper.on_refused = lambda problem: audit.event("routes.refused", problem=problem)
+        self.rollouts.on_event = self._record
         self._told = self._records.recorder(write, "counts of arms")
         hub.on_arms = self._take
         self.unserved: dict[str, str] = {}  # why, by route/arm
@@ -80,6 +88,12 @@ class Rules:
     def _take(self, worker: str, arms: list[pb.ArmReport]) -> None:
         self._told.put(Told(f"{self._holder}/{worker}", time.time(), arms))
 
+    def _record(self, event: Event) -> None:
+        """The store has it already, in the same transaction as what was done."""
+        facts = asdict(event)
+        facts.pop("at")
+        self._audit.event("rollout", **facts)
+
     def _count(self) -> None:
         hub, keeper, rollouts = self._hub, self.keeper, self.rollouts
         hub.totals.add(
@@ -116,6 +130,11 @@ class Rules:
             "penstock_routes_workers_behind",
             "Workers that don't yet apply the routes in force.",
             lambda: sum(each != keeper.revision for each in hub.applied.values()),
+        )
+        hub.show(
+            "penstock_audit_administration_failing",
+            "1 while records of what is done to the gateway can't be written; then it isn't done.",
+            lambda: self._audit.chain.failing,
         )
         hub.show(
             "penstock_arms_unserved",

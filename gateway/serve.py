@@ -17,6 +17,7 @@ import uvloop
 from grpc import aio
 
 from gateway.admin import admin_app
+from gateway.audit.log import AuditLog
 from gateway.config import Config
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
 from gateway.grace import RECORDS_CLOSE
@@ -50,18 +51,23 @@ async def _main(config: Config, file: Path) -> None:
     records = Records(config.store_url)
     authenticator = authenticator_of(config, records.store)
     await authenticator.start()
+    audit = AuditLog.of(config, "gateway", tidies=True)
     registry = Registry(config.discovery.lease, started=time.monotonic())
     discovery = Discovery(
-        registry, authenticator, config.discovery.allowed_networks, time.monotonic
+        registry,
+        authenticator,
+        config.discovery.allowed_networks,
+        time.monotonic,
+        audit.stranger,
     )
     hub = Hub(registry, discovery)
-    rules = Rules(config, hub, records)
+    rules = Rules(config, hub, records, audit)
     await rules.start()
     hub.start()
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
     admin = serve(
-        admin_app(hub, rules, authenticator), listener.address, config.limits, listener.tls
+        admin_app(hub, rules, authenticator, audit), listener.address, config.limits, listener.tls
     )
     await admin.start()
     try:
@@ -76,6 +82,7 @@ async def _main(config: Config, file: Path) -> None:
         await admin.drain(1.0)
         await authenticator.close()
         await asyncio.to_thread(records.close, RECORDS_CLOSE)
+        await asyncio.to_thread(audit.close, RECORDS_CLOSE)
 
 
 async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:

@@ -10,12 +10,17 @@ import random
 import socket
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
+from gateway import cache_metrics
 from gateway.arms import ArmBook
+from gateway.audit.log import AuditLog
+from gateway.audit.metrics import register as register_audit
+from gateway.cache import stores
 from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
@@ -38,8 +43,10 @@ from gateway.remember import Observe
 from gateway.routes.current import CurrentRoutes
 from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
+from gateway.state.settings import StateSettings
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
+from policies.audit import Audit
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -49,6 +56,9 @@ from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
 from routing.retry import Budget
 from routing.shadow.record import PairRecord
+
+if TYPE_CHECKING:
+    from gateway.state.redis import Redis
 
 log = logging.getLogger(__name__)
 
@@ -73,21 +83,34 @@ class Worker:
         self.table = EndpointTable(self._connect)
         self.routes = CurrentRoutes()
         self._routed = False
+        self._audit = AuditLog.of(config, f"worker-{process.partition('/')[0]}")
+        loop = asyncio.get_running_loop()
         self._records = Records(config.store_url)
         pairs = self._records.recorder(_write_pairs, "comparisons")
         decided, decisions = self._decisions()
+        self._redis = _shared_state(config.state)
         self._pipeline = build(
             self.table,
             self._budget,
             worker=name,
             workers=config.workers,
             total=config.timeouts.total,
+            idle=config.timeouts.idle,
+            stores=stores(config, self._redis),
+            fairness=config.fairness,
+            audit=Audit(
+                refuse=config.audit.on_failure == "refuse",
+                writable=lambda: self._audit.writable,
+            ),
             decided=decided,
             record=pairs.put,
             clock=time.monotonic,
-            call_soon=asyncio.get_running_loop().call_soon,
+            call_soon=loop.call_soon,
+            call_at=loop.call_at,
         )
         register(self.metrics.totals, self._pipeline, pairs, decisions)
+        cache_metrics.register(self.metrics.totals, self._pipeline.cache)
+        register_audit(self.metrics.totals, self._audit, self._pipeline.audit)
         self._authenticator = authenticator(config, self._records.store)
         self.gate = Gate(
             self._pipeline.service,
@@ -98,6 +121,7 @@ class Worker:
             ArmBook(),
             time.monotonic,
             config.timeouts.total,
+            self._audit,
         )
         self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
@@ -117,6 +141,8 @@ class Worker:
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
         await self._authenticator.start()
+        if self._redis is not None:
+            await self._redis.start()
         config = self._config
         faces = InferFace(self.gate, self._decoder, config.limits.body)
         actions = {
@@ -128,7 +154,7 @@ class Worker:
             self.gate, Models(self.table, self.routes), self._decoder, config.limits.body
         )
         control = control_face(self.gate, self._control)
-        app = Dispatch(actions, openai.find, control, self.gate.observe)
+        app = Dispatch(actions, openai.find, control, self.gate.observe, self._audit.stranger)
         listener = config.listener("http")
         self._http = serve(app, http or listener.address, config.limits, listener.tls)
         await self._http.start()
@@ -148,12 +174,16 @@ class Worker:
         await asyncio.gather(*faces)
         if self._watch is not None:
             self._watch.cancel()
+        await self._pipeline.cache.close()
+        if self._redis is not None:
+            await self._redis.close()
         await self._pipeline.mirror.drain(MIRROR_DRAIN)
         await self._pipeline.mirror.close()
         await self._authenticator.close()
         await self.table.close()
         self._decoder.close()
         await asyncio.to_thread(self._records.close, RECORDS_CLOSE)
+        await asyncio.to_thread(self._audit.close, RECORDS_CLOSE)
 
     def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
@@ -167,7 +197,7 @@ class Worker:
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
         self._grpc = aio.server(
-            interceptors=(Guard(self.gate.authenticate),),
+            interceptors=(Guard(self.gate.authenticate, self._audit.stranger),),
             options=server_options(config.limits.body, share_port=share_port),
             maximum_concurrent_rpcs=MAX_RPCS,
         )
@@ -212,6 +242,15 @@ class Worker:
             bounds=self._bounds,
             on_lost=self._budget.reserve_for,
         )
+
+
+def _shared_state(settings: StateSettings) -> "Redis | None":
+    """The server that holds what gateways share; None where one machine shares with nobody."""
+    if not settings.shared:
+        return None
+    from gateway.state.redis import Redis  # which takes the extra `redis`
+
+    return Redis(settings)
 
 
 def _write_pairs(store: Store, records: Sequence[PairRecord]) -> None:

@@ -8,7 +8,7 @@ policy and no cache sees any other.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from protos.route.snapshot import RouteSnapshot
 
@@ -118,11 +118,11 @@ class Target:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What is left of the limit that is nearest to its end; `window` and `reset` in seconds.
 
-    Told to clients as draft-ietf-httpapi-ratelimit-headers has it.
+    Told to clients as draft-ietf-httpapi-ratelimit-headers has it. `window` is 0 for a limit of
+    what is under way.
     """
 
     policy: str
@@ -130,6 +130,16 @@ class Quota:
     window: int
     remaining: int
     reset: float
+
+
+@dataclass(slots=True)
+class Used:
+    """What a request has used of the backend that answered, as far as it has come."""
+
+    device_seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    tokens_told: bool = False  # by the backend, rather than counted here
 
 
 @dataclass(slots=True)
@@ -157,11 +167,11 @@ class Timeline:
     first_by_client: bool = False
     whole_by_client: bool = False
     quota: Quota | None = None
-    cache: str = ""  # hit, miss or bypass; empty where no answers are kept
+    # hit, coalesced (with an equal request), miss or bypass; empty where no answers are kept.
+    cache: str = ""
     cache_age: float = 0.0  # seconds, of a hit
     found: Mapping[str, int] | None = None  # how often each entity was found, in both directions
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    used: Used = field(default_factory=Used)
     model: str = ""  # as the client named it, where a body and not a path says so
     # For the audit log, which is told of a request when it is over.
     principal: Principal | None = None
@@ -171,6 +181,14 @@ class Timeline:
     traceparent: str = ""
     rows: int = 0
     refused: str = ""  # the filter that refused the request, if one did
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.used.prompt_tokens
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.used.completion_tokens
 
     @property
     def hurried(self) -> bool:

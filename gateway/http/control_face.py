@@ -1,6 +1,7 @@
 """The REST face's control side in Starlette: health, metadata, statistics, repository, OpenAPI."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -81,17 +82,20 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         return _json(v2_metadata.index(control.index(principal, only_ready=only_ready)))
 
     async def load(request: Request) -> Response:
-        administrator(request)
+        principal = administrator(request)
         if (await _body(request, "parameters")).get("parameters"):
             raise PenstockError(
                 Kind.UNIMPLEMENTED, "parameters: models are loaded from the repository as they are"
             )
-        await control.load(request.path_params["model"])
+        model = request.path_params["model"]
+        async with gate.audit.action("model.load", principal, model=model):
+            await control.load(model)
         return _json(b"{}")
 
     async def unload(request: Request) -> Response:
-        administrator(request)
-        await control.unload(request.path_params["model"])
+        principal, model = administrator(request), request.path_params["model"]
+        async with gate.audit.action("model.unload", principal, model=model):
+            await control.unload(model)
         return _json(b"{}")
 
     async def openapi(request: Request) -> Response:
@@ -113,7 +117,7 @@ def control_face(gate: Gate, control: Control) -> Starlette:
             Route("/v2/repository/models/{model}/unload", unload, methods=["POST"]),
             Route("/openapi.json", openapi),
         ],
-        exception_handlers=rescue_handlers(),
+        exception_handlers=rescue_handlers(partial(gate.audit.stranger, "http")),
         middleware=[Middleware(KeysFirst, authenticate=gate.authenticate)],
     )
 

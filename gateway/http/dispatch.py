@@ -48,8 +48,8 @@ class Found:
 class Dispatch:
     """The ASGI application; `actions` by the last segment of an inference path.
 
-    `openai` says what the paths below `/v1/` are; `stranger` is told who was refused. This is the one place in which an error becomes
-    an HTTP answer on the inference paths.
+    `openai` says what the paths below `/v1/` are; `stranger` is told who was refused. This is the
+    one place in which an error becomes an HTTP answer on the inference paths.
     """
 
     def __init__(

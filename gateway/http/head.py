@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
-from gateway.gate import trace_of
+from gateway.gate import trace_of, usable_id
 from policies.authenticate import SEVERAL, from_api_key
 from protos.errors import invalid
 from protos.values import Headers, Timeline
@@ -48,12 +48,12 @@ class Head:
             elif name == b"inference-header-content-length":
                 json_length = value
             elif name == b"x-request-id":
-                request_id = _usable_id(value)
+                request_id = usable_id(value)
             elif name == b"traceparent":
                 traceparent = trace_of(value.decode("latin-1"))
         if credentials > 1:
             authorization = SEVERAL
-        request_id = request_id or f"{_ids.getrandbits(64):016x}"
+        request_id = timeline.request_id = request_id or f"{_ids.getrandbits(64):016x}"
         return cls(scope, timeline, request_id, authorization, json_length, traceparent)
 
     def json_bytes(self, body_bytes: int) -> int | None:
@@ -68,10 +68,3 @@ class Head:
                 f"Inference-Header-Content-Length: is {int(text)}, the body has {body_bytes} bytes"
             )
         return int(text)
-
-
-def _usable_id(value: bytes) -> str:
-    """The client's id if a log line can bear it, else none."""
-    if len(value) > 128 or not value.replace(b"-", b"").replace(b"_", b"").isalnum():
-        return ""
-    return value.decode("ascii")

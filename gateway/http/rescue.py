@@ -10,14 +10,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.http.respond import error_headers
+from gateway.http.scope import peer_of
 from protos.errors import Kind, PenstockError
 
 log = logging.getLogger(__name__)
 
 
-def rescue_handlers() -> dict[Any, Callable[[Request, Exception], Response]]:
-    """For Starlette's `exception_handlers`: the protocol's error form for everything."""
-    return {PenstockError: _ours, HTTPException: _starlettes, Exception: _unforeseen}
+def rescue_handlers(
+    stranger: Callable[[str, PenstockError], None] = lambda peer, error: None,
+) -> dict[Any, Callable[[Request, Exception], Response]]:
+    """For Starlette's `exception_handlers`: the protocol's error form for everything.
+
+    `stranger` is told the address of whoever was refused without having proved who they are.
+    """
+
+    def ours(request: Request, error: Exception) -> Response:
+        if isinstance(error, PenstockError) and error.kind is Kind.UNAUTHENTICATED:
+            stranger(peer_of(request.scope), error)
+        return _ours(request, error)
+
+    return {PenstockError: ours, HTTPException: _starlettes, Exception: _unforeseen}
 
 
 def _ours(request: Request, error: Exception) -> Response:

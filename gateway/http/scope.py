@@ -12,6 +12,12 @@ from protos.errors import invalid
 Scope = MutableMapping[str, Any]
 
 
+def peer_of(scope: Scope) -> str:
+    """The client's address, without its port."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def target(url: bytes) -> tuple[bytes, bytes]:
     """Path and query of a request's target in origin, absolute or asterisk form (RFC 9112, 3.2).
 

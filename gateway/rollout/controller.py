@@ -67,6 +67,9 @@ class Rollouts:
         self._clock = clock
         self._effects: Mapping[str, Effect] = {}
         self._woken = asyncio.Event()
+        self.on_event: Callable[[Event], None] = lambda event: (
+            None
+        )  # what the store has, in a thread
         self.leads = False
         self.failures = 0
         self.problem = ""
@@ -175,6 +178,7 @@ class Rollouts:
             return store.rollouts.get(route.metadata.name)
         for event in events:
             log.info("rollout of %s: %s, %s", event.route, event.action, event.reason)
+            self.on_event(event)
         return changed
 
     def _change(self, route: str, make: Make, document: Route | None) -> dict[str, Any]:
@@ -188,6 +192,7 @@ class Rollouts:
                 changed, expected_version=state.version, fence=None, events=[event]
             ):
                 log.info("rollout of %s: %s by %s", route, event.action, event.actor)
+                self.on_event(event)
                 return self._described(store, changed, document)
         raise PenstockError(Kind.UNAVAILABLE, f"the rollout of route {route} keeps changing")
 

@@ -1,6 +1,8 @@
 """Rollouts on the admin face: `GET /admin/rollouts`, `POST /admin/rollouts/{route}/{action}`."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +15,17 @@ from protos.values import Principal
 from protos.wording import did_you_mean, quote
 
 
-def rollout_routes(rollouts: Rollouts, require: Callable[[Request, str], Principal]) -> list[Route]:
+class Act(Protocol):
+    """Records what somebody does before it is done; `AuditLog.action` is it."""
+
+    def __call__(
+        self, what: str, who: Principal, **facts: Any
+    ) -> AbstractAsyncContextManager[None]: ...
+
+
+def rollout_routes(
+    rollouts: Rollouts, require: Callable[[Request, str], Principal], act_as: Act
+) -> list[Route]:
     """Both take the scope `admin`; a change is recorded under the token's subject@tenant."""
     actions = {"pause": rollouts.pause, "resume": rollouts.resume, "abort": rollouts.abort}
 
@@ -28,7 +40,9 @@ def rollout_routes(rollouts: Rollouts, require: Callable[[Request, str], Princip
             hint = did_you_mean(name, actions)
             raise PenstockError(Kind.NOT_FOUND, f"no action is called {quote(name)}{hint}")
         actor = f"{principal.subject}@{principal.tenant}"
-        return JSONResponse(await action(request.path_params["route"], actor))
+        route = request.path_params["route"]
+        async with act_as(f"rollout.{name}", principal, route=route):
+            return JSONResponse(await action(route, actor))
 
     return [
         Route("/admin/rollouts", status),

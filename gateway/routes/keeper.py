@@ -11,14 +11,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from gateway.routes.current import effect_message
 from gateway.routes.documents import Documents, check_texts
 from gateway.routes.folder import load_folder, signature
 from gateway.routes.kinds import ROUTE
 from protos import discovery_pb2 as pb
+from protos.errors import PenstockError
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError
 from routing.rules.effect import Effect
@@ -30,8 +32,16 @@ log = logging.getLogger(__name__)
 LOOK_INTERVAL = 1.0  # seconds; polled, as a folder that Kubernetes mounts changes by symlinks
 
 
+async def _unrecorded(facts: Mapping[str, Any]) -> None:
+    return None
+
+
 class RouteKeeper:
-    """`publish` is called with every new state. Without a folder there are no routes."""
+    """`publish` is called with every new state. Without a folder there are no routes.
+
+    `on_change` is awaited before other documents take effect, and what it raises keeps them from
+    that while there are others in force; `on_refused` is told why documents were refused.
+    """
 
     def __init__(
         self, folder: Path | None, last_good: Path, publish: Callable[[pb.Routing], None]
@@ -45,6 +55,8 @@ class RouteKeeper:
         self.revision = self.documents.revision  # the hash of the documents in force
         self._table: RouteTable | None = None
         self.on_revision: Callable[[str], None] = lambda revision: None
+        self.on_change: Callable[[Mapping[str, Any]], Awaitable[None]] = _unrecorded
+        self.on_refused: Callable[[str], None] = lambda problem: None
         self.refused = 0
         self.unkept = 0  # times that the state folder didn't take the routes in force
         self.problem = ""  # why the folder as it is now can't be applied
@@ -67,6 +79,10 @@ class RouteKeeper:
                 raise
             self._refuse(error)
             documents = kept
+        try:
+            await self.on_change(_facts(self.documents, documents))
+        except PenstockError as error:
+            log.error("the routes take effect without a record: %s", error.message)
         await self._apply(documents)
 
     async def run(self) -> None:
@@ -114,9 +130,18 @@ class RouteKeeper:
             self._seen = seen
             self._refuse(error)
             return
+        changed = documents.revision != self.revision
+        if changed:
+            try:
+                await self.on_change(_facts(self.documents, documents))
+            except PenstockError as error:
+                if self.problem != error.message:
+                    log.error("changed routes don't take effect: %s", error.message)
+                self.problem = error.message
+                return
         # Not before: a failure that isn't the documents' is no reason to pass over a change.
         self._seen = seen
-        if documents.revision != self.revision:
+        if changed:
             await self._apply(documents)
         elif self.problem:
             log.info("the folder is good again; routes %s stay in force", self.revision)
@@ -143,6 +168,7 @@ class RouteKeeper:
         self.refused += 1
         self.problem = str(error)
         log.error("routes are refused, the last good ones stay in force: %s", error)
+        self.on_refused(self.problem)
 
     def _read(self) -> Documents:
         if self._folder is None:
@@ -175,18 +201,28 @@ class RouteKeeper:
             return None
 
 
-def _changes(before: Documents, after: Documents) -> str:
-    """Which documents are new, changed and gone, in words."""
+def _changed(before: Documents, after: Documents) -> dict[str, list[str]]:
+    """Which documents are new, changed and gone."""
     old, new = (
         {_called(each): each.document.value for each in documents.all}
         for documents in (before, after)
     )
-    told = {
+    return {
         "new": sorted(new.keys() - old.keys()),
         "changed": sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
         "gone": sorted(old.keys() - new.keys()),
     }
+
+
+def _changes(before: Documents, after: Documents) -> str:
+    """The same in words."""
+    told = _changed(before, after)
     return "".join(f"; {what}: {', '.join(names)}" for what, names in told.items() if names)
+
+
+def _facts(before: Documents, after: Documents) -> dict[str, Any]:
+    """What a record says of a change."""
+    return {"policies": after.revision, "former": before.revision, **_changed(before, after)}
 
 
 def _called(each: Loaded | LoadedPolicy) -> str:

@@ -110,7 +110,8 @@ class Split:
         if served is not arm:
             self.fallbacks += 1
             timeline.arm = served.name
-        return service(aimed(request, Target(served.name, served.model, version)))
+        timeline.target = target = Target(served.name, served.model, version)
+        return service(aimed(request, target))
 
     def __repr__(self) -> str:
         return f"<Split {self.fallbacks} fallbacks>"

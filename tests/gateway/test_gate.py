@@ -25,6 +25,7 @@ def deadlines(timeouts, *, streaming=False, timeout_us=0, time_left=None):
         arms=ArmBook(),
         clock=lambda: START,
         total=DEFAULT,
+        audit=None,
     )
     timeline = Timeline(START)
     context = gate.request(

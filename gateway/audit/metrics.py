@@ -1,0 +1,29 @@
+"""What a worker's audit log counts, as metrics."""
+
+from gateway.audit.log import AuditLog
+from gateway.metrics import Totals
+from policies.audit import Audit
+
+
+def register(totals: Totals, log: AuditLog, filter_: Audit) -> None:
+    """Adds the counters to those of a worker."""
+    totals.add(
+        "penstock_audit_records_written",
+        "Records in the audit log.",
+        lambda: log.chain.written,
+    )
+    totals.add(
+        "penstock_audit_records_dropped",
+        "Records that the audit log lacks, as too many waited; a record says how many.",
+        lambda: log.dropped,
+    )
+    totals.add(
+        "penstock_audit_write_failures",
+        "Times that the audit log could not be written.",
+        lambda: log.chain.failures,
+    )
+    totals.add(
+        "penstock_audit_refusals",
+        "Requests refused because they could not be recorded.",
+        lambda: filter_.refused,
+    )
