@@ -17,6 +17,7 @@ from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
 from protos.service import Reply
+from protos.usage import measure
 from protos.values import InferRequest, Part
 from routing.call import Call
 from routing.lane import Lane, Link
@@ -116,9 +117,10 @@ class Exchange:
         timeline.queue_us += first.queue_us
         timeline.compute_us += first.compute_us
         timeline.batch_rows = first.batch_rows
+        measure(timeline.used, request, first)
         if first.final:
             return Reply(first)
-        return Reply(first, self._rest(lane, call, first), lambda: lane.abandon(call))
+        return Reply(first, self._rest(lane, call, request, first), lambda: lane.abandon(call))
 
     async def close(self) -> None:
         await asyncio.gather(self._small.close(), self._large.close())
@@ -141,9 +143,12 @@ class Exchange:
         elif self._large_replies:
             self._large_replies.discard(model)
 
-    async def _rest(self, lane: Lane, call: Call, first: Part) -> AsyncIterator[Part]:
+    async def _rest(
+        self, lane: Lane, call: Call, request: InferRequest, first: Part
+    ) -> AsyncIterator[Part]:
         """The parts after the first; extends the backend's credit as they are consumed."""
         call.more = asyncio.Event()
+        uses = request.context.timeline.used
         used = bytes_of(first.payload)
         while True:
             while not call.parts:
@@ -156,6 +161,7 @@ class Exchange:
             lane.watch_consumer(call)
             if isinstance(part, PenstockError):
                 raise part
+            measure(uses, request, part)
             if part.final:
                 yield part
                 return

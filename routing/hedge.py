@@ -158,6 +158,7 @@ def _adopt(timeline: Timeline, winners: Timeline) -> None:
     timeline.queue_us = winners.queue_us
     timeline.compute_us = winners.compute_us
     timeline.batch_rows = winners.batch_rows
+    timeline.used = winners.used  # to which the parts that follow are added
 
 
 def _drop(attempt: Attempt) -> None:

@@ -5,8 +5,6 @@ permutation that nobody can invert or try out without the key. The key stays in 
 gateway; replicas that share a record store need the same one.
 """
 
-import os
-import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -15,8 +13,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from policies.limits.filter import rows
+from gateway.own_key import own_key
 from protos.route.snapshot import Arm, RouteSnapshot
+from protos.usage import rows
 from protos.values import Context, InferRequest, Timeline
 from routing.decision_sampler import Sampler
 from routing.decisions import SUBJECT, Decision, Wanted
@@ -64,23 +63,8 @@ def read_seal(folder: Path) -> Seal:
 
 def own_seal(folder: Path) -> Seal:
     """The same for a gateway: where there is no key, it makes one."""
-    if not (folder / KEY_FILE).exists():
-        _make_key(folder / KEY_FILE)
+    own_key(folder / KEY_FILE, _KEY_BYTES)
     return read_seal(folder)
-
-
-def _make_key(path: Path) -> None:
-    """Several workers may come at once: the first key wins, and nobody reads half of one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{KEY_FILE}")  # ours only
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(os.urandom(_KEY_BYTES))
-    try:
-        os.link(new, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(new)
 
 
 class DecisionLog:
@@ -131,7 +115,7 @@ class DecisionLog:
             return
         timeline, principal = context.timeline, context.principal
         arm = _arm(route, request, timeline.arm)
-        counted = rows(request)
+        counted = rows(request.payload)
         decision = Decision(
             at=self._wall(),
             route=route.name,

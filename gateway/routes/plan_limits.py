@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policies.limits.filter import Buckets, burst, counted
+from policies.limits.amounts import burst, rate_of
+from policies.limits.buckets import Buckets
+from policies.limits.tenants import Tenants
 from protos.route.policies import Limit, Mode
 from protos.route.snapshot import RouteSnapshot
 from routing.backtest.tally import Tally, scaled
@@ -34,8 +36,9 @@ class Firing:
 class _Limit:
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
+        self.tenants = Tenants(limit.tenants)
         self.burst = burst(limit)
-        self.buckets = Buckets(counted(limit).per_second, self.burst)
+        self.buckets = Buckets(rate_of(limit).per_second, self.burst)
         self.refused: dict[str, Tally] = defaultdict(Tally)
         self.undetermined = Tally()
 
@@ -47,12 +50,12 @@ class _Limit:
         """
         return self.limit.per != "key" or decision.key == SUBJECT or self._never_fits(decision)
 
-    def key(self, decision: Decision) -> object:
+    def key(self, decision: Decision) -> str:
         match self.limit.per:
             case "tenant":
                 return decision.tenant
             case "key":
-                return decision.user
+                return decision.user.hex()
             case "model":
                 return decision.model
             case _:
@@ -76,7 +79,7 @@ class _Limit:
         amount = self.amount(decision)
         if not amount:
             return 1.0
-        level = self.buckets.level(self.key(decision), decision.at)
+        level = self.buckets.left(self.key(decision), decision.at)
         return min(1.0, max(0.0, level) / amount)
 
     def _never_fits(self, decision: Decision) -> bool:
@@ -84,7 +87,11 @@ class _Limit:
 
 
 class LimitReplay:
-    """Takes records in the order of time with the routes that they would have."""
+    """Takes records in the order of time with the routes that they would have.
+
+    Only rates of requests and rows are replayed: records tell no tokens, nor what was under way,
+    and a month is longer than they are kept.
+    """
 
     def __init__(self) -> None:
         self._limits: dict[str, Sequence[tuple[int, _Limit]]] = {}
@@ -92,6 +99,8 @@ class LimitReplay:
     def add(self, decision: Decision, route: RouteSnapshot) -> None:
         known: list[tuple[_Limit, float]] = []  # with the share that it admits
         for _, limit in self._of(route):
+            if decision.tenant not in limit.tenants:
+                continue
             if limit.knows(decision):
                 known.append((limit, limit.admitted(decision)))
             else:
@@ -111,7 +120,7 @@ class LimitReplay:
             limits = self._limits[route.name] = [
                 (index, _Limit(limit))
                 for index, limit in enumerate(route.spec.limits)
-                if limit.tokens is None
+                if limit.requests is not None or limit.rows is not None
             ]
         return limits
 
@@ -131,7 +140,7 @@ def _firing(route: str, index: int, each: _Limit, seconds: float) -> Firing:
         route,
         index,
         each.limit.per,
-        f"{counted(each.limit)} {what}, {each.burst:g} at once",
+        f"{rate_of(each.limit)} {what}, {each.burst:g} at once",
         each.limit.mode,
         _together(tenants),
         scaled(each.undetermined.total(), 1 / seconds),

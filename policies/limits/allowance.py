@@ -1,8 +1,8 @@
 """What may still be taken of a limit: the seam between who decides and where it is counted.
 
 `policies/limits/filter.py` asks allowances and knows nothing of shares, leases or stores. Those of
-one process are in `local.py`; whoever counts for many processes implements `Allowance` and gives
-the filter another `Make`.
+one process are made by `local.py`; whoever counts for many processes implements `Allowance` and
+gives the filter another `Make`.
 """
 
 from collections.abc import Callable
@@ -72,6 +72,15 @@ class Allowance(Protocol):
 
     async def ask(self, key: str, amount: float) -> None:
         """Finds out what `wait` didn't know; in 50 ms at most, and without raising."""
+
+
+class Known:
+    """For allowances that always know."""
+
+    __slots__ = ()
+
+    async def ask(self, key: str, amount: float) -> None:
+        return None
 
 
 Make = Callable[[LimitId, Limit], Allowance]

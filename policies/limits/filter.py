@@ -1,230 +1,251 @@
-"""Holds requests to their route's limits: so many requests or rows in a time, with bursts.
+"""Holds requests to their route's limits.
 
-Each limit is a token bucket for each tenant, key, model, or for the route. A request is admitted by
-all limits that enforce or takes from none. A worker admits its share of each limit, so that the
-limit holds over all of them; a bucket has room for one request at least. Limits by tokens belong to
-language models, and count nothing here.
+A request is admitted by all limits that enforce or takes from none. Where a limit counts what was
+used in the end (tokens, device-seconds, budgets, requests under way), it is told when the reply is
+closed, or when there is none.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from policies.limits.allowance import ASK, Allowance, LimitId, Make
+from policies.limits.amounts import burst, what
+from policies.limits.limiter import Limiter, LimitName
 from protos.errors import Kind, PenstockError
 from protos.route.policies import Limit
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.shares import Rate
 from protos.values import InferRequest
 
-BUCKETS = 10_000  # of one limit; beyond that the fullest are forgotten, and are then full
-_ROUNDING = 1e-6  # seconds; sums of times are not exact
 SNAPSHOTS = 4096  # whose limiters are at hand; beyond that they are looked up anew
-LIMITERS = 4096  # from so many on it is looked for those that are as good as new
+ALLOWANCES = 4096  # from so many on it is looked for those that are as good as new
+STILL_UNKNOWN = 1.0  # seconds to wait for an answer that even asking didn't bring
+
+# A limit's id, amount and fail mode: another amount is another allowance.
+_Key = tuple[LimitId, float, str]
+Spent = Callable[[LimitId, str, float, float], object]
 
 
-class Buckets:
-    """Token buckets by key, each full at first; `rate` in tokens a second, `size` in tokens.
-
-    Of a bucket only the time is kept at which it will be full again, as in the generic cell rate
-    algorithm (ITU-T I.371): a bucket that is full is as good as none, and can be forgotten. `now`
-    is in seconds.
-    """
-
-    __slots__ = ("_all_full_at", "_full_at", "_rate", "_seconds")
-
-    def __init__(self, rate: float, size: float) -> None:
-        self._rate = rate
-        self._seconds = size / rate  # from empty to full
-        self._full_at: dict[object, float] = {}
-        self._all_full_at = -inf
-
-    def wait(self, key: object, amount: float, now: float) -> float:
-        """Seconds until `amount` can be taken, 0 if it can be now.
-
-        More than a full bucket has is taken from a full one, which then is in debt.
-        """
-        needed = amount / self._rate
-        filling = self._full_at.get(key, now) - now
-        wait = filling if needed >= self._seconds else filling + needed - self._seconds
-        return wait if wait > _ROUNDING else 0.0
-
-    def take(self, key: object, amount: float, now: float) -> None:
-        """Takes tokens; `wait` says when that is right."""
-        full = self._full_at.get(key)
-        if full is None and len(self._full_at) >= BUCKETS:
-            self._forget(now)
-        if full is None or full < now:
-            full = now
-        self._full_at[key] = full = full + amount / self._rate
-        self._all_full_at = max(self._all_full_at, full)
-
-    def level(self, key: object, now: float) -> float:
-        """The tokens in a bucket; less than 0 in debt."""
-        filling = max(0.0, self._full_at.get(key, now) - now)
-        return (self._seconds - filling) * self._rate
-
-    def full(self, now: float) -> bool:
-        """Whether all are: then these are as good as new ones."""
-        return self._all_full_at <= now
-
-    def _forget(self, now: float) -> None:
-        """Buckets that are full, or if there are few of those, the fullest."""
-        kept = sorted((at, id_) for id_, (_, at) in enumerate(self._full_at.items()) if at > now)
-        keep = {id_ for _, id_ in kept[-(BUCKETS * 9 // 10) :]}
-        self._full_at = {
-            key: at for id_, (key, at) in enumerate(self._full_at.items()) if id_ in keep
-        }
-
-    def __len__(self) -> int:
-        return len(self._full_at)
+class Taken(NamedTuple):
+    limiter: Limiter
+    key: str
+    amount: float
 
 
-class LimitName(NamedTuple):
-    """A limit in metrics: its labels are bounded by what routes say."""
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The limiters of a route, and whether any of them is told what was used."""
 
-    route: str
-    per: str
-    counts: str  # requests or rows
-    mode: str
+    limiters: tuple[Limiter, ...]
+    settles: bool
 
 
-class Limiter:
-    """One limit. `share` is the part of it that is admitted here."""
-
-    __slots__ = ("buckets", "burst", "by_rows", "enforced", "name", "per")
-
-    def __init__(self, route: str, limit: Limit, share: float) -> None:
-        rate = counted(limit)
-        self.name = LimitName(route, limit.per, "rows" if limit.rows else "requests", limit.mode)
-        self.enforced = limit.mode == "enforce"
-        self.by_rows = limit.rows is not None
-        self.burst = burst(limit)
-        self.per = limit.per
-        self.buckets = Buckets(rate.per_second * share, max(1.0, self.burst * share))
+def _nobody(limit_id: LimitId, key: str, used: float, at: float) -> None:
+    return None
 
 
 class Limits:
-    """The filter. `share` is the part of each limit that this worker admits, `clock` in seconds.
+    """The filter. `make` makes allowances, `clock` is monotonic and `wall` Unix time, in seconds.
 
     `refused` counts by limit what was refused, or would have been where the mode is `observe`.
+    `spent` is told what was used of budgets (the limit, the key, how much, when it was admitted by
+    `clock`), by those who were admitted.
     """
 
-    def __init__(self, share: float, clock: Callable[[], float]) -> None:
-        self._share = share
+    def __init__(
+        self,
+        make: Make,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        spent: Spent = _nobody,
+    ) -> None:
+        self._make = make
         self._clock = clock
+        self._wall = wall
+        self._spent = spent
         # A rollout's step or another route's change makes new snapshots of the same limits, whose
-        # buckets live on. Which routes are in force doesn't matter: what has been taken is
+        # allowances live on. Which routes are in force doesn't matter: what has been taken is
         # remembered until it is filled up again, even if a route is away meanwhile.
-        self._limiters: dict[tuple[str, Limit, int], Limiter] = {}
-        self._most = LIMITERS
-        self._of_snapshot: dict[RouteSnapshot, Sequence[Limiter]] = {}
+        self._allowances: dict[_Key, Allowance] = {}
+        self._most = ALLOWANCES
+        self._of_snapshot: dict[RouteSnapshot, Limited] = {}
         self.refused: Counter[LimitName] = Counter()
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         # Not a coroutine: what the service returns is awaited by the caller, one frame less.
         route = request.context.route
-        if route is not None and route.spec.limits:
-            self._admit(request, self._of_snapshot.get(route) or self._learn(route))
+        if route is None or not route.spec.limits:
+            return service(request)
+        limited = self._of_snapshot.get(route) or self._learn(route)
+        now = self._clock()
+        taken = self._admit(request, limited.limiters, now)
+        if taken is None:
+            return self._after_asking(request, service, limited)
+        if limited.settles:
+            return self._settled(request, service, taken, now)
         return service(request)
 
-    def _admit(self, request: InferRequest, limiters: Sequence[Limiter]) -> None:
-        """Raises RATE_LIMITED with the time to wait, TOO_LARGE for what no waiting helps."""
-        now = self._clock()
-        principal = request.context.principal
-        taken: list[tuple[Buckets, object, float]] = []
-        refusal: Limiter | None = None
-        longest = 0.0
-        for limiter in limiters:
-            per = limiter.per
-            key: object
-            if per == "tenant":
-                key = principal.tenant
-            elif per == "key":
-                key = principal.issuer, principal.subject
-            else:
-                key = request.model if per == "model" else ""
-            amount = float(rows(request)) if limiter.by_rows else 1.0
-            buckets = limiter.buckets
-            wait = buckets.wait(key, amount, now) if amount <= limiter.burst else inf
-            if not wait:
-                taken.append((buckets, key, amount))
-                continue
-            self.refused[limiter.name] += 1
-            if limiter.enforced and wait > longest:
-                refusal, longest = limiter, wait
-        if refusal is not None:
-            raise _refused(request, refusal, longest)
-        for buckets, key, amount in taken:
-            buckets.take(key, amount, now)
+    def _admit(
+        self,
+        request: InferRequest,
+        limiters: tuple[Limiter, ...],
+        now: float,
+        *,
+        asked: bool = False,
+    ) -> list[Taken] | None:
+        """Takes from all limiters; None if one of them has to ask first.
 
-    def _learn(self, route: RouteSnapshot) -> Sequence[Limiter]:
+        Raises RATE_LIMITED with the time to wait, TOO_LARGE for what no waiting helps.
+        """
+        principal = request.context.principal
+        taken: list[Taken] = []
+        late: list[tuple[Taken, float]] = []
+        for limiter in limiters:
+            key = limiter.key(request, principal)
+            if key is None:
+                continue
+            amount = limiter.amount(request)
+            wait = limiter.allowance.wait(key, amount, now) if amount <= limiter.most else inf
+            if not wait:
+                taken.append(Taken(limiter, key, amount))
+            elif wait == ASK and not asked:
+                return None
+            else:
+                late.append((Taken(limiter, key, amount), STILL_UNKNOWN if wait < 0 else wait))
+        if late:
+            self._refuse(request, late, now)
+        self._take(request, taken, now)
+        return taken
+
+    def _take(self, request: InferRequest, taken: list[Taken], now: float) -> None:
+        """Notes what is left of the limit that is nearest to its end."""
+        nearest, left, least = None, 0.0, inf
+        for limiter, key, amount in taken:
+            remains = limiter.allowance.take(key, amount, now)
+            if limiter.shown and remains * limiter.per_unit < least:
+                nearest, left, least = limiter, remains, remains * limiter.per_unit
+        if nearest is not None:
+            request.context.timeline.quota = nearest.told.quota(left)
+
+    def _refuse(self, request: InferRequest, late: list[tuple[Taken, float]], now: float) -> None:
+        """Counts all, and raises for the limit that takes the longest of those that enforce."""
+        for taken, _ in late:
+            self.refused[taken.limiter.name] += 1
+        enforced = [each for each in late if each[0].limiter.enforced]
+        if not enforced:
+            return
+        taken, wait = max(enforced, key=lambda each: each[1])
+        limiter = taken.limiter
+        request.context.timeline.refused = "limits"
+        if wait == inf:
+            raise _never(limiter, taken.amount)
+        left = limiter.allowance.left(taken.key, now)
+        request.context.timeline.quota = limiter.told.quota(left, wait)
+        raise _refused(limiter, taken.amount, left, wait)
+
+    async def _after_asking(
+        self, request: InferRequest, service: Service, limited: Limited
+    ) -> Reply:
+        principal = request.context.principal
+        for limiter in limited.limiters:
+            key, amount = limiter.key(request, principal), limiter.amount(request)
+            if key is None or amount > limiter.most:
+                continue
+            if limiter.allowance.wait(key, amount, self._clock()) == ASK:
+                await limiter.allowance.ask(key, amount)
+        now = self._clock()
+        taken = self._admit(request, limited.limiters, now, asked=True) or []
+        return await self._settled(request, service, taken, now)
+
+    async def _settled(
+        self, request: InferRequest, service: Service, taken: list[Taken], at: float
+    ) -> Reply:
+        try:
+            reply = await service(request)
+        except BaseException as error:
+            self._settle(request, taken, at, error)
+            raise
+
+        def close() -> None:
+            try:
+                reply.on_close()
+            finally:
+                self._settle(request, taken, at, None)
+
+        return Reply(reply.first, reply.rest, close)
+
+    def _settle(
+        self, request: InferRequest, taken: list[Taken], at: float, error: BaseException | None
+    ) -> None:
+        now = self._clock()
+        while taken:  # what was settled is gone, should anybody close twice
+            limiter, key, amount = taken.pop()
+            if not limiter.settles:
+                continue
+            used = limiter.used(request, amount, error)
+            limiter.allowance.settle(key, amount, used, at, now)
+            if limiter.every and used:
+                self._spent(limiter.limit_id, key, used, at)
+
+    def _learn(self, route: RouteSnapshot) -> Limited:
         if len(self._of_snapshot) >= SNAPSHOTS:
             self._of_snapshot.clear()
-        if len(self._limiters) >= self._most:
+        if len(self._allowances) >= self._most:
             self._tidy()
+        twins: Counter[str] = Counter()
         found: list[Limiter] = []
-        for index, limit in enumerate(route.spec.limits):
-            if limit.tokens is not None:
-                continue
-            twin = route.spec.limits[:index].count(limit)
-            key = (route.name, limit, twin)
-            limiter = self._limiters.get(key)
-            if limiter is None:
-                limiter = self._limiters[key] = Limiter(route.name, limit, self._share)
-            found.append(limiter)
-        limiters = self._of_snapshot[route] = tuple(found)
-        return limiters
+        for limit in route.spec.limits:
+            limit_id = LimitId(route.name, what(limit), twins[what(limit)])
+            twins[limit_id.what] += 1
+            found.append(Limiter(limit_id, limit, self._allowance(limit_id, limit), self._wall))
+        limited = Limited(tuple(found), any(each.settles for each in found))
+        self._of_snapshot[route] = limited
+        return limited
+
+    def _allowance(self, limit_id: LimitId, limit: Limit) -> Allowance:
+        key = (limit_id, burst(limit), limit.on_state_lost)
+        allowance = self._allowances.get(key)
+        if allowance is None:
+            allowance = self._allowances[key] = self._make(limit_id, limit)
+        return allowance
 
     def _tidy(self) -> None:
-        """Forgets limiters that nobody can tell from new ones."""
+        """Forgets allowances that nobody can tell from new ones."""
         now = self._clock()
-        self._limiters = {
-            key: limiter for key, limiter in self._limiters.items() if not limiter.buckets.full(now)
+        self._allowances = {
+            key: each for key, each in self._allowances.items() if not each.idle(now)
         }
-        # Or a snapshot would go on with a limiter beside the one that others then make anew.
+        # Or a snapshot would go on with an allowance beside the one that others then make anew.
         self._of_snapshot.clear()
         # All of them may be in use; looking again only after as many more keeps it cheap.
-        self._most = max(LIMITERS, 2 * len(self._limiters))
+        self._most = max(ALLOWANCES, 2 * len(self._allowances))
 
     def __repr__(self) -> str:
         return f"<Limits {self.refused.total()} refused>"
 
 
-def counted(limit: Limit) -> Rate:
-    """The rate that a limit is about."""
-    rate = limit.requests or limit.rows or limit.tokens
-    if rate is None:
-        raise ValueError("a limit has one of requests, tokens and rows")
-    return rate
-
-
-def burst(limit: Limit) -> float:
-    """How much may come at once: what is written, or what the rate has for one period."""
-    return float(limit.burst) if limit.burst else max(1.0, counted(limit).amount)
-
-
-def rows(request: InferRequest) -> int:
-    """The largest dimension 0 of the tensors, at least 1.
-
-    In a batch all have the same. Otherwise neither their order, which is the client's, nor an empty
-    one must make a request smaller.
-    """
-    return max([1, *[tensor.shape[0] for tensor in request.payload.tensors if tensor.shape]])
-
-
-def _refused(request: InferRequest, limiter: Limiter, wait: float) -> PenstockError:
-    what = limiter.name.counts
-    if wait == inf:
+def _never(limiter: Limiter, amount: float) -> PenstockError:
+    what = f"the request has {amount:g} {limiter.unit}"
+    if limiter.every:
         return PenstockError(
-            Kind.TOO_LARGE,
-            f"the request has {rows(request)} rows; at most {limiter.burst:g} may come at once",
+            Kind.TOO_LARGE, f"{what}; the budget of a {limiter.every} is {limiter.most:g}"
         )
-    return PenstockError(
-        Kind.RATE_LIMITED,
-        f"the limit of {what} for each {limiter.name.per} is reached"
-        if limiter.name.per != "route"
-        else f"the limit of {what} is reached",
-        retry_after=wait,
-    )
+    return PenstockError(Kind.TOO_LARGE, f"{what}; at most {limiter.most:g} may come at once")
+
+
+def _refused(limiter: Limiter, amount: float, left: float, wait: float) -> PenstockError:
+    whose = "" if limiter.per == "route" else f" for each {limiter.per}"
+    what = "requests under way" if limiter.unit == "concurrency" else limiter.unit
+    if not limiter.every:
+        message = f"the limit of {what}{whose} is reached"
+    elif left < 1:
+        message = f"the {limiter.every}'s budget of {what}{whose} is used up"
+    else:
+        message = (
+            f"the {limiter.every}'s budget of {what}{whose} has {int(left)} left,"
+            f" and the request may take {amount:g}"
+        )
+    return PenstockError(Kind.RATE_LIMITED, message, retry_after=wait)

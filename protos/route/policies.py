@@ -44,8 +44,9 @@ class Limit(Settings):
 
     `requests`, `rows` and `tokens` are rates, held by a token bucket of size `burst`; `concurrency`
     is how many requests may be under way; `budget` is so much a day or month. It holds for the
-    `tenants` that are listed. When the shared state can't be reached, `onStateLost` says whether
-    each replica goes on with its share or refuses.
+    `tenants` that are listed. `reserve` is how many tokens an answer may have whose request names
+    no maximum. When the shared state can't be reached, `onStateLost` says whether each replica goes
+    on with its share or refuses.
     """
 
     per: Literal["tenant", "key", "model", "route"]
@@ -56,6 +57,7 @@ class Limit(Settings):
     concurrency: Annotated[int, Field(ge=1)] | None = None
     budget: Budget | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
+    reserve: Amount | None = None
     on_state_lost: Literal["share", "refuse"] = "share"
     mode: Mode = "enforce"
 
@@ -66,6 +68,9 @@ class Limit(Settings):
             raise ValueError("should have one of requests, tokens, rows, concurrency and budget")
         if self.burst is not None and all(each is None for each in rates):
             raise ValueError("burst goes with requests, tokens or rows")
+        tokens = self.tokens or (self.budget and self.budget.tokens)
+        if self.reserve is not None and not tokens:
+            raise ValueError("reserve goes with tokens")
         return self
 
 

@@ -1,0 +1,121 @@
+"""One limit of a route as requests meet it: whom it is for, and what they take of it."""
+
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
+
+from policies.limits.allowance import Allowance, LimitId
+from policies.limits.amounts import Unit, burst, reserve, tokens_used, unit
+from policies.limits.calendar import Every
+from policies.limits.quota import Told
+from policies.limits.tenants import Tenants
+from protos.errors import Kind, PenstockError
+from protos.route.policies import Limit
+from protos.usage import rows
+from protos.values import InferRequest, Principal
+
+RESERVE = 512  # tokens of an answer whose request names no maximum
+
+
+class LimitName(NamedTuple):
+    """A limit in metrics: its labels are bounded by what routes say."""
+
+    route: str
+    per: str
+    counts: str
+    mode: str
+
+
+class Limiter:
+    """A limit and the allowance that counts for it.
+
+    `most` is how much a request may take at most; `settles`: whether the allowance is told what was
+    used in the end; `shown`: whether clients are told what is left; `every`: a budget's period.
+    """
+
+    __slots__ = (
+        "_reserve",
+        "_tenants",
+        "allowance",
+        "enforced",
+        "every",
+        "limit_id",
+        "most",
+        "name",
+        "per",
+        "per_unit",
+        "settles",
+        "shown",
+        "told",
+        "unit",
+    )
+
+    def __init__(
+        self, limit_id: LimitId, limit: Limit, allowance: Allowance, wall: Callable[[], float]
+    ) -> None:
+        self.limit_id = limit_id
+        self.allowance = allowance
+        self.unit: Unit = unit(limit)
+        self.per = limit.per
+        self.every: Every | None = None if limit.budget is None else limit.budget.every
+        self.name = LimitName(limit_id.route, limit.per, self.unit, limit.mode)
+        self.enforced = limit.mode == "enforce"
+        rate = limit.budget is None and limit.concurrency is None
+        self.settles = not rate or limit.tokens is not None
+        # A rate of tokens takes what may be used: who asks for more than a bucket has waits for a
+        # full one, and pays what was used. More rows than a bucket has never come at once.
+        self.most = inf if rate and limit.tokens is not None else burst(limit)
+        self.per_unit = 1.0 / burst(limit)
+        self.told = Told(limit, wall)
+        # How many are under way says nothing of what may come next.
+        self.shown = self.enforced and limit.concurrency is None
+        self._reserve = limit.reserve or RESERVE
+        self._tenants = None if "*" in limit.tenants else Tenants(limit.tenants)
+
+    def key(self, request: InferRequest, principal: Principal) -> str | None:
+        """Whose the request is to the limit; None if it isn't for its tenant."""
+        tenant = principal.tenant
+        if self._tenants is not None and tenant not in self._tenants:
+            return None
+        per = self.per
+        if per == "tenant":
+            return tenant
+        if per == "key":
+            return f"{principal.issuer}\n{principal.subject}"
+        return request.model if per == "model" else ""
+
+    def amount(self, request: InferRequest) -> float:
+        """What the request takes of it before it is executed."""
+        if self.unit == "rows":
+            return float(rows(request.payload))
+        if self.unit == "tokens":
+            return reserve(request, self._reserve)
+        # What the device will need nobody knows: something must be left.
+        return 0.0 if self.unit == "device-seconds" else 1.0
+
+    def used(self, request: InferRequest, taken: float, error: BaseException | None) -> float:
+        """What it has used of it when it has ended.
+
+        Nothing, where no backend executed it: budgets and tokens are about what was used. (Rates of
+        requests and rows, which aren't settled, hold back who asks too often.)
+        """
+        if self.unit == "concurrency":
+            return 0.0
+        if isinstance(error, PenstockError) and error.row.retry == "elsewhere":
+            return 0.0
+        if self.unit == "device-seconds":
+            return request.context.timeline.used.device_seconds
+        if self.unit != "tokens":
+            return taken
+        if not request.context.timeline.began or _is_refusal(error):
+            return 0.0
+        return tokens_used(request, taken, failed=error is not None)
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether a backend found the request wrong, rather than nobody knowing what became of it."""
+    return (
+        isinstance(error, PenstockError)
+        and error.row.fault == "client"
+        and error.kind is not Kind.CANCELLED
+    )
