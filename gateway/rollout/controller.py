@@ -48,7 +48,8 @@ class Rollouts:
     `store` gives the opened store and may raise; it is called from threads, the others from the
     event loop. `holder` names this process and no other, nor an earlier one of this machine. While
     the store doesn't answer the last effects stay in force; `failures` counts the looks that this
-    cost, `problem` says why the last one failed.
+    cost, `problem` says why the last one failed. `on_event` is told, from threads, what the store
+    has taken.
     """
 
     def __init__(
