@@ -68,9 +68,7 @@ class Rollouts:
         self._clock = clock
         self._effects: Mapping[str, Effect] = {}
         self._woken = asyncio.Event()
-        self.on_event: Callable[[Event], None] = lambda event: (
-            None
-        )  # what the store has, in a thread
+        self.on_event: Callable[[Event], None] = lambda event: None
         self.leads = False
         self.failures = 0
         self.problem = ""
