@@ -46,7 +46,6 @@ from policies.fair.filter import Fair
 from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
 from policies.limits.local import Local
-from policies.limits.local import Local
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
