@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 from grpc import aio
 
+from gateway import quota
+from gateway.cache import told
 from gateway.control import Control
 from gateway.gate import Gate, client_gone, trace_of, usable_id
 from gateway.grpc_guard import credential_of, names_of, one_value
@@ -55,9 +57,9 @@ class GrpcFace:
             raise
         except Exception as error:
             self._gate.observe(model, "grpc", timeline, error)
-            await _abort(context, error, _arm(timeline))
+            await _abort(context, error, _trailers(timeline))
         self._gate.observe(model, "grpc", timeline, None)
-        context.set_trailing_metadata(_arm(timeline))
+        context.set_trailing_metadata(_trailers(timeline))
         return answer
 
     async def ModelStreamInfer(  # noqa: N802
@@ -253,10 +255,13 @@ async def _rescued(context: Context, answer: Callable[[], Awaitable[T]]) -> T:
 Trailers = tuple[tuple[str, str], ...]
 
 
-def _arm(timeline: Timeline) -> Trailers:
-    if not timeline.arm_shown:
-        return ()
-    return (("x-penstock-arm", f"{timeline.route}/{timeline.arm}"),)
+def _trailers(timeline: Timeline) -> Trailers:
+    trailers = told(timeline)
+    if timeline.quota is not None:
+        trailers += quota.told(timeline.quota)
+    if timeline.arm_shown:
+        trailers.append(("x-penstock-arm", f"{timeline.route}/{timeline.arm}"))
+    return tuple(trailers)
 
 
 async def _abort(context: Context, error: Exception, trailers: Trailers = ()) -> NoReturn:

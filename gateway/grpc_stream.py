@@ -29,8 +29,11 @@ MAX_CONCURRENT = 256
 # Asks for an empty last answer where a stream's end has no data of its own (Triton's clients).
 EMPTY_FINAL = "triton_enable_empty_final_response"
 FINAL = "triton_final_response"
-# A stream's requests may go to different arms, so its trailing metadata can't name one.
+# A stream's requests may go to different arms, so its trailing metadata can't name one; nor can it
+# say which of the answers were kept ones.
 ARM = "penstock_arm"
+CACHE = "penstock_cache"
+CACHE_AGE = "penstock_cache_age"  # seconds, of a hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Form:
     typed: bool
     empty_final: bool
     arm: str
+    cache: str
+    age: int
 
 
 class InferStream:
@@ -122,7 +127,8 @@ class InferStream:
         try:
             if reply.rest is None and before is not None:
                 await before.wait()
-            form = Form(decoded.typed, empty_final, _arm(timeline))
+            age = int(timeline.cache_age)
+            form = Form(decoded.typed, empty_final, _arm(timeline), timeline.cache, age)
             await self._part(context, message, reply.first, form)
             if reply.rest is not None:
                 async for part in reply.rest:
@@ -144,6 +150,10 @@ class InferStream:
             response.parameters[FINAL].bool_param = part.final
         if form.arm:
             response.parameters[ARM].string_param = form.arm
+        if form.cache:
+            response.parameters[CACHE].string_param = form.cache
+        if form.cache == "hit":
+            response.parameters[CACHE_AGE].int64_param = form.age
         await self._write(context, pb.ModelStreamInferResponse(infer_response=response))
 
     async def _write(self, context: Context, answer: pb.ModelStreamInferResponse) -> None:

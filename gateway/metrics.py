@@ -8,7 +8,7 @@ Labels are bounded: models come from the endpoint table, everything else is "oth
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from protos import discovery_pb2 as pb
@@ -21,12 +21,19 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 Labelled = Mapping[tuple[str, ...], float]
 
 
+LabelledCount = tuple[str, str, tuple[str, ...], Callable[[], Labelled]]
+
+
 class Totals:
-    """A collector of counters that other objects keep: read when somebody looks."""
+    """A collector of what other objects count: read when somebody looks.
+
+    Gauges of workers add up, too, so they should be of what can be added.
+    """
 
     def __init__(self) -> None:
         self._counts: list[tuple[str, str, Callable[[], float]]] = []
-        self._labelled: list[tuple[str, str, tuple[str, ...], Callable[[], Labelled]]] = []
+        self._labelled: list[LabelledCount] = []
+        self._gauges: list[LabelledCount] = []
 
     def add(self, name: str, text: str, value: Callable[[], float]) -> None:
         self._counts.append((name, text, value))
@@ -36,6 +43,11 @@ class Totals:
     ) -> None:
         self._labelled.append((name, text, labels, values))
 
+    def add_gauge(
+        self, name: str, text: str, labels: tuple[str, ...], values: Callable[[], Labelled]
+    ) -> None:
+        self._gauges.append((name, text, labels, values))
+
     def collect(self) -> Iterable[Metric]:
         for name, text, value in self._counts:
             yield CounterMetricFamily(name, text, value=value())
@@ -44,6 +56,11 @@ class Totals:
             for found, number in values().items():
                 family.add_metric(found, number)
             yield family
+        for name, text, labels, values in self._gauges:
+            gauge = GaugeMetricFamily(name, text, labels=labels)
+            for found, number in values().items():
+                gauge.add_metric(found, number)
+            yield gauge
 
 
 class Metrics:

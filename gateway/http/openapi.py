@@ -208,7 +208,9 @@ def _generate_input() -> Operation:
 
 
 def _inference_parameters() -> list[Schema]:
-    return [_parameter(name) for name in ("ContentEncoding", "RequestId", "TraceParent")]
+    return [
+        _parameter(name) for name in ("ContentEncoding", "CacheControl", "RequestId", "TraceParent")
+    ]
 
 
 def _operation(

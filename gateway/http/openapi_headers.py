@@ -11,6 +11,8 @@ _DIGITS: Schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 TRACED = {
     "x-request-id": {"$ref": "#/components/headers/RequestId"},
     "server-timing": {"$ref": "#/components/headers/ServerTiming"},
+    "x-cache": {"$ref": "#/components/headers/Cache"},
+    "age": {"$ref": "#/components/headers/Age"},
 }
 # Header, component, and the errors that have it.
 ON_ERRORS = (
@@ -26,6 +28,11 @@ def headers() -> dict[str, Any]:
     return {
         "RequestId": header("The request's own, or one that was made for it."),
         "ServerTiming": header("Milliseconds of each stage (W3C Server Timing)."),
+        "Cache": header(
+            "Where the answer is from, on routes that keep answers.",
+            {"enum": ["hit", "coalesced", "miss", "bypass"]},
+        ),
+        "Age": header("Seconds since a kept answer was made (RFC 9111).", _DIGITS),
         "JsonLength": header("Bytes of the JSON before the tensors.", _DIGITS),
         "RetryAfter": header("Seconds after which another try makes sense.", _DIGITS),
         "Authenticate": header('Always `Bearer realm="penstock"`.'),
@@ -45,6 +52,10 @@ def parameters() -> dict[str, Any]:
         "Version": path("version"),
         "JsonLength": header(LENGTH, "Bytes of the JSON before the tensors.", _DIGITS),
         "ContentEncoding": header("Content-Encoding", "How the body is compressed.", encodings),
+        "CacheControl": header(
+            "Cache-Control",
+            "no-store, no-cache, max-age, min-fresh and only-if-cached (RFC 9111, 5.2.1).",
+        ),
         "RequestId": header(
             "x-request-id", "Up to 128 letters, digits, - and _; others are replaced."
         ),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import orjson
 from starlette.types import Send
 
+from gateway.cache import told
 from gateway.http.head import Head
 from protos.errors import Kind, PenstockError
 from protos.values import Bytes, Timeline
@@ -105,6 +106,8 @@ def common_headers(head: Head) -> Headers:
     ]
     if timeline.arm_shown:
         headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
+    if timeline.cache:
+        headers += [(name.encode(), value.encode()) for name, value in told(timeline)]
     return headers
 
 

@@ -13,9 +13,9 @@ class Counts:
     """By route and what follows; where a route's mode is `observe`, what would have been."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, str]] = Counter()  # route, mode, outcome
-        self.bypassed: Counter[tuple[str, Bypass]] = Counter()
-        self.unkept: Counter[tuple[str, Unkept]] = Counter()
+        self.requests: Counter[tuple[str, ...]] = Counter()  # route, mode, outcome
+        self.bypassed: Counter[tuple[str, ...]] = Counter()  # route, Bypass
+        self.unkept: Counter[tuple[str, ...]] = Counter()  # route, Unkept
         self.kept: Counter[str] = Counter()
         self.verified: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()

@@ -9,6 +9,10 @@ from gateway.metrics import Totals
 from gateway.pipeline import build
 from gateway.routing_metrics import register
 from gateway.store.recorder import Recorder
+from policies.cache.key import Keys
+from policies.cache.memory import Memory
+from policies.cache.stores import Stores
+from policies.fair.settings import Fairness
 from routing.endpoints import EndpointTable
 from routing.retry import Budget
 
@@ -30,10 +34,14 @@ def pipeline():
         worker="w",
         workers=1,
         total=30.0,
+        idle=5.0,
+        stores=Stores(Keys(bytes(16)), Memory(1024, lambda: 0.0), None, 1024),
+        fairness=Fairness(),
         decided=lambda request, code, now: None,
         record=lambda record: True,
         clock=lambda: 0.0,
         call_soon=asyncio.get_running_loop().call_soon,
+        call_at=asyncio.get_running_loop().call_at,
     )
 
 
