@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from math import ceil
 
 import orjson
 from starlette.types import Send
 
-from gateway.cache import told
+from gateway import quota
 from gateway.http.head import Head
 from protos.errors import Kind, PenstockError
 from protos.values import Bytes, Timeline
@@ -92,7 +93,7 @@ async def end_events(send: Send) -> None:
 def error_headers(error: PenstockError) -> Headers:
     headers: Headers = []
     if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after))))
     if error.kind is Kind.UNAUTHENTICATED:
         headers.append((b"www-authenticate", b'Bearer realm="penstock"'))
     return headers
@@ -106,8 +107,8 @@ def common_headers(head: Head) -> Headers:
     ]
     if timeline.arm_shown:
         headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
-    if timeline.cache:
-        headers += [(name.encode(), value.encode()) for name, value in told(timeline)]
+    if timeline.quota is not None:
+        headers += [(name.encode(), value.encode()) for name, value in quota.told(timeline.quota)]
     return headers
 
 
