@@ -21,6 +21,7 @@ class Known:
     def __init__(self, *, knows_certificates: bool) -> None:
         self.knows_certificates = knows_certificates
         self.waited = 0
+        self.strangers: list[str] = []
 
     def __call__(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal:
         if authorization == b"Bearer pk_a":
@@ -28,6 +29,9 @@ class Known:
         if not authorization and names:
             return Principal(",".join(names), "t", frozenset())
         raise PenstockError(Kind.UNAUTHENTICATED, "who?")
+
+    def refused(self, face: str, peer: str, error: PenstockError) -> None:
+        self.strangers.append(f"{face} {peer.partition(':')[0]} {error.message}")
 
     async def admit(self, authorization: str | bytes, names: Sequence[str] = ()) -> Principal:
         self.waited += 1
@@ -62,7 +66,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             raise
 
     handlers = {"Asks": grpc.unary_unary_rpc_method_handler(who)}
-    serving = aio.server(interceptors=(Guard(known),))
+    serving = aio.server(interceptors=(Guard(known, known.refused),))
     serving.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Who", handlers),))
     tls = {"certificate": ours.certificate, "key": ours.key, "clientCa": authority.certificate}
     port = serving.add_secure_port("localhost:0", server_credentials(ServerTls.model_validate(tls)))
@@ -105,3 +109,5 @@ async def test_a_wrong_or_second_credential_is_refused_whatever_the_certificate(
     server: Server, metadata: list[tuple[str, str]]
 ) -> None:
     assert await refused(server, *metadata)
+    (stranger,) = server.known.strangers
+    assert stranger in ("grpc ipv4 who?", "grpc ipv6 who?")

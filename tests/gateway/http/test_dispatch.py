@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from gateway.http.dispatch import Dispatch, Found
-from protos.errors import invalid
+from protos.errors import Kind, PenstockError, invalid
 from protos.openai.errors import encode_error
 from protos.values import Timeline
 
@@ -16,8 +16,11 @@ class Faces:
         self.asked = []
         self.failures = []
         self.observed = []
+        self.strangers = []
 
     async def infer(self, head, receive, send, model, version):
+        if model == "secret":
+            raise PenstockError(Kind.UNAUTHENTICATED, "who?")
         self.asked.append((model, version))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
@@ -30,6 +33,9 @@ class Faces:
         face = "openai" if path == "/v1/chat" else ""
         return Found(chat, face=face, encode_error=encode_error)
 
+    def stranger(self, face: str, peer: str, error: PenstockError):
+        self.strangers.append((face, peer))
+
     def observe(self, model: str, face: str, timeline: Timeline, error: Exception | None):
         self.failures.append(error)
         self.observed.append((model, face))
@@ -40,8 +46,14 @@ class Faces:
         async def send(message):
             sent.append(message)
 
-        app = Dispatch({"infer": self.infer}, self.openai, self.infer, self.observe)
-        scope = {"type": "http", "method": method, "path": path, "headers": []}
+        app = Dispatch({"infer": self.infer}, self.openai, self.infer, self.observe, self.stranger)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "client": ("::1", 4711),
+        }
         await app(scope, None, send)
         return sent[0]["status"], orjson.loads(sent[1]["body"])
 
@@ -82,6 +94,14 @@ async def test_another_method_is_refused_in_the_paths_own_shape():
     assert (status, answer["error"]["message"]) == (405, "this path takes POST")
     status, answer = await faces.post("/v2/models/m/infer", method="GET")
     assert (status, answer) == (405, {"error": "this path takes POST"})
+
+
+async def test_strangers_are_told_by_their_address():
+    faces = Faces()
+    status, _ = await faces.post("/v2/models/secret/infer")
+    assert (status, faces.strangers) == (401, [("http", "::1")])
+    await faces.post("/v2/models/m/infer", method="GET")
+    assert len(faces.strangers) == 1
 
 
 async def test_what_is_no_inference_is_not_counted():

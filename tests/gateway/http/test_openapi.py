@@ -43,7 +43,7 @@ def test_it_has_the_routes_of_the_faces_and_no_others() -> None:
 
 def _control_routes() -> set[tuple[str, str]]:
     # The routes are there without anything behind them.
-    gate = SimpleNamespace(authenticate=None)
+    gate = SimpleNamespace(authenticate=None, audit=SimpleNamespace(stranger=print))
     app = control_face(cast(Gate, gate), cast(Control, None))
     routes = [route for route in app.routes if isinstance(route, Route)]
     assert len(routes) == len(app.routes)

@@ -1,7 +1,9 @@
 """Rollouts over HTTP: who may, what is answered, and how refusals read."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +25,13 @@ def require(request: Request, scope: str) -> Principal:
     return Principal("ada", "risk", frozenset({scope}))
 
 
+@asynccontextmanager
+async def act_as(what: str, who: Principal, **facts: Any) -> AsyncIterator[None]:
+    if facts == {"route": "unrecordable"}:
+        raise PenstockError(Kind.UNAVAILABLE, f"{what} of {who.subject} can't be recorded")
+    yield
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     store = open_store(f"sqlite:///{tmp_path}/records.db")
@@ -32,7 +41,8 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     await replica.look()
     await replica.look()
     app = Starlette(
-        routes=rollout_routes(replica.rollouts, require), exception_handlers=rescue_handlers()
+        routes=rollout_routes(replica.rollouts, require, act_as),
+        exception_handlers=rescue_handlers(),
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
@@ -56,6 +66,12 @@ async def test_a_change_is_recorded_under_the_tokens_name(client: httpx.AsyncCli
     assert answer.status_code == 200
     assert answer.json()["status"] == "aborted"
     assert answer.json()["history"][-1]["actor"] == "ada@risk"
+
+
+async def test_what_cannot_be_recorded_is_not_done(client: httpx.AsyncClient):
+    answer = await client.post("/admin/rollouts/unrecordable/abort")
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "rollout.abort of ada can't be recorded"
 
 
 @pytest.mark.parametrize(
