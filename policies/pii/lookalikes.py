@@ -15,7 +15,7 @@ _TOKENS = re.compile(
     rb"|(?:[0-9a-f]{2}:){6,}[0-9a-f]{2}"  # a key's fingerprint
     rb"|[-+]?[0-9]+\.[0-9]+(?:e[-+]?[0-9]+)?"
     rb"|[0-9]{4}-[0-9]{2}-[0-9]{2}[t_].*"  # ISO 8601
-    rb"|97[89]-?[0-9]{1,5}-?[0-9]{1,7}-?[0-9]{1,7}-?[0-9]",  # ISBN-13
+    rb"|97[89](?:-?[0-9]){10}",  # ISBN-13
     re.IGNORECASE,
 )
 # An account number of ISO 13616 up to a blank, whatever its check digits.
@@ -30,7 +30,7 @@ _LABELS = frozenset(
         *(b"order", b"invoice", b"isbn", b"isbn10", b"isbn13", b"issn", b"ean", b"upc", b"gtin"),
         *(b"sku", b"asin", b"doi", b"ticket", b"tracking", b"shipment", b"parcel", b"version"),
         *(b"ver", b"revision", b"timestamp", b"epoch", b"md5", b"sha1", b"sha256", b"uuid"),
-        *(b"guid", b"barcode", b"waybill"),
+        *(b"guid", b"barcode", b"waybill", b"section", b"chapter", b"figure", b"shape"),
     )
 )
 _PROSE = frozenset(

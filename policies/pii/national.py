@@ -17,7 +17,9 @@ _AMERICAN = 10  # digits of North America's numbers
 _SOCIAL = re.compile(r"[0-9]{3}([ .-])[0-9]{2}\1[0-9]{4}")
 
 # A date and the hour behind it have as many digits as a number and its area.
-_DATE = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{2,4}\b|[0-9]{4}([./-])[0-9]{2}\2[0-9]{2}\b")
+_DATE = re.compile(
+    r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{2,4}\b|[0-9]{4}([ ./-])[0-9]{2}\2[0-9]{2}\b"
+)
 
 
 def national(regions: Sequence[str]) -> tuple[Recogniser, ...]:

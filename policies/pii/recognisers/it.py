@@ -61,6 +61,6 @@ RECOGNISERS = (
         rb"[A-Za-z]{2}[0-9]{5}[A-Za-z]{2}|[0-9]{7}[A-Za-z]{2}|[A-Za-z]{2} ?[0-9]{7}",
         0.1,
         0.9,
-        context=rb"carta d'?identita|carta identita|identity card|cie|documento",
+        context=rb"carta (?:d'|di )?identita|identity card|cie|documento",
     ),
 )  # fmt: skip

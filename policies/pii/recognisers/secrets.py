@@ -3,12 +3,15 @@
 import base64
 import binascii
 import json
+import re
 
 from policies.pii.cuts import BLOCK
 from policies.pii.recogniser import WORD, Recogniser
 
 _LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb"-])"
 _RIGHT = rb"(?:$|[^" + WORD + rb"-])"
+# A name in a program, or what is asked of one: `config.db_password`, `os.environ[`, `getpass(`.
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.]*(?:\Z|[\[(])")
 _B64 = rb"[0-9A-Za-z_-]"
 
 # Prefixes that the services document for their keys, so that they can be found.
@@ -58,7 +61,7 @@ def is_random(text: str) -> bool:
 def is_password(text: str) -> bool:
     """No word that only describes one, and no variable or template in its place."""
     word = text.rstrip(".;:!?)")
-    mixed = not word.isalpha() and not word.isdigit()
+    mixed = not word.isalpha() and not word.isdigit() and _CODE.match(word) is None
     return mixed and len(text) >= 6 and text[0] not in "$%({[<*."
 
 

@@ -1,18 +1,21 @@
 """United States: numbers of the SSA, the IRS, the State Department, the states and banks."""
 
+import re
+
 from policies.pii.checksums import digits, weighted
 from policies.pii.recogniser import APART_LEFT, APART_RIGHT, Recogniser
 
 _SSN = rb"ssns?|ssa|ss ?#|social ?security|social"
 _ITIN = rb"itin|individual taxpayer|tax ?payer|taxpayer|tax id"
 _BANK = (
-    rb"bank(?:ing)?(?: ?account)?|checking|savings|debit|account ?(?:number|no|num|#)|acct|a/c"
-    rb"|deposit"
+    rb"bank(?:ing)?(?: ?account)?|checking|(?:savings|debit|deposit) account|direct deposit"
+    rb"|account ?(?:number|no|num|#)|acct|a/c"
 )
 _ROUTING = rb"aba|routing|rtn|transit|bank"
 _LICENCE = (
     rb"driv(?:er|ers|er's|ing) ?(?:licen[cs]e|permit)|licen[cs]e|permit|dl|dls|cdl|lic|dmv|id card"
 )
+_DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 # Numbers that were printed in advertisements, and so stand for nobody.
 _PRINTED = frozenset(("078051120", "219099999", "123456789", "987654321"))
 
@@ -55,13 +58,13 @@ def one_separator(text: str) -> bool:
 
 
 def is_account(text: str) -> bool:
-    """Not one digit repeated."""
-    return len(set(digits(text))) > 1
+    """Not one digit repeated, and no day."""
+    return len(set(digits(text))) > 1 and _DAY.fullmatch(text) is None
 
 
-def has_digits(text: str) -> bool:
-    """Words have none."""
-    return sum(map(str.isdigit, text)) >= 3
+def is_licence(text: str) -> bool:
+    """Words have no digits; and no day."""
+    return sum(map(str.isdigit, text)) >= 3 and _DAY.fullmatch(text) is None
 
 
 RECOGNISERS = (
@@ -101,7 +104,7 @@ RECOGNISERS = (
         0.1,
         0.9,
         context=_LICENCE,
-        check=has_digits,
+        check=is_licence,
     ),
     Recogniser(
         "US_BANK_ACCOUNT", rb"[0-9]{8,17}", 0.1, 0.85, context=_BANK, check=is_account

@@ -7,7 +7,8 @@ from policies.pii.patterns import compiled
 from policies.pii.recogniser import Recogniser
 from policies.pii.recognisers import built_in
 from policies.pii.search import reader
-from tests.policies.pii.people import PEOPLE, person
+from tests.policies.pii.identifiers import IDENTIFIERS
+from tests.policies.pii.sentences import person
 
 
 def score(text: str, hint: str = "") -> float | None:
@@ -48,7 +49,7 @@ def test_both_engines_read_the_same(recogniser: Recogniser) -> None:
     rng = random.Random(1)
     slow, fast = compiled(recogniser.whole), compiled(recogniser.whole, groups=False)
     read = reader(recogniser)
-    for entity in PEOPLE:
+    for entity in IDENTIFIERS:
         data = person(entity, rng)[0].encode()
         place = fast.search(data)
         if place is not None:

@@ -8,7 +8,8 @@ from policies.pii.streams import StreamRedactor, StreamRestorer
 from policies.pii.vault import Vault
 from protos.errors import Kind, PenstockError
 from tests.policies.pii.finding import KEY, redactor
-from tests.policies.pii.people import PEOPLE, person
+from tests.policies.pii.identifiers import IDENTIFIERS
+from tests.policies.pii.sentences import person
 
 KEY_BLOCK = (
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8Pb\nAb12\n"
@@ -52,7 +53,9 @@ OWN = Policy(
 def random_text(rng: random.Random) -> str:
     pieces = []
     for _ in range(rng.randrange(1, 12)):
-        piece = rng.choice(SCRAPS) if rng.random() < 0.6 else person(rng.choice([*PEOPLE]), rng)[0]
+        piece = (
+            rng.choice(SCRAPS) if rng.random() < 0.6 else person(rng.choice([*IDENTIFIERS]), rng)[0]
+        )
         if rng.random() < 0.15:
             piece = piece[: rng.randrange(len(piece) + 1)]
         pieces.append(piece + rng.choice(("", " ", ", ", "\n")))
