@@ -139,6 +139,60 @@ class Directive(_message.Message):
     refused: str
     def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., refused: _Optional[str] = ...) -> None: ...
 
+class LeaseAsks(_message.Message):
+    __slots__ = ("holder", "asks")
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
+    holder: str
+    asks: _containers.RepeatedCompositeFieldContainer[LeaseAsk]
+    def __init__(self, holder: _Optional[str] = ..., asks: _Optional[_Iterable[_Union[LeaseAsk, _Mapping]]] = ...) -> None: ...
+
+class LeaseAsk(_message.Message):
+    __slots__ = ("name", "kind", "size", "rate", "charge", "need", "want", "held", "reserved", "grain", "used")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    CHARGE_FIELD_NUMBER: _ClassVar[int]
+    NEED_FIELD_NUMBER: _ClassVar[int]
+    WANT_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    size: float
+    rate: float
+    charge: float
+    need: float
+    want: float
+    held: float
+    reserved: float
+    grain: float
+    used: float
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., size: _Optional[float] = ..., rate: _Optional[float] = ..., charge: _Optional[float] = ..., need: _Optional[float] = ..., want: _Optional[float] = ..., held: _Optional[float] = ..., reserved: _Optional[float] = ..., grain: _Optional[float] = ..., used: _Optional[float] = ...) -> None: ...
+
+class LeaseGrants(_message.Message):
+    __slots__ = ("holders", "grants")
+    HOLDERS_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    holders: int
+    grants: _containers.RepeatedCompositeFieldContainer[LeaseGrant]
+    def __init__(self, holders: _Optional[int] = ..., grants: _Optional[_Iterable[_Union[LeaseGrant, _Mapping]]] = ...) -> None: ...
+
+class LeaseGrant(_message.Message):
+    __slots__ = ("granted", "left", "cap", "reset")
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    granted: float
+    left: float
+    cap: float
+    reset: float
+    def __init__(self, granted: _Optional[float] = ..., left: _Optional[float] = ..., cap: _Optional[float] = ..., reset: _Optional[float] = ...) -> None: ...
+
 class News(_message.Message):
     __slots__ = ("snapshot", "routing")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]

@@ -113,6 +113,11 @@ class SupervisorStub:
                 request_serializer=protos_dot_discovery__pb2.WorkerReport.SerializeToString,
                 response_deserializer=protos_dot_discovery__pb2.News.FromString,
                 _registered_method=True)
+        self.ExchangeLeases = channel.unary_unary(
+                '/penstock.v1.Supervisor/ExchangeLeases',
+                request_serializer=protos_dot_discovery__pb2.LeaseAsks.SerializeToString,
+                response_deserializer=protos_dot_discovery__pb2.LeaseGrants.FromString,
+                _registered_method=True)
 
 
 class SupervisorServicer:
@@ -126,6 +131,13 @@ class SupervisorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExchangeLeases(self, request, context):
+        """Limits shared by the workers; `policies/leases/terms.py` says what the numbers mean.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SupervisorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +145,11 @@ def add_SupervisorServicer_to_server(servicer, server):
                     servicer.Attach,
                     request_deserializer=protos_dot_discovery__pb2.WorkerReport.FromString,
                     response_serializer=protos_dot_discovery__pb2.News.SerializeToString,
+            ),
+            'ExchangeLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExchangeLeases,
+                    request_deserializer=protos_dot_discovery__pb2.LeaseAsks.FromString,
+                    response_serializer=protos_dot_discovery__pb2.LeaseGrants.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -164,6 +181,33 @@ class Supervisor:
             '/penstock.v1.Supervisor/Attach',
             protos_dot_discovery__pb2.WorkerReport.SerializeToString,
             protos_dot_discovery__pb2.News.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExchangeLeases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.Supervisor/ExchangeLeases',
+            protos_dot_discovery__pb2.LeaseAsks.SerializeToString,
+            protos_dot_discovery__pb2.LeaseGrants.FromString,
             options,
             channel_credentials,
             insecure,

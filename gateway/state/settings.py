@@ -22,7 +22,9 @@ class StateSettings(Settings):
     `ca`, otherwise against what the system trusts.
     """
 
-    url: str = Field(default=MEMORY, examples=[MEMORY, "redis://redis:6379/0", "rediss://redis:6379"])
+    url: str = Field(
+        default=MEMORY, examples=[MEMORY, "redis://redis:6379/0", "rediss://redis:6379"]
+    )
     password_file: Path | None = None
     tls: ClientTls | None = None
 

@@ -1,0 +1,91 @@
+"""Carries a lessee's asks to the ledger and the answers back, off the request path."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from policies.leases.lessee import Batch, Lessee
+from policies.leases.terms import LEASE_SECONDS, Answer, Ask
+
+log = logging.getLogger(__name__)
+
+# Seconds between exchanges when there is nothing to say: holders are counted by them, and that the
+# ledger is lost is noticed here rather than by a request.
+HEARTBEAT = 0.5
+
+
+class SharedLedger(Protocol):
+    """A ledger somewhere else."""
+
+    async def exchange(self, holder: str, asks: Sequence[Ask]) -> Answer | None:
+        """The answer to a batch, which may be empty; None when it can't be reached."""
+
+    async def close(self) -> None: ...
+
+
+class Leasing:
+    """One lessee and the task that speaks for it; `holders` are expected to share the limits."""
+
+    def __init__(
+        self,
+        ledger: SharedLedger,
+        holder: str,
+        holders: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._wall = wall
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._spoke_at = clock() - HEARTBEAT
+        self.lessee = Lessee(holder, holders, self._woken.set)
+        self.exchanges = 0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="leases")
+
+    async def close(self) -> None:
+        """Tells what was used since, and gives back what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self.lessee.retire()
+            await self._exchange(all_=True)
+        await self._ledger.close()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_round = loop.time()
+        while True:
+            all_ = loop.time() >= next_round
+            if all_:
+                next_round = loop.time() + LEASE_SECONDS
+            await self._exchange(all_=all_)
+            if not self._woken.is_set():
+                alarm = loop.call_at(next_round, self._woken.set)
+                await self._woken.wait()
+                alarm.cancel()
+            self._woken.clear()
+
+    async def _exchange(self, *, all_: bool) -> None:
+        lessee = self.lessee
+        batches = lessee.due(self._clock(), all_=all_)
+        if not batches and all_ and self._clock() - self._spoke_at >= HEARTBEAT:
+            batches = [Batch([], [], [])]
+        for batch in batches:
+            self._spoke_at = self._clock()
+            self.exchanges += 1
+            answer = None
+            try:
+                answer = await self._ledger.exchange(lessee.holder, batch.asks)
+            except Exception:  # requests wait for this batch, whatever happened
+                log.exception("limits can't be leased")
+            if answer is None or len(answer.grants) != len(batch.asks):
+                lessee.unanswered(batch, self._clock(), self._wall())
+            else:
+                lessee.answered(batch, answer, self._clock())

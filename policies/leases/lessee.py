@@ -1,0 +1,243 @@
+"""All leases of one process: which limits are asked about, and who waits for the answers.
+
+Plain and synchronous but for `Leased.ask`. Whoever runs it (`gateway/state/leasing.py`) calls `due`
+whenever `wake` was called and every `LEASE_SECONDS`, carries the asks to the ledger, and brings the
+answer back or the news that there is none. Then a stand-in answers: a ledger of this process's own
+with its share of each limit, so that nothing else changes.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from math import inf
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from policies.leases.lease import Lease
+from policies.leases.ledger import Ledger
+from policies.leases.slot_lease import SlotLease
+from policies.leases.terms import Answer, Ask, Terms, terms_of
+from policies.limits.allowance import NEVER, Allowance, LimitId
+from protos.route.policies import Limit
+
+BATCH = 256  # asks; a script on a server shared with others shouldn't run for long
+RATE_IDLE = 2.0  # seconds that the lease of an unused bucket is kept
+BUDGET_IDLE = 60.0  # and of a budget, whose rest is worth knowing
+MANY = 10_000  # leases; beyond that budgets are kept no longer than buckets
+LOST_WAIT = 1.0  # seconds that clients are told while limits can't be asked for and refuse
+
+AnyLease = Lease | SlotLease
+
+
+class _Leases(dict[str, AnyLease]):
+    """One limit's by key, shared by all allowances of that limit."""
+
+    __slots__ = ("__weakref__",)
+
+
+class _Place(NamedTuple):
+    limit: LimitId
+    leases: _Leases
+    key: str
+
+
+class Batch(NamedTuple):
+    """Asks, the leases that they are of, and the requests that wait for the answers."""
+
+    asks: list[Ask]
+    leases: list[AnyLease]
+    waiting: list[asyncio.Future[None]]
+
+
+class Lessee:
+    """`holder` is this process's name with the ledger; `holders` how many there are, until told.
+
+    `wake` asks for `due` to be called soon.
+    """
+
+    def __init__(self, holder: str, holders: int, wake: Callable[[], None]) -> None:
+        self.holder = holder
+        self.holders = holders
+        self.wake = wake
+        self.lost = False
+        self.over_admitted: dict[LimitId, float] = {}  # in what each limit counts
+        self.asked = 0  # requests that waited for an answer
+        self._stand_in = Ledger()
+        self._limits: WeakValueDictionary[LimitId, _Leases] = WeakValueDictionary()
+        self._live: dict[AnyLease, _Place] = {}
+        self._urgent: dict[AnyLease, None] = {}
+        self._waiting: dict[AnyLease, list[asyncio.Future[None]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Lessee {self.holder}: {len(self._live)} leases{', lost' if self.lost else ''}>"
+
+    def __call__(self, limit_id: LimitId, limit: Limit) -> Allowance:
+        """The allowance of a limit; this is a `policies.limits.allowance.Make`."""
+        leases = self._limits.get(limit_id)
+        if leases is None:
+            leases = self._limits[limit_id] = _Leases()
+        terms = terms_of(limit)
+        for lease in leases.values():
+            lease.terms = terms  # a budget was raised, and what was used of it stays used
+        return Leased(self, limit_id, limit, terms, leases)
+
+    def watch(self, lease: AnyLease, limit: LimitId, leases: _Leases, key: str) -> None:
+        """Looks after a lease until it is idle."""
+        self._live[lease] = _Place(limit, leases, key)
+
+    def hurry(self, lease: AnyLease) -> None:
+        """Asks for it before its turn."""
+        if lease not in self._urgent:
+            self._urgent[lease] = None
+            self.wake()
+
+    async def ask(self, lease: AnyLease) -> None:
+        """Returns when there was an answer, or none to be had."""
+        self.asked += 1
+        answered = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(lease, []).append(answered)
+        self.hurry(lease)
+        await answered
+
+    @property
+    def urgent(self) -> bool:
+        return bool(self._urgent)
+
+    def due(self, now: float, *, all_: bool) -> list[Batch]:
+        """What is to be asked now: what is urgent, or with `all_` whatever there is to say."""
+        leases: Iterable[AnyLease] = self._urgent
+        if all_:
+            self._forget_idle(now)
+            leases = self._live
+        batches: list[Batch] = []
+        for lease in leases:
+            ask = lease.ask(now, stand_in=self.lost)
+            if ask is None:
+                continue
+            if not batches or len(batches[-1].asks) >= BATCH:
+                batches.append(Batch([], [], []))
+            batches[-1].asks.append(ask)
+            batches[-1].leases.append(lease)
+            batches[-1].waiting.extend(self._waiting.pop(lease, ()))
+        self._urgent.clear()
+        return batches
+
+    def answered(self, batch: Batch, answer: Answer, now: float) -> None:
+        """The ledger's answer to a batch."""
+        self.lost = False
+        self.holders = max(1, answer.holders)
+        for lease, ask, grant in zip(batch.leases, batch.asks, answer.grants, strict=True):
+            lease.granted(ask, grant, now, self.holders)
+            place = self._live.get(lease)
+            over = min(ask.charge, -grant.left - grant.granted)
+            if over > 0.0 and place is not None and ask.terms.kind != "slots":
+                self.over_admitted[place.limit] = self.over_admitted.get(place.limit, 0.0) + over
+        _wake(batch.waiting)
+
+    def unanswered(self, batch: Batch, now: float, wall: float) -> None:
+        """The ledger can't be reached: the stand-in answers, with this process's share."""
+        if not self.lost:
+            self.lost = True
+            self._stand_in = Ledger()
+        pairs = zip(batch.leases, batch.asks, strict=True)
+        asks = [self._to_stand_in(lease, ask, now, wall) for lease, ask in pairs]
+        answer = self._stand_in.exchange(self.holder, asks, now, wall)
+        for lease, ask, grant in zip(batch.leases, asks, answer.grants, strict=True):
+            lease.stood_in(ask, grant, now, self.holders)
+        _wake(batch.waiting)
+
+    def retire(self) -> None:
+        """Nothing more will be admitted: with the next asks everything is given back."""
+        for lease in self._live:
+            lease.retire()
+
+    def _to_stand_in(self, lease: AnyLease, ask: Ask, now: float, wall: float) -> Ask:
+        share = ask.terms.over(self.holders)
+        # It begins with a share of what was left, not with a full bucket: every short loss would
+        # otherwise be worth a burst.
+        left = (lease.left(now) - ask.held + max(0.0, ask.charge)) / self.holders
+        self._stand_in.begin(ask.name, share, min(share.size, left), now, wall)
+        return ask._replace(terms=share)
+
+    def _forget_idle(self, now: float) -> None:
+        budgets = RATE_IDLE if len(self._live) > MANY else BUDGET_IDLE
+        for lease, place in list(self._live.items()):
+            after = RATE_IDLE if lease.terms.rate else budgets
+            if lease.idle(now, after) and lease not in self._waiting:
+                del self._live[lease]
+                place.leases.pop(place.key, None)
+
+
+class Leased:
+    """One limit for all of its keys, as `policies.limits.allowance.Allowance` has it."""
+
+    __slots__ = ("_leases", "_lessee", "_limit", "_most", "_refuses", "_settled", "_terms")
+
+    def __init__(
+        self, lessee: Lessee, limit_id: LimitId, limit: Limit, terms: Terms, leases: _Leases
+    ) -> None:
+        self._lessee = lessee
+        self._limit = limit_id
+        self._terms = terms
+        self._leases = leases
+        self._most = inf if terms.rate else terms.size  # a bucket's debt fills up
+        self._refuses = limit.on_state_lost == "refuse"
+        self._settled = limit.requests is None and limit.rows is None
+
+    def __repr__(self) -> str:
+        return f"<Leased {self._limit}: {len(self._leases)} keys>"
+
+    def wait(self, key: str, amount: float, now: float) -> float:
+        lessee = self._lessee
+        if lessee.lost and self._refuses:
+            return LOST_WAIT
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._begin(key, now)
+        return NEVER if amount > self._most else lease.wait(amount, now, lessee.holders)
+
+    def take(self, key: str, amount: float, now: float) -> float:
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._begin(key, now)
+        left = lease.take(amount, now)
+        if lease.low():
+            self._lessee.hurry(lease)
+        return left
+
+    def settle(self, key: str, taken: float, used: float, at: float, now: float) -> None:
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._begin(key, now)
+        lease.settle(taken, used, at, now)
+
+    def left(self, key: str, now: float) -> float:
+        lease = self._leases.get(key)
+        return self._terms.size if lease is None else lease.left(now)
+
+    def idle(self, now: float) -> bool:
+        return not self._leases
+
+    async def ask(self, key: str, amount: float) -> None:
+        lease = self._leases.get(key)
+        if lease is not None:
+            lease.need(amount)
+            await self._lessee.ask(lease)
+
+    def _begin(self, key: str, now: float) -> AnyLease:
+        name = blake2b(f"{self._limit}\0{key}".encode(), digest_size=16).hexdigest()
+        lease: AnyLease
+        if self._terms.kind == "slots":
+            lease = SlotLease(name, self._terms, now=now)
+        else:
+            holders = self._lessee.holders
+            lease = Lease(name, self._terms, settled=self._settled, holders=holders, now=now)
+        self._leases[key] = lease
+        self._lessee.watch(lease, self._limit, self._leases, key)
+        return lease
+
+
+def _wake(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)

@@ -1,0 +1,171 @@
+"""The ledger of `ledger.py` as a Lua script for Redis: one call answers a batch of asks.
+
+A script runs alone, so that nobody comes between what it reads and what it writes. Time is the
+server's, the same for all holders; the calendar's months come with the call, as Lua in Redis knows
+none. All keys begin with the same tag and so lie in one slot of a cluster.
+
+    KEYS: the set of holders, then a hash for each ask
+    ARGV: holder, three starts of months (Unix), then for each ask kind, size, rate, charge, need,
+          want, held, reserved, grain, used
+    returns: the number of holders, then for each ask granted, left, cap, reset, as decimal texts
+"""
+
+from collections.abc import Sequence
+
+from policies.leases.terms import (
+    ACTIVE_SECONDS,
+    LEASE_PART,
+    LEASE_SECONDS,
+    OUT_SECONDS,
+    ROUNDING,
+    Answer,
+    Ask,
+    Grant,
+)
+
+CLOCK = "local time = redis.call('TIME'); local now = time[1] + time[2] / 1000000"
+
+_RULES = (
+    f"""
+local ACTIVE, OUT, LEASE, PART, ROUNDING =
+    {ACTIVE_SECONDS!r}, {OUT_SECONDS!r}, {LEASE_SECONDS!r}, {LEASE_PART!r}, {ROUNDING!r}
+"""
+    + """
+local holder = ARGV[1]
+local max, min, abs, floor = math.max, math.min, math.abs, math.floor
+
+local function written(number)
+    return string.format('%.17g', number)
+end
+
+local function period_end(kind)
+    if kind == 'day' then
+        return (floor(now / 86400) + 1) * 86400
+    end
+    local from = tonumber(ARGV[2])
+    for i = 3, 4 do
+        if now >= from then from = tonumber(ARGV[i]) end
+    end
+    return from
+end
+
+-- What each holder wants and has out, as want|out|at.
+local function read(key)
+    local record, wants, out = {}, 0, 0
+    local fields = redis.call('HGETALL', key)
+    for i = 1, #fields, 2 do
+        local name, value = fields[i], fields[i + 1]
+        if string.sub(name, 1, 2) ~= 'h:' then
+            record[name] = tonumber(value)
+        else
+            local want, has, at = string.match(value, '^([^|]+)|([^|]+)|([^|]+)$')
+            local silent = abs(now - tonumber(at))
+            if silent > OUT then
+                redis.call('HDEL', key, name)
+            else
+                out = out + tonumber(has)
+                if name == 'h:' .. holder then
+                    record.had = tonumber(has)
+                elseif silent <= ACTIVE then
+                    wants = wants + tonumber(want)
+                end
+            end
+        end
+    end
+    return record, wants, out
+end
+
+local function grant(left, cap, need, want, held, grain)
+    if left + ROUNDING < grain then return 0 end
+    local needed = min(need, max(0, left))
+    if cap + ROUNDING < grain then return needed end
+    return needed + max(0, min(want, cap, left - needed + held) - held)
+end
+
+redis.call('ZADD', KEYS[1], written(now), holder)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. written(now - ACTIVE))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. written(now + ACTIVE), '+inf')
+redis.call('PEXPIRE', KEYS[1], 60000)
+local answer = {written(redis.call('ZCARD', KEYS[1]))}
+
+for i = 2, #KEYS do
+    local key, at = KEYS[i], 5 + (i - 2) * 10
+    local kind = ARGV[at]
+    local size, rate = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local charge, need = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    local want, held = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+    local reserved, grain = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
+    local used = tonumber(ARGV[at + 9])
+
+    local record, wants, out = read(key)
+    local share = want > 0 and want / (wants + want) or 0
+    local granted, left, cap, reset, has, keep = 0, 0, 0, 0, 0, 0
+    if kind == 'rate' then
+        local level, since = record.level or size, record.at or now
+        level = level + max(0, min(max(0, now - since) * rate, size - out - level))
+        level = min(size, level - charge)
+        cap = rate * LEASE * share
+        granted = grant(level, cap, need, want, held, grain)
+        left = level - granted
+        has = held + reserved + granted
+        keep = (size - left) / rate
+        redis.call('HSET', key, 'level', written(left), 'at', written(now))
+    elseif kind == 'slots' then
+        cap = floor(size * share)
+        local free = size - (out - (record.had or 0) + charge)
+        granted = floor(grant(free, cap, need, want, held, grain))
+        left = free - granted
+        has = charge + granted
+    else
+        local last, before = period_end(kind), record.used or 0
+        if record['end'] and last <= record['end'] then
+            last = record['end']
+        else
+            before = 0
+        end
+        before = max(0, before + charge, used)
+        left = size - before
+        cap = max(0, left) * PART * share
+        granted = grant(left, cap, need, want, held, grain)
+        left = left - granted
+        reset = last - now
+        keep = reset
+        redis.call('HSET', key, 'used', written(before + granted), 'end', written(last))
+    end
+    local told = table.concat({written(want), written(has), written(now)}, '|')
+    redis.call('HSET', key, 'h:' .. holder, told)
+    redis.call('PEXPIRE', key, string.format('%d', (keep + OUT) * 1000))
+    for _, number in ipairs({granted, left, cap, reset}) do
+        answer[#answer + 1] = written(number)
+    end
+end
+return answer
+"""
+)
+
+_NUMBERS = 4  # of an answer
+
+
+def script(clock: str = CLOCK) -> str:
+    """The script; `clock` is Lua that sets `now` to Unix seconds."""
+    return clock + _RULES
+
+
+def arguments(
+    prefix: str, holder: str, months: Sequence[int], asks: Sequence[Ask]
+) -> list[str | float]:
+    """What `EVAL` takes behind the script: the number of keys, keys and arguments."""
+    found: list[str | float] = [len(asks) + 1, f"{prefix}holders"]
+    found += [f"{prefix}{ask.name}" for ask in asks]
+    found += [holder, *months]
+    for ask in asks:
+        found += [ask.terms.kind, ask.terms.size, ask.terms.rate, ask.charge, ask.need, ask.want]
+        found += [ask.held, ask.reserved, ask.grain, ask.used]
+    return found
+
+
+def answer(reply: Sequence[bytes]) -> Answer:
+    """The script's reply; ValueError for what is none."""
+    holders, *rest = map(float, reply)
+    grants = [Grant(*rest[i : i + _NUMBERS]) for i in range(0, len(rest), _NUMBERS)]
+    return Answer(int(holders), tuple(grants))
