@@ -1,6 +1,6 @@
 """The backend's end of the exchange: reads frames without pause, answers in any order, in parts.
 
-The stream's reader never waits for the device: work over the bound is refused by reply. Replies
+The stream's reader never waits for the work: what is over the bound is refused by reply. Replies
 that are ready together travel in one frame.
 """
 
@@ -8,37 +8,57 @@ import asyncio
 import hmac
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from grpc import aio
 
-from backends.batching.job import Job, Outcome
-from backends.incident import incident
-from backends.intake import Intake
-from backends.reply import output_tensors
 from protos import exchange_codec as codec
-from protos.errors import Kind, PenstockError
-from protos.values import Signature
+from protos.errors import PenstockError
 
 FRAME_PARTS = 128
 FRAME_BYTES = 512 * 1024
 # A gateway that waits hears from us this often, or it takes us for stopped.
 SPEAK_EVERY = 0.25  # seconds
-REPLY_BYTES = 256 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
 Context = aio.ServicerContext[bytes, bytes]
 
+# Takes an encoded part of a call's reply, and whether it is the last.
+Answer = Callable[[bytes, bool], None]
+
+
+class Taken(Protocol):
+    """A call that is being worked on."""
+
+    def cancel(self) -> None:
+        """Its caller is gone; nothing it is answered with matters any more."""
+        ...
+
+    def credit(self, room: int) -> None:
+        """Its caller takes so many more bytes of parts, beyond `codec.INITIAL_CREDIT`."""
+        ...
+
+
+class Worker(Protocol):
+    """What does the work behind the exchange."""
+
+    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+        """Begins calls that arrived together, without waiting: each as taken, or its refusal.
+
+        Each is answered on the event loop, later, with parts of which one is the last.
+        """
+        ...
+
 
 class ExchangeService:
     """Serves `penstock.v1.Backend/Exchange` to callers that show the access key."""
 
-    def __init__(self, intake: Intake, access_key: str) -> None:
-        self._intake = intake
+    def __init__(self, worker: Worker, access_key: str) -> None:
+        self._worker = worker
         self._key = access_key.encode()
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -51,7 +71,7 @@ class ExchangeService:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the access key is wrong")
         # Sent at once: the gateway counts the stream as connected when it sees the headers.
         await context.send_initial_metadata(())
-        stream = _Stream(self._intake)
+        stream = _Stream(self._worker)
         writer = asyncio.create_task(stream.write(context), name="exchange writer")
         speaker = asyncio.create_task(stream.speak(), name="exchange speaker")
         try:
@@ -69,9 +89,9 @@ class ExchangeService:
 class _Stream:
     """One gateway's stream: its calls in flight and the parts that wait to be written."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._jobs: dict[int, Job] = {}
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._calls: dict[int, Taken] = {}
         self._outbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._written = 0
@@ -87,19 +107,19 @@ class _Stream:
         if readable:
             self._submit(readable)
         for call_id in requests.cancels:
-            job = self._jobs.pop(call_id, None)
-            if job is not None:
-                self._intake.cancel(job)
+            taken = self._calls.pop(call_id, None)
+            if taken is not None:
+                taken.cancel()
         for call_id, room in requests.credits:
-            job = self._jobs.get(call_id)
-            if job is not None:
-                self._intake.device.add_credit(job.id, room)
+            taken = self._calls.get(call_id)
+            if taken is not None:
+                taken.credit(room)
 
     def close(self) -> None:
         """The gateway is gone, and so is everybody who waited behind it."""
-        for job in self._jobs.values():
-            self._intake.cancel(job)
-        self._jobs.clear()
+        for taken in self._calls.values():
+            taken.cancel()
+        self._calls.clear()
 
     async def write(self, context: Context) -> None:
         while True:
@@ -113,38 +133,24 @@ class _Stream:
         while True:
             before = self._written
             await asyncio.sleep(SPEAK_EVERY)
-            if self._jobs and self._written == before:
+            if self._calls and self._written == before:
                 self._quiet = True
                 self._wake.set()
 
     def _submit(self, calls: list[codec.Call]) -> None:
-        sinks = [(call, partial(self._answer, call.id)) for call in calls]
-        taken = self._intake.submit_all(sinks, codec.INITIAL_CREDIT)
-        for call, job in zip(calls, taken, strict=True):
-            if isinstance(job, Job):
-                self._jobs[call.id] = job
+        answers = [(call, partial(self._answer, call.id)) for call in calls]
+        for call, taken in zip(calls, self._worker.take(answers), strict=True):
+            if isinstance(taken, PenstockError):
+                self._refuse(call.id, taken)
             else:
-                self._refuse(call.id, job)
+                self._calls[call.id] = taken
 
     def _refuse(self, call_id: int, error: PenstockError) -> None:
         self._put(codec.encode_failure(call_id, error, executed=False))
 
-    def _answer(self, call_id: int, outcome: Outcome, signature: Signature) -> None:
-        final = outcome.final
-        try:
-            part = _encode(call_id, outcome, signature)
-        except Exception as raised:
-            error = (
-                raised
-                if isinstance(raised, PenstockError)
-                else incident(raised, "a reply could not be encoded")
-            )
-            part = codec.encode_failure(call_id, error, executed=outcome.executed)
-            if not final:
-                self._intake.cancel(outcome.job)  # a failure is the last that the caller gets
-            final = True
+    def _answer(self, call_id: int, part: bytes, final: bool) -> None:
         if final:
-            self._jobs.pop(call_id, None)
+            self._calls.pop(call_id, None)
         self._put(part)
 
     def _put(self, part: bytes) -> None:
@@ -161,26 +167,6 @@ class _Stream:
             parts.append(part)
             size += len(part)
         return codec.reply_frame(parts)
-
-
-def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
-    if outcome.error is not None:
-        return codec.encode_failure(call_id, outcome.error, executed=outcome.executed)
-    tensors = output_tensors(outcome, signature)
-    part = codec.encode_part(
-        call_id,
-        tensors,
-        outcome.job.model[1],
-        final=outcome.final,
-        queue_us=int(outcome.queue * 1e6),
-        compute_us=int(outcome.compute * 1e6),
-        batch_rows=outcome.batch_rows,
-        padded_rows=outcome.padded_rows,
-    )
-    if len(part) > REPLY_BYTES:
-        why = f"the reply has {len(part)} bytes, at most {REPLY_BYTES} can be sent"
-        raise PenstockError(Kind.BAD_REPLY, why)
-    return part
 
 
 def admitted(context: "aio.ServicerContext[Any, Any]", key: bytes) -> bool:

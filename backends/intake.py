@@ -14,9 +14,10 @@ from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.incident import incident
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
-from protos.errors import Kind, PenstockError
+from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_codec import Call
 from protos.values import Signature
+from protos.wording import quote
 
 # Gets each outcome of a job with the signature that was in force when the job was taken.
 Sink = Callable[[Outcome, Signature], None]
@@ -98,6 +99,8 @@ class Intake:
 
     def _job(self, call: Call, credit: int) -> tuple[Job, Signature]:
         entry = self.models.get(call.model, call.version)
+        if call.openai is not None:
+            raise invalid(f"model {quote(call.model)} takes tensors", param="model")
         check_inputs(entry.signature, call.inputs, call.datatypes)
         check_wanted(entry.signature, call.wanted)
         bucket, rows = bucket_of(call.inputs, entry.policy)

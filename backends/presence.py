@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from backends.host import Identity
 from backends.intake import Intake
 from backends.models.lifecycle import Lifecycle, ModelEntry
 from protos import discovery_pb2 as pb
@@ -17,25 +18,19 @@ class Presence:
 
     def __init__(
         self,
+        identity: Identity,
         *,
-        instance: str,
-        epoch: int,
-        address: str,
         device: str,
         runtime: str,
-        access_key: str,
         lifecycle: Lifecycle,
         intake: Intake,
     ) -> None:
-        self.instance = instance
         self.draining = False
         self.on_change: Callable[[], None] = lambda: None
         self.unhealthy_reason: str | None = None
-        self._epoch = epoch
-        self._address = address
+        self._identity = identity
         self._device = device
         self._runtime = runtime
-        self._access_key = access_key
         self._lifecycle = lifecycle
         self._intake = intake
 
@@ -43,13 +38,14 @@ class Presence:
         """The next beat; the model table only when it is asked for, since it is large."""
         report = self._intake.device.report()
         memory = self._lifecycle.memory
+        identity = self._identity
         beat = pb.Beat(
-            instance=self.instance,
-            epoch=self._epoch,
-            address=self._address,
+            instance=identity.instance,
+            epoch=identity.epoch,
+            address=identity.address,
+            access_key=identity.access_key,
             device=self._device,
             runtime=self._runtime,
-            access_key=self._access_key,
             models_revision=self._lifecycle.revision,
             load=pb.Load(
                 queued_work_us=int(report.queued_work * 1e6),
@@ -100,6 +96,7 @@ def _model(entry: ModelEntry) -> pb.Model:
         model.max_batch_size = signature.max_batch_size
         model.decoupled = signature.decoupled
         model.idempotent = signature.idempotent
+        model.openai = signature.openai
     return model
 
 

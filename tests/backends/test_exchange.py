@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 from grpc import aio
 
+from backends.batched import Batched
 from backends.batching.job import BatchPolicy
 from backends.exchange import ExchangeService
 from backends.intake import Intake
@@ -73,7 +74,7 @@ async def exchange(*models: tuple[str, Signature]):
         intake.device.add_model((name, "1"), NoArray(), signature, ALONE)
     intake.models = Table(*[Entry((name, "1"), signature) for name, signature in models])
     server = aio.server()
-    server.add_generic_rpc_handlers((ExchangeService(intake, "key").handler(),))
+    server.add_generic_rpc_handlers((ExchangeService(Batched(intake), "key").handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = aio.insecure_channel(f"127.0.0.1:{port}")
