@@ -10,6 +10,7 @@ import typer
 
 from gateway import config as configuration
 from gateway import key_commands
+from gateway.audit import commands as audit_commands
 from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
 from gateway.credentials import TENANT, Credentials
@@ -36,6 +37,7 @@ app.command()(redact)
 route_commands.app.command()(plan)
 app.add_typer(route_commands.app, name="routes")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(rollout_commands.app, name="rollout")
 app.add_typer(shadow_commands.app, name="shadow")
 

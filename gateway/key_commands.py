@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.audit.operator import recorded
 from gateway.command import DEFAULT_FILE, File, Json, load_settings, show
 from gateway.config import Config
 from policies.api_keys import ApiKey, ApiKeySettings, make_key, read_secret
@@ -58,7 +59,9 @@ def create(
         now=time.time(),
         by=_operator(),
     )
-    with _store(config) as store:
+    who = _operator()
+    facts = {"key": stored.id, "name": name, "tenant": tenant, "scopes": list(stored.scopes)}
+    with _store(config) as store, recorded(config, "key.create", by=who, **facts):
         store.keys.add(stored)
     if as_json:
         print(json.dumps({**_row(stored, stored.created), "key": key}, indent=2))
@@ -97,8 +100,9 @@ def revoke(
     """Revokes an API key, which running gateways refuse within two seconds."""
     if key.startswith("pk_"):
         key = key.split("_")[1]  # somebody who found a key can revoke it as it is
-    with _store(load_settings(file)) as store:
-        if not store.keys.revoke(key, _operator(), time.time()):
+    config, who = load_settings(file), _operator()
+    with _store(config) as store, recorded(config, "key.revoke", by=who, key=key):
+        if not store.keys.revoke(key, who, time.time()):
             known = {each.id: each for each in store.keys.all()}
             if key not in known:
                 hint = did_you_mean(key, known)
@@ -128,8 +132,10 @@ def revoke_token(
     now = time.time()
     # The longest that a token may live that was accepted by now, by a clock as wrong as allowed.
     until = now + issuers[issuer].max_lifetime + 4 * issuers[issuer].leeway
-    with _store(config) as store:
-        store.keys.withdraw((issuer, jti), until=until, by=_operator(), now=now)
+    who = _operator()
+    facts = {"issuer": issuer, "jti": jti, "until": until}
+    with _store(config) as store, recorded(config, "token.revoke", by=who, **facts):
+        store.keys.withdraw((issuer, jti), until=until, by=who, now=now)
     print(f"{jti} of {issuer} is withdrawn until {_date(until)}, when it has expired")
 
 
