@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 
 from protos.errors import Kind, PenstockError
-from protos.values import Chat, Embedding, Prompt, Target, Tensors
+from protos.service import Reply
+from protos.values import Chat, Embedding, Part, Prompt, Target, Tensors
 from tests.policies.cache.kept import (
     Cache,
     Model,
@@ -200,9 +201,6 @@ async def test_openai_requests_that_are_meant_to_be_repeatable_are_kept(payload)
 
 
 def part_of(payload, final=True):
-    from protos.service import Reply
-    from protos.values import Part
-
     return Reply(Part(payload, "1", {}, final))
 
 
@@ -253,8 +251,6 @@ async def test_an_answer_over_the_bound_is_given_and_not_kept():
 
 
 def part_reply(*values):
-    from protos.service import Reply
-
     return Reply(part(*values))
 
 
