@@ -28,6 +28,7 @@ from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
 from gateway.identities import authenticator as authenticator_of
 from gateway.records import Records
 from gateway.rules import Rules
+from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
 from gateway.worker import Worker
 from routing.registry import Registry
@@ -114,7 +115,7 @@ async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asynci
         http.listen(BACKLOG)
         address = f"unix:{folder}/supervisor"
         server = aio.server(options=CHANNEL_OPTIONS)
-        server.add_generic_rpc_handlers((hub.attach_handler(),))
+        server.add_generic_rpc_handlers((hub.attach_handler(), LedgerService().handler()))
         server.add_insecure_port(address)
         await server.start()
         workers = Workers(config, file, http, address)

@@ -60,6 +60,7 @@ class Lessee:
         self.holders = holders
         self.wake = wake
         self.lost = False
+        self.losses = 0
         self.over_admitted: dict[LimitId, float] = {}  # in what each limit counts
         self.asked = 0  # requests that waited for an answer
         self._stand_in = Ledger()
@@ -138,6 +139,7 @@ class Lessee:
         """The ledger can't be reached: the stand-in answers, with this process's share."""
         if not self.lost:
             self.lost = True
+            self.losses += 1
             self._stand_in = Ledger()
         pairs = zip(batch.leases, batch.asks, strict=True)
         asks = [self._to_stand_in(lease, ask, now, wall) for lease, ask in pairs]
