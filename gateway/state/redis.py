@@ -80,7 +80,7 @@ class Redis:
 
     async def start(self) -> None:
         """Connects, so that no request has to wait for it; a server that is down is looked for."""
-        await self._try(self._ping, PATIENCE_AT_START)
+        await self._try(self._ping, max(PATIENCE_AT_START, self._patience))
 
     async def close(self) -> None:
         if self._probing is not None:
