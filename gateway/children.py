@@ -6,34 +6,20 @@ dies, and leads a process group that is swept when it is gone itself.
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
+from protos.orphans import die_with
+
 Tell = Callable[[str], None]
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_LINE = 8192  # bytes; a line that never ends is told in pieces
 _LAST_WORDS = 1.0  # seconds that a dead child's output may stay open
-# Loaded before any fork: after it, a child may not allocate or import safely.
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def die_with(parent: int) -> None:
-    """Called in a new process: has it killed as soon as `parent`, its parent's id, has ended.
-
-    Without Linux it does nothing. The parent may have ended before the kernel was asked.
-    """
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 @dataclass(frozen=True, slots=True)

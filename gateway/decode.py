@@ -13,10 +13,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from gateway.children import die_with
 from protos import v2_generate
 from protos.errors import Kind, PenstockError
 from protos.json_reader import read_object
+from protos.orphans import die_with
 from protos.v2_json import Decoded, decode_request
 from protos.values import Signature, Tensors
 

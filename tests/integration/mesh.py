@@ -19,9 +19,9 @@ from typing import Any, Self
 
 import httpx
 
-from gateway.children import die_with
 from gateway.config import load_config
 from policies.tokens import ensure_secret, issue
+from protos.orphans import die_with
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
