@@ -3,6 +3,7 @@
 from gateway.metrics import Totals
 from gateway.pipeline import Pipeline
 from gateway.store.recorder import Recorder
+from policies.fair.filter import Fair
 from routing.decisions import Decision
 from routing.shadow.record import PairRecord
 
@@ -62,6 +63,8 @@ def register(
         limited,
     )
 
+    _register_fairness(totals, pipeline.fair)
+
     def mirrored() -> dict[tuple[str, ...], float]:
         return {
             (route, mirror, outcome): getattr(counts, outcome)
@@ -70,3 +73,33 @@ def register(
         }
 
     totals.add_labelled("penstock_mirrored", "Copies sent, and pairs by outcome.", MIRROR, mirrored)
+
+
+def _register_fairness(totals: Totals, fair: Fair) -> None:
+    def queued() -> dict[tuple[str, ...], float]:
+        return {(model,): count for model, count in fair.counts.queued.items()}
+
+    def refused() -> dict[tuple[str, ...], float]:
+        return {tuple(key): count for key, count in fair.counts.refused.items()}
+
+    def waiting() -> dict[tuple[str, ...], float]:
+        return {(model,): count for model, count in fair.waiting().items()}
+
+    def bounds() -> dict[tuple[str, ...], float]:
+        return {(model,): bound for model, bound in fair.bounds().items()}
+
+    totals.add_labelled(
+        "penstock_fair_queued", "Requests that waited for a place at a model.", ("model",), queued
+    )
+    totals.add_labelled(
+        "penstock_fair_refused",
+        "Requests refused because a model is asked for too much, by what was full.",
+        ("model", "tenant", "reason"),
+        refused,
+    )
+    totals.add_gauge(
+        "penstock_fair_waiting", "Requests that wait for a place now.", ("model",), waiting
+    )
+    totals.add_gauge(
+        "penstock_in_flight_bound", "What may be in flight to a model.", ("model",), bounds
+    )
