@@ -28,10 +28,10 @@ def recorded(config: Config, what: str, **facts: Any) -> Iterator[None]:
     try:
         chain.append([{"at": time.time(), "what": what, **facts}])
     except OSError as failure:
+        why = failure.strerror or type(failure).__name__
         raise PenstockError(
             Kind.UNAVAILABLE,
-            f"{config.audit_folder}: the audit log can't be written"
-            f" ({failure.strerror or type(failure).__name__}), and without a record nothing is done",
+            f"{config.audit_folder}: {why}, and nothing is done without an audit record",
         ) from failure
     try:
         yield
