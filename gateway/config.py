@@ -24,6 +24,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.state.settings import StateSettings
+from gateway.usage.settings import UsageSettings
 from policies.api_keys import ApiKeySettings
 from policies.audit import AuditSettings
 from policies.cache.settings import CacheSettings
@@ -200,6 +201,7 @@ class Config(Settings):
     state: StateSettings = StateSettings()
     cache: CacheSettings = CacheSettings()
     store: StoreSettings = StoreSettings()
+    usage: UsageSettings = UsageSettings()
     decisions: Decisions = Decisions()
     audit: AuditSettings = AuditSettings()
     fairness: Fairness = Fairness()

@@ -8,6 +8,7 @@ from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.metrics import Metrics
 from gateway.routes.current import CurrentRoutes, interface
+from gateway.usage.book import UsageBook
 from policies.authenticate import Authenticate
 from protos import schedule
 from protos.errors import TABLE, Kind, PenstockError, unknown_model
@@ -46,6 +47,7 @@ class Gate:
     clock: Callable[[], float]
     total: float
     audit: AuditLog
+    usage: UsageBook
 
     def request(
         self,
@@ -126,6 +128,8 @@ class Gate:
         # What was not executed for this request says nothing of its arm.
         if timeline.arm and timeline.route and timeline.cache not in REUSED:
             self.metrics.arm(timeline.route, timeline.arm, code)
+            if timeline.principal is not None and not _unexecuted(error):
+                self.usage.add(timeline.principal.tenant, model, timeline)
             # Before every backend has had the time to join, none of them is to blame.
             if error is None or self.table.settled:
                 self.arms.observe(timeline, error)
@@ -142,6 +146,11 @@ def usable_id(value: bytes) -> str:
     if len(value) > 128 or not value.replace(b"-", b"").replace(b"_", b"").isalnum():
         return ""
     return value.decode("ascii")
+
+
+def _unexecuted(error: Exception | None) -> bool:
+    """Whether a backend, or whatever stands before it, refused before anything was executed."""
+    return isinstance(error, PenstockError) and error.row.retry == "elsewhere"
 
 
 def client_gone() -> PenstockError:

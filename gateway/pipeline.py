@@ -45,7 +45,6 @@ from policies.cache.stores import Stores
 from policies.fair.filter import Fair
 from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
-from policies.limits.local import Local
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
@@ -91,6 +90,7 @@ def build(
     stores: Stores,
     fairness: Fairness,
     audit: Audit,
+    limits: Limits,
     decided: Observe,
     record: Callable[[PairRecord], object],
     clock: Callable[[], float],
@@ -99,7 +99,7 @@ def build(
 ) -> Pipeline:
     """Stacks the filters over the endpoints of `table`; `clock` and timers are the event loop's.
 
-    A worker admits its share, one of so many `workers`, of every limit. A request may take `total`
+    This is one of so many `workers`. A request may take `total`
     seconds unless its route says otherwise, and leave parts unread for `idle`. `stores` are where
     answers are kept. `decided` is told where each request went. `record`
     takes what mirrors found, from another thread, and counts what it drops.
@@ -143,7 +143,6 @@ def build(
         clock=clock,
         wall=time.time,
     )
-    limits = Limits(Local(1.0 / workers, time.time), clock, time.time)
     fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [
         audit,

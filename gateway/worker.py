@@ -46,7 +46,11 @@ from gateway.routing_metrics import register
 from gateway.state.settings import StateSettings
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
+from gateway.usage import metrics as usage_metrics
+from gateway.usage.accounts import Accounts
 from policies.audit import Audit
+from policies.limits.filter import Limits
+from policies.limits.local import Local
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -89,6 +93,8 @@ class Worker:
         pairs = self._records.recorder(_write_pairs, "comparisons")
         decided, decisions = self._decisions()
         self._redis = _shared_state(config.state)
+        local = Local(1.0 / config.workers, time.time)
+        self._accounts = Accounts(self._records, name, local.elsewhere, config.usage.tenants)
         self._pipeline = build(
             self.table,
             self._budget,
@@ -102,6 +108,7 @@ class Worker:
                 refuse=config.audit.on_failure == "refuse",
                 writable=lambda: self._audit.writable,
             ),
+            limits=Limits(local, time.monotonic, time.time, self._accounts.spending.add),
             decided=decided,
             record=pairs.put,
             clock=time.monotonic,
@@ -110,6 +117,7 @@ class Worker:
         )
         register(self.metrics.totals, self._pipeline, pairs, decisions)
         cache_metrics.register(self.metrics.totals, self._pipeline.cache)
+        usage_metrics.register(self.metrics.totals, self._accounts)
         register_audit(self.metrics.totals, self._audit, self._pipeline.audit)
         self._authenticator = authenticator(config, self._records.store)
         self.gate = Gate(
@@ -122,6 +130,7 @@ class Worker:
             time.monotonic,
             config.timeouts.total,
             self._audit,
+            self._accounts.usage,
         )
         self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
@@ -141,6 +150,7 @@ class Worker:
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
         await self._authenticator.start()
+        await self._accounts.start()
         if self._redis is not None:
             await self._redis.start()
         config = self._config
@@ -182,6 +192,7 @@ class Worker:
         await self._authenticator.close()
         await self.table.close()
         self._decoder.close()
+        await self._accounts.close()
         await asyncio.to_thread(self._records.close, RECORDS_CLOSE)
         await asyncio.to_thread(self._audit.close, RECORDS_CLOSE)
 

@@ -29,12 +29,14 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from gateway.store import schema
 from gateway.store.arms import Arms
 from gateway.store.audit import Audit
+from gateway.store.budgets import BudgetRecords
 from gateway.store.compact import compact
 from gateway.store.decisions import Decisions
 from gateway.store.keys import Keys
 from gateway.store.leader import Leader
 from gateway.store.pairs import Pairs
 from gateway.store.rollouts import Rollouts
+from gateway.store.usage import UsageRecords
 
 log = logging.getLogger(__name__)
 
@@ -73,18 +75,21 @@ class Store:
         self.audit = Audit(database)
         self.decisions = Decisions(database)
         self.keys = Keys(database)
+        self.usage = UsageRecords(database)
+        self.budgets = BudgetRecords(database)
 
     def tidy(self, now: float, keep: float) -> int:
         """Forgets comparisons, counts and decisions that are older than `keep` seconds, and sums
         up counts that are older than minutes; how many rows that saved. For every minute or so,
         from any replica.
 
-        States of rollouts, audit records and API keys are kept for good, and what a rollout is
-        judged by until it is over.
+        States of rollouts, audit records and API keys are kept for good, what a rollout is judged
+        by until it is over, usage for `usage.KEEP`, and what was used of a budget until its end.
         """
         kinds = (self.pairs, self.arms, self.decisions)
         forgotten = sum(kind.forget(now - keep) for kind in kinds)
-        return forgotten + self.keys.forget(now) + compact(self._database, now)
+        forgotten += self.keys.forget(now) + self.usage.forget(now) + self.budgets.forget(now)
+        return forgotten + compact(self._database, now)
 
     def close(self) -> None:
         self._database.dispose()

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 2
+VERSION = 3
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -180,4 +180,27 @@ revoked_tokens = Table(
     *_numbers("at", "until"),
     UniqueConstraint("issuer", "jti"),
     Index("penstock_revoked_tokens_by_time", "until"),
+)
+
+# What one process (`process`, distinct for each start) has counted of a day until now: rows are
+# replaced by later ones, so that to write one again changes nothing.
+usage = Table(
+    "penstock_usage",
+    metadata,
+    _key(),
+    *_text("day", "tenant", "model", "process"),  # day: YYYY-MM-DD in UTC
+    *_counts("requests", "rows", "prompt_tokens", "completion_tokens"),
+    *_numbers("device_seconds"),
+    UniqueConstraint("day", "tenant", "model", "process"),
+)
+
+# The same of budgets; `until` is when the period ends.
+budgets = Table(
+    "penstock_budgets",
+    metadata,
+    _key(),
+    *_text("limit", "period", "key", "process"),
+    *_numbers("used", "until"),
+    UniqueConstraint("limit", "period", "key", "process"),
+    Index("penstock_budgets_by_time", "until"),
 )

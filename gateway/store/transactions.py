@@ -4,9 +4,12 @@ Administrative records must survive the machine's loss of power, telemetry only 
 that is the difference between `durable` and not, and costs SQLite a sync of the disk.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 CHUNK = 5000  # rows; others write between two chunks
 
@@ -40,3 +43,17 @@ def forget(
         total += count
         if count < CHUNK:
             return total
+
+
+def replace(
+    database: Engine, table: Table, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Writes the rows, over those with the same `keys`; of such among `rows` the last one."""
+    newest = {tuple(row[key] for key in keys): dict(row) for row in rows}
+    if not newest:
+        return
+    insert = postgresql.insert if database.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(list(newest.values()))
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    with writing(database) as connection:
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from policies.limits.allowance import ASK, Allowance, LimitId, Make
 from policies.limits.amounts import burst, what
+from policies.limits.calendar import Every
 from policies.limits.limiter import Limiter, LimitName
 from protos.errors import Kind, PenstockError
 from protos.route.policies import Limit
@@ -26,7 +27,7 @@ STILL_UNKNOWN = 1.0  # seconds to wait for an answer that even asking didn't bri
 
 # A limit's id, amount and fail mode: another amount is another allowance.
 _Key = tuple[LimitId, float, str]
-Spent = Callable[[LimitId, str, float, float], object]
+Spent = Callable[[LimitId, Every, str, float, float], object]
 
 
 class Taken(NamedTuple):
@@ -43,7 +44,7 @@ class Limited:
     settles: bool
 
 
-def _nobody(limit_id: LimitId, key: str, used: float, at: float) -> None:
+def _nobody(limit_id: LimitId, every: Every, key: str, used: float, at: float) -> None:
     return None
 
 
@@ -51,8 +52,8 @@ class Limits:
     """The filter. `make` makes allowances, `clock` is monotonic and `wall` Unix time, in seconds.
 
     `refused` counts by limit what was refused, or would have been where the mode is `observe`.
-    `spent` is told what was used of budgets (the limit, the key, how much, when it was admitted by
-    `clock`), by those who were admitted.
+    `spent` is told what was used of budgets: of which and its period, by whom, how much, and when
+    they were admitted by `clock`.
     """
 
     def __init__(
@@ -188,7 +189,7 @@ class Limits:
             used = limiter.used(request, amount, error)
             limiter.allowance.settle(key, amount, used, at, now)
             if limiter.every and used:
-                self._spent(limiter.limit_id, key, used, at)
+                self._spent(limiter.limit_id, limiter.every, key, used, at)
 
     def _learn(self, route: RouteSnapshot) -> Limited:
         if len(self._of_snapshot) >= SNAPSHOTS:

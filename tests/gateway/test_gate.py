@@ -26,6 +26,7 @@ def deadlines(timeouts, *, streaming=False, timeout_us=0, time_left=None):
         clock=lambda: START,
         total=DEFAULT,
         audit=None,
+        usage=None,
     )
     timeline = Timeline(START)
     context = gate.request(
