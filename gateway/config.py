@@ -23,6 +23,7 @@ from pydantic import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from gateway.privacy_key import PrivacySettings
 from gateway.state.settings import StateSettings
 from gateway.usage.settings import UsageSettings
 from policies.api_keys import ApiKeySettings
@@ -204,6 +205,7 @@ class Config(Settings):
     usage: UsageSettings = UsageSettings()
     decisions: Decisions = Decisions()
     audit: AuditSettings = AuditSettings()
+    privacy: PrivacySettings = PrivacySettings()
     fairness: Fairness = Fairness()
     backends: tuple[Backend, ...] = ()
 

@@ -1,7 +1,7 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
-          → audit → authorise → remember → limits → split → cache → fair → mirror
+          → audit → authorise → remember → limits → privacy → split → cache → fair → mirror
           → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
@@ -17,6 +17,9 @@ The order of what follows is bound by these reasons:
 - remember stands below authorise, as names that may not be used are nobody's decisions, and above
   limits, whose refusals are some;
 - limits stand above split: what is refused takes part in no comparison of arms;
+- privacy stands below limits, so that what is refused costs no search, and above everything that
+  keeps, copies or sends a request on: cache, mirrors, records and models see placeholders only, and
+  errors from below pass it before anybody reads them;
 - split fixes the arm and the exact version before anything depends on them;
 - cache stands below split, as one arm's answer never serves another, and above all that costs
   something: who gets a kept answer or waits for another's takes nobody's place, and is no evidence;
@@ -45,6 +48,7 @@ from policies.cache.stores import Stores
 from policies.fair.filter import Fair
 from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
+from policies.privacy import Privacy
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
@@ -68,6 +72,7 @@ class Pipeline:
     service: Service
     audit: Audit
     limits: Limits
+    privacy: Privacy
     split: Split
     cache: ResponseCache
     fair: Fair
@@ -91,6 +96,7 @@ def build(
     fairness: Fairness,
     audit: Audit,
     limits: Limits,
+    privacy_key: Callable[[], bytes],
     decided: Observe,
     record: Callable[[PairRecord], object],
     clock: Callable[[], float],
@@ -101,8 +107,9 @@ def build(
 
     This is one of so many `workers`. A request may take `total`
     seconds unless its route says otherwise, and leave parts unread for `idle`. `stores` are where
-    answers are kept. `decided` is told where each request went. `record`
-    takes what mirrors found, from another thread, and counts what it drops.
+    answers are kept. `privacy_key` is called when a route has a policy, and may raise. `decided` is
+    told where each request went. `record` takes what mirrors found, from another thread, and counts
+    what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -143,12 +150,14 @@ def build(
         clock=clock,
         wall=time.time,
     )
+    privacy = Privacy(privacy_key, clock)
     fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [
         audit,
         Authorize(),
         Remember(decided),
         limits,
+        privacy,
         split,
         cache,
         fair,
@@ -159,5 +168,17 @@ def build(
     ]
     service = stack(filters, pick)
     return Pipeline(
-        service, audit, limits, split, cache, fair, mirror, pairing, circuit, retry, hedge, pick
+        service,
+        audit,
+        limits,
+        privacy,
+        split,
+        cache,
+        fair,
+        mirror,
+        pairing,
+        circuit,
+        retry,
+        hedge,
+        pick,
     )

@@ -8,9 +8,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from gateway.command import load_settings
+from gateway.privacy_key import privacy_key, read_key
 from policies.pii.redactor import Redactor
 from policies.pii.settings import Policy, PrivacyDocument, Rule
-from policies.pii.tokens import MIN_KEY
 from protos.errors import PenstockError, invalid
 from protos.strict_yaml import load
 
@@ -36,15 +37,31 @@ Tenant = Annotated[
 ]
 
 
-def redact(policy: PolicyFile = None, spans: Spans = False, tenant: Tenant = "default") -> None:
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key-file", metavar="FILE", help="The key that placeholders are made with."),
+]
+Gateway = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Takes the key of the gateway configured there."),
+]
+
+
+def redact(
+    policy: PolicyFile = None,
+    spans: Spans = False,
+    tenant: Tenant = "default",
+    key_file: KeyFile = None,
+    config: Gateway = None,
+) -> None:
     """Reads lines from standard input and writes them redacted to standard output.
 
     A line that the policy blocks comes out empty, is told of on standard error, and makes the exit
-    status 1; so does one that is not UTF-8. Placeholders hold within one run, and across runs where
-    the policy has a keyFile.
+    status 1; so does one that is not UTF-8. Placeholders hold within one run, and across runs with
+    one key.
     """
     settings = BUILT_IN if policy is None else _load(policy)
-    redactor = Redactor(settings, _key(settings, policy))
+    redactor = Redactor(settings, _key(key_file, config))
     failed = _run(redactor, sys.stdin.buffer, spans, tenant)
     if failed:
         raise typer.Exit(1)
@@ -59,17 +76,13 @@ def _load(path: Path) -> Policy:
     return load(text, str(path), PrivacyDocument).spec
 
 
-def _key(settings: Policy, policy: Path | None) -> bytes:
-    if settings.key_file is None or policy is None:
+def _key(key_file: Path | None, config: Path | None) -> bytes:
+    if key_file is not None:
+        return read_key(key_file)
+    if config is None:
         return secrets.token_bytes(32)
-    path = policy.parent / settings.key_file
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise invalid(f"keyFile {path} can't be read: {error.strerror}") from None
-    if len(key) < MIN_KEY:
-        raise invalid(f"keyFile {path} has {len(key)} bytes, {MIN_KEY} are needed")
-    return key
+    settings = load_settings(config)
+    return privacy_key(settings.privacy, settings.state_folder)
 
 
 def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:

@@ -16,7 +16,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from gateway import cache_metrics
+from gateway import cache_metrics, privacy_metrics
 from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.audit.metrics import register as register_audit
@@ -38,6 +38,7 @@ from gateway.http.server import HttpServer, serve
 from gateway.identities import authenticator
 from gateway.metrics import Metrics
 from gateway.pipeline import build
+from gateway.privacy_key import privacy_key
 from gateway.records import Records
 from gateway.remember import Observe
 from gateway.routes.current import CurrentRoutes
@@ -109,6 +110,7 @@ class Worker:
                 writable=lambda: self._audit.writable,
             ),
             limits=Limits(local, time.monotonic, time.time, self._accounts.spending.add),
+            privacy_key=lambda: privacy_key(config.privacy, config.state_folder),
             decided=decided,
             record=pairs.put,
             clock=time.monotonic,
@@ -116,6 +118,7 @@ class Worker:
             call_at=loop.call_at,
         )
         register(self.metrics.totals, self._pipeline, pairs, decisions)
+        privacy_metrics.register(self.metrics.totals, self._pipeline.privacy)
         cache_metrics.register(self.metrics.totals, self._pipeline.cache)
         usage_metrics.register(self.metrics.totals, self._accounts)
         register_audit(self.metrics.totals, self._audit, self._pipeline.audit)
@@ -143,6 +146,7 @@ class Worker:
         """Takes what discovery knows, or the routes in force."""
         if news.HasField("routing"):
             self.routes.apply(news.routing)
+            self._pipeline.privacy.prepare(self.routes.table.snapshots())
             self._routed = True
         elif self._routed:  # without its rules a worker serves nothing
             self.table.apply(news.snapshot)

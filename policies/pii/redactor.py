@@ -1,7 +1,7 @@
 """Applies a policy to text: finds, lets through what is allowed, and hides the rest."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,23 @@ class Redactor:
             return Redacted(text, ())
         return Redacted(self.hide(text, spans, vault), tuple(spans))
 
+    def pseudonym(self, text: str, tenant: str) -> Redacted:
+        """An id as the policy lets it pass: what is found in it becomes a keyed digest.
+
+        Different ids stay different and equal ones equal, whatever an entity's action is: a model
+        may keep a state under each.
+        """
+        spans = self.find(text, tenant)
+        if not spans or self.policy.mode == "observe":
+            return Redacted(text, tuple(spans))
+        pieces: list[str] = []
+        done = 0
+        for span in spans:
+            digest = self._tokens.digest(tenant, span.entity, text[span.start : span.end])
+            pieces += (text[done : span.start], f"[{span.entity}#{digest}]")
+            done = span.end
+        return Redacted("".join((*pieces, text[done:])), tuple(spans))
+
     def hide(
         self, text: str, spans: Iterable[Span], vault: Vault, start: int = 0, end: int | None = None
     ) -> str:
@@ -89,12 +106,20 @@ class Redactor:
         """Raises FORBIDDEN if there is one that the policy blocks; tells types and counts only."""
         if self.policy.mode == "observe":
             return
-        blocked = Counter(
-            span.entity for span in spans if self.policy.rule(span.entity).action == "block"
-        )
+        self.refuse(Counter(span.entity for span in spans), "this text")
+
+    def refuse(self, found: Mapping[str, int], what: str) -> None:
+        """The same of counts by entity; `what` is refused, as the sentence says."""
+        if self.policy.mode == "observe" or not found:
+            return
+        blocked = [
+            f"{count} {entity}"
+            for entity, count in sorted(found.items())
+            if self.policy.rule(entity).action == "block"
+        ]
         if blocked:
-            told = ", ".join(f"{count} {entity}" for entity, count in sorted(blocked.items()))
-            raise PenstockError(Kind.FORBIDDEN, f"the privacy policy refuses this text: {told}")
+            told = f"the privacy policy refuses {what}: {', '.join(blocked)}"
+            raise PenstockError(Kind.FORBIDDEN, told)
 
     def canonical(self, entity: str, value: str) -> str:
         """The form that all spellings of a value have in common."""

@@ -1,6 +1,5 @@
 """A privacy policy as operators write it: what is looked for, and what becomes of it."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -70,8 +69,8 @@ class Allow(Settings):
 class Policy(Settings):
     """Entities without a rule of their own follow `default`; `observe` counts and changes nothing.
 
-    `binaryInputs` are names of inputs whose bytes are no text; elsewhere bytes that are not UTF-8
-    are refused.
+    `binaryInputs` and `binaryOutputs` are names of inputs and outputs whose bytes are no text;
+    elsewhere bytes that are not UTF-8 are refused.
     """
 
     mode: Literal["enforce", "observe"] = "enforce"
@@ -82,7 +81,7 @@ class Policy(Settings):
     allow: tuple[Allow, ...] = ()
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "AU")
     binary_inputs: tuple[str, ...] = ()
-    key_file: Path | None = None
+    binary_outputs: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -14,15 +14,25 @@ LONGEST = 1 + LONGEST_ENTITY + 1 + 6 + 7 + 1
 
 
 class Vault:
-    """Values of one request of one tenant; it dies with the request."""
+    """Values of one request of one tenant; it dies with the request.
 
-    __slots__ = ("_places", "_tokens", "_values", "tenant")
+    Once it is closed, it gives places to what the model says by itself, and restores none of that:
+    a requester gets back what they sent, and nobody else's.
+    """
+
+    __slots__ = ("_closed", "_others", "_places", "_tokens", "_values", "tenant")
 
     def __init__(self, tokens: Tokens, tenant: str) -> None:
         self.tenant = tenant
         self._tokens = tokens
         self._places: dict[tuple[str, str], str] = {}  # by entity and value as written
         self._values: dict[str, str] = {}  # by placeholder
+        self._others: set[str] = set()  # placeholders that are not restored
+        self._closed = False
+
+    def close(self) -> None:
+        """The request is complete."""
+        self._closed = True
 
     def known(self, entity: str, value: str) -> str | None:
         """The placeholder of a value, if it was hidden before."""
@@ -37,11 +47,14 @@ class Vault:
             return known
         token = self._tokens.placeholder(self.tenant, entity, canonical)
         place, number = f"[{entity}_{token}]", 1
-        while place in self._values:
+        while place in self._values or place in self._others:
             number += 1
             place = f"[{entity}_{token}_{number}]"
         self._places[entity, value] = place
-        self._values[place] = value
+        if self._closed:
+            self._others.add(place)
+        else:
+            self._values[place] = value
         return place
 
     def restore(self, text: str, *, escaped: bool = False) -> str:

@@ -49,13 +49,26 @@ def test_a_policy_says_what_is_done(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
-def test_placeholders_are_the_same_in_every_run_with_a_key_file(tmp_path: Path) -> None:
+def test_placeholders_are_the_same_in_every_run_with_one_key(tmp_path: Path) -> None:
     path = tmp_path / "bank.yaml"
-    path.write_text(POLICY.replace("replace}", "restore}") + "  keyFile: key\n")
-    (tmp_path / "key").write_bytes(b"0123456789abcdef0123456789abcdef\n")
-    outputs = {run("bob@example.com\n", "--policy", str(path)).stdout for _ in range(2)}
+    path.write_text(POLICY.replace("replace}", "restore}"))
+    key = tmp_path / "key"
+    key.write_bytes(b"0123456789abcdef0123456789abcdef\n")
+    config = tmp_path / "penstock.yaml"
+    config.write_text("apiVersion: penstock/v1\nkind: Penstock\nprivacy: {keyFile: key}\n")
+    options = [("--key-file", str(key)), ("--key-file", str(key)), ("--config", str(config))]
+
+    outputs = {run("bob@example.com\n", "--policy", str(path), *each).stdout for each in options}
+
     assert len(outputs) == 1
     assert outputs.pop().startswith("[EMAIL_")
+
+
+def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"short")
+    result = run("hello\n", "--key-file", str(key))
+    assert "has 5 bytes, 16 are needed" in str(result.exception)
 
 
 def test_lines_that_are_not_utf8_fail_closed() -> None:

@@ -9,6 +9,7 @@ from gateway.metrics import Totals
 from gateway.pipeline import build
 from gateway.routing_metrics import register
 from gateway.store.recorder import Recorder
+from policies.audit import Audit
 from policies.cache.key import Keys
 from policies.cache.memory import Memory
 from policies.cache.stores import Stores
@@ -37,6 +38,8 @@ def pipeline():
         idle=5.0,
         stores=Stores(Keys(bytes(16)), Memory(1024, lambda: 0.0), None, 1024),
         fairness=Fairness(),
+        audit=Audit(refuse=False, writable=lambda: True),
+        privacy_key=lambda: bytes(16),
         decided=lambda request, code, now: None,
         record=lambda record: True,
         clock=lambda: 0.0,

@@ -18,7 +18,7 @@ def test_a_policy_reads_like_this() -> None:
         "  allow: [{tenants: [acme], entities: [EMAIL], values: [support@acme.com]}]\n"
         "  phoneRegions: [US, SG]\n"
         "  binaryInputs: [image]\n"
-        "  keyFile: privacy.key\n"
+        "  binaryOutputs: [picture]\n"
     )
     policy = load(text, "bank.yaml", PrivacyDocument).spec
     assert policy.rule("CREDIT_CARD").keep_last == 4

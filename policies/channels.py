@@ -1,0 +1,117 @@
+"""A streamed reply through policies that hold text back: one buffer a channel, none left unread.
+
+Whatever is done to a text is done by `TextStream`s, which give out what they have decided. Here is
+how that becomes parts again. What a choice of OpenAI's still holds is said in a part of its own
+before the one that finishes it, since clients stop reading there.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from policies.pii.steps import SLICE, Steps
+from protos.pieces import Channel, finished, rewritten, saying
+from protos.values import OpenAi, Part, Payload
+
+
+class TextStream(Protocol):
+    """One text that comes in pieces; either may raise what ends the reply."""
+
+    def push(self, piece: str) -> str:
+        """What can be given out now."""
+
+    def flush(self) -> str:
+        """The rest; the text is over."""
+
+
+class Channels:
+    """The texts of one reply. `stream` makes what one of them passes through.
+
+    `whole` takes strings that stand for themselves; `unreadable` gives the error for bytes of a
+    channel that are no text, or None to pass them on.
+    """
+
+    def __init__(
+        self,
+        stream: Callable[[Channel], TextStream],
+        whole: Callable[[str], str],
+        unreadable: Callable[[Channel], Exception | None],
+    ) -> None:
+        self._stream = stream
+        self._whole = whole
+        self._unreadable = unreadable
+        self._streams: dict[Channel, TextStream] = {}
+        self._likeness: dict[Channel, Payload] = {}  # the last part that had the channel
+
+    def take(self, part: Part) -> Steps[list[Part]]:
+        """The parts to give on for one that came. Raises BAD_REPLY for one of no known form."""
+        pieces: list[tuple[Channel | None, str | None]] = []
+
+        def collect(channel: Channel | None, text: str | None) -> None:
+            pieces.append((channel, text))
+
+        payload = part.payload
+        rewritten(payload, collect)
+        over = finished(payload)
+        written: list[str | None] = []
+        rest: dict[Channel, str] = {}
+        for channel, text in pieces:
+            if channel is None:
+                written.append(None if text is None else self._whole(text))
+            elif text is None:
+                error = self._unreadable(channel)
+                if error is not None:
+                    raise error
+                written.append(None)
+            elif part.final or channel[0] in over:
+                said = (yield from self._push(channel, text, payload)) + self._flush(channel)
+                if isinstance(payload, OpenAi):
+                    rest[channel], said = said, ""
+                written.append(said)
+            else:
+                written.append((yield from self._push(channel, text, payload)))
+        for channel in [c for c in self._streams if part.final or c[0] in over]:
+            rest[channel] = self._flush(channel)
+        changed = iter(written)
+        new = rewritten(payload, lambda channel, text: next(changed))
+        last = Part(
+            new,
+            part.version,
+            part.parameters,
+            part.final,
+            part.queue_us,
+            part.compute_us,
+            part.batch_rows,
+        )
+        return [*self._said(part, rest), last]
+
+    def end(self, part: Part) -> list[Part]:
+        """What is left when no part comes any more; `part` is the last one that came."""
+        return self._said(part, {channel: self._flush(channel) for channel in [*self._streams]})
+
+    def _push(self, channel: Channel, text: str, payload: Payload) -> Steps[str]:
+        stream = self._streams.get(channel)
+        if stream is None:
+            stream = self._streams[channel] = self._stream(channel)
+        self._likeness[channel] = payload
+        if len(text) <= SLICE:
+            return stream.push(text)
+        said = []
+        for start in range(0, len(text), SLICE):
+            said.append(stream.push(text[start : start + SLICE]))
+            yield
+        return "".join(said)
+
+    def _flush(self, channel: Channel) -> str:
+        return self._streams.pop(channel).flush()
+
+    def _said(self, part: Part, rest: dict[Channel, str]) -> list[Part]:
+        """Parts that say the rest; channels whose last parts were one share one."""
+        parts: list[tuple[Payload, dict[Channel, str]]] = []
+        for channel, text in rest.items():
+            like = self._likeness.pop(channel)
+            if not text:
+                continue
+            if not parts or parts[-1][0] is not like:
+                parts.append((like, {}))
+            parts[-1][1][channel] = text
+        return [Part(saying(like, said), part.version, {}, final=False) for like, said in parts]

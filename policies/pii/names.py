@@ -1,0 +1,40 @@
+"""Names that reach the model as they are: of inputs, of outputs asked for, of parameters."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from policies.pii.redactor import Redactor
+from protos.errors import invalid
+
+REMEMBERED = 4096
+LONGEST = 128  # characters of a name that is remembered
+
+
+class Names:
+    """Knows names in which nothing was found: those of a model's tensors come again and again."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._clean: set[str] = set()
+
+    def clean(self, name: str) -> bool:
+        """Whether there is nothing in the name, for whichever tenant."""
+        if name in self._clean:
+            return True
+        if self._redactor.detector.find(name):
+            return False
+        if len(name) <= LONGEST:
+            if len(self._clean) >= REMEMBERED:
+                self._clean.clear()
+            self._clean.add(name)
+        return True
+
+    def check(self, names: Iterable[str], what: str, tenant: str) -> None:
+        """Raises INVALID for a name with something in it: a name can't be hidden, nor be told."""
+        for name in names:
+            if name in self._clean or self.clean(name):
+                continue
+            found = Counter(span.entity for span in self._redactor.find(name, tenant))
+            if found:
+                told = ", ".join(f"{count} {entity}" for entity, count in sorted(found.items()))
+                raise invalid(f"the name of {what} has in it what the privacy policy hides: {told}")

@@ -1,0 +1,213 @@
+"""One request's way through a privacy policy: hidden on the way in, restored on the way out.
+
+Work comes in steps (`policies/pii/steps.py`). Nothing that is raised here has a value in it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from policies.pii.leaves import is_json, redact_leaves
+from policies.pii.names import Names
+from policies.pii.redactor import Redactor
+from policies.pii.span import Span
+from policies.pii.spelling import refuse_spelling, without_spelling
+from policies.pii.steps import SLICE, Steps
+from policies.pii.streams import StreamRedactor
+from protos.errors import Kind, PenstockError, invalid
+from protos.text import texts, with_texts
+from protos.values import InferRequest, OpenAi, Parameters, Part, Payload
+
+# What a text is called says what is in it (`customer_ssn`), unless it is called a text.
+_PLAIN = frozenset(
+    {"arguments", "content", "input", "output", "prompt", "text", "text_input", "text_output"}
+)
+# Under these a model keeps what belongs together, so different ones have to stay different.
+_IDS = frozenset({"sequence_id", "correlation_id"})
+_SAID = "what the model says"
+
+Work = Callable[[str, str], Steps[str]]  # a text and what it is called
+
+
+class Passage:
+    """The vault of a request, and how often each entity was found, in both directions.
+
+    `total` is counted up as well.
+    """
+
+    __slots__ = ("_names", "_total", "found", "observing", "redactor", "vault")
+
+    def __init__(self, redactor: Redactor, names: Names, tenant: str, total: Counter[str]) -> None:
+        self.redactor = redactor
+        self.vault = redactor.vault(tenant)
+        self.found: Counter[str] = Counter()
+        self.observing = redactor.policy.mode == "observe"
+        self._names = names
+        self._total = total
+
+    def request(self, request: InferRequest) -> Steps[InferRequest]:
+        """The request as it may go on.
+
+        Raises INVALID for what can't be read and for names with something in them, FORBIDDEN for
+        what the policy blocks.
+        """
+        payload, parameters = request.payload, request.parameters
+        if not self.observing:
+            self._check_names(payload, parameters)
+        request_id = self._id(request.id) if request.id else ""
+        if parameters:
+            parameters = yield from self._strings(parameters, self._parameter)
+        payload = yield from self._payload(payload, self._hidden, reply=False)
+        self.redactor.refuse(self.found, "this text")
+        self.vault.close()
+        if (
+            payload is request.payload
+            and parameters is request.parameters
+            and request_id == request.id
+        ):
+            return request
+        return replace(request, id=request_id, payload=payload, parameters=parameters)
+
+    def reply(self, part: Part) -> Steps[Part]:
+        """A whole reply as the requester gets it.
+
+        What the model says by itself is hidden, what the requester sent is restored. Raises
+        BAD_REPLY for what can't be read, FORBIDDEN for what the policy blocks.
+        """
+        before = Counter(self.found)
+        payload, parameters = part.payload, part.parameters
+        if isinstance(payload, OpenAi):
+            payload = without_spelling(payload)
+        payload = yield from self._payload(payload, self._said, reply=True)
+        if parameters:
+            parameters = yield from self._strings(parameters, self._said)
+        self.redactor.refuse(self.found - before, _SAID)
+        if payload is part.payload and parameters is part.parameters:
+            return part
+        return replace(part, payload=payload, parameters=parameters)
+
+    def parameters(self, parameters: Parameters) -> Steps[Parameters]:
+        """Those of a part of a streamed reply, likewise."""
+        before = Counter(self.found)
+        said = yield from self._strings(parameters, self._said)
+        self.redactor.refuse(self.found - before, _SAID)
+        return said
+
+    def answer(self, text: str) -> Steps[str]:
+        """One text of a streamed reply that stands for itself, likewise."""
+        before = Counter(self.found)
+        said = yield from self._said(text, "")
+        self.redactor.refuse(self.found - before, _SAID)
+        return said
+
+    def said(self, spans: Iterable[Span]) -> None:
+        """Counts what the model said in a stream; raises FORBIDDEN for what the policy blocks."""
+        self.redactor.refuse(self._count(spans), _SAID)
+
+    def sentence(self, text: str) -> str:
+        """An error's sentence, which may quote what the model was given. Nothing is restored."""
+        return self.redactor.redact(text, self.vault).text
+
+    def unreadable(self, name: str, index: int, *, reply: bool) -> PenstockError | None:
+        """The error for what is no text that can be read; None where the policy lets it pass."""
+        policy = self.redactor.policy
+        listed = policy.binary_outputs if reply else policy.binary_inputs
+        if self.observing or name in listed:
+            return None
+        what, key = ("output", "binaryOutputs") if reply else ("input", "binaryInputs")
+        return PenstockError(
+            Kind.BAD_REPLY if reply else Kind.INVALID,
+            f'{what} "{name}": element {index} is no text that can be read, and the privacy policy'
+            f" doesn't list the {what} under {key}",
+        )
+
+    def _check_names(self, payload: Payload, parameters: Parameters) -> None:
+        tenant, check = self.vault.tenant, self._names.check
+        check([each.name for each in payload.tensors], "an input", tenant)
+        check(payload.wanted, "an output", tenant)
+        check(parameters, "a parameter", tenant)
+        if isinstance(payload, OpenAi):
+            refuse_spelling(payload)
+
+    def _payload(self, payload: Payload, work: Work, *, reply: bool) -> Steps[Payload]:
+        policy = self.redactor.policy
+        binary = policy.binary_outputs if reply else policy.binary_inputs
+        replaced: list[str | None] = []
+        changed = False
+        done = 0
+        for each in texts(payload, reply=reply):
+            text = each.text
+            if text is None:
+                error = self.unreadable(each.name, each.index, reply=reply)
+                if error is not None:
+                    raise error
+                replaced.append(None)
+            elif (each.key and self._names.clean(text)) or each.name in binary:
+                replaced.append(None)
+            else:
+                done += len(text)
+                if done > SLICE:
+                    done = 0
+                    yield
+                new = yield from work(text, hint_of(each.name))
+                changed = changed or new != text
+                replaced.append(new)
+        if not changed:
+            return payload
+        try:
+            return with_texts(payload, replaced, reply=reply)
+        except ValueError:
+            raise invalid("two keys of an object are one when what is in them is hidden") from None
+
+    def _strings(self, parameters: Parameters, work: Work) -> Steps[Parameters]:
+        made: dict[str, bool | int | float | str] = {}
+        for name, value in parameters.items():
+            made[name] = (yield from work(value, name)) if isinstance(value, str) else value
+        return parameters if made == parameters else made
+
+    def _parameter(self, value: str, name: str) -> Steps[str]:
+        if name in _IDS:
+            return self._id(value)
+        return (yield from self._hidden(value, name))
+
+    def _id(self, text: str) -> str:
+        result = self.redactor.pseudonym(text, self.vault.tenant)
+        self._count(result.spans)
+        return result.text
+
+    def _hidden(self, text: str, name: str) -> Steps[str]:
+        if is_json(text):
+            return (yield from redact_leaves(text, self._leaf))
+        return (yield from self._leaf(text, name))
+
+    def _said(self, text: str, name: str) -> Steps[str]:
+        json = is_json(text)
+        hidden = yield from (redact_leaves(text, self._leaf) if json else self._leaf(text, name))
+        return self.vault.restore(hidden, escaped=json)
+
+    def _leaf(self, text: str, name: str) -> Steps[str]:
+        if len(text) <= SLICE:
+            result = self.redactor.redact(text, self.vault, name)
+            if result.spans:
+                self._count(result.spans)
+            return result.text
+        # As a stream, whose result is the whole text's however it is cut.
+        stream = StreamRedactor(self.redactor, self.vault, name, blocking=False)
+        pieces: list[str] = []
+        for start in range(0, len(text), SLICE):
+            pieces.append(stream.push(text[start : start + SLICE]))
+            yield
+        pieces.append(stream.flush())
+        self._count(stream.spans)
+        return "".join(pieces)
+
+    def _count(self, spans: Iterable[Span]) -> Counter[str]:
+        found = Counter(span.entity for span in spans)
+        self.found.update(found)
+        self._total.update(found)
+        return found
+
+
+def hint_of(name: str) -> str:
+    """What a text's name says about what is in it."""
+    return "" if name in _PLAIN else name
