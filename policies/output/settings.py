@@ -166,7 +166,7 @@ class Policy(Settings):
             entities=rules,
             patterns=tuple(each.finding for each in self.patterns),
             phone_regions=self.phone_regions,
-            binary_inputs=self.binary_outputs,
+            binary_outputs=self.binary_outputs,
         )
 
 

@@ -117,8 +117,8 @@ class Passage:
         what, key = ("output", "binaryOutputs") if reply else ("input", "binaryInputs")
         return PenstockError(
             Kind.BAD_REPLY if reply else Kind.INVALID,
-            f'{what} "{name}": element {index} is no text that can be read, and the privacy policy'
-            f" doesn't list the {what} under {key}",
+            f'{what} "{name}": element {index} is no text that can be read, and the'
+            f" {self.redactor.called} policy doesn't list the {what} under {key}",
         )
 
     def _check_names(self, payload: Payload, parameters: Parameters) -> None:

@@ -29,11 +29,15 @@ class Redacted:
 
 
 class Redactor:
-    """One policy under one key; keeps nothing, so that it serves all requests."""
+    """One policy under one key; keeps nothing, so that it serves all requests.
 
-    def __init__(self, policy: Policy, key: bytes) -> None:
+    `called` is the kind of policy in sentences that clients read.
+    """
+
+    def __init__(self, policy: Policy, key: bytes, called: str = "privacy") -> None:
         """Raises INVALID for a pattern that RE2 refuses, ValueError for too short a key."""
         self.policy = policy
+        self.called = called
         own = [recogniser(pattern) for pattern in policy.patterns]
         recognisers: Sequence[Recogniser] = [
             each
@@ -118,7 +122,7 @@ class Redactor:
             if self.policy.rule(entity).action == "block"
         ]
         if blocked:
-            told = f"the privacy policy refuses {what}: {', '.join(blocked)}"
+            told = f"the {self.called} policy refuses {what}: {', '.join(blocked)}"
             raise PenstockError(Kind.FORBIDDEN, told)
 
     def canonical(self, entity: str, value: str) -> str:

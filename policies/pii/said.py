@@ -93,7 +93,7 @@ class SaidArguments:
             raise PenstockError(
                 Kind.BAD_REPLY,
                 f"the arguments of a tool have more than {LONGEST_ARGUMENTS} characters, which the"
-                " privacy policy can't look at together",
+                f" {self._passage.redactor.called} policy can't look at together",
             )
         self._pieces.append(piece)
         return ""
