@@ -15,15 +15,19 @@ from gateway.http.rescue import rescue_handlers
 from gateway.http.scope import alternative_names
 from gateway.hub import Hub
 from gateway.metrics import CONTENT_TYPE
+from gateway.records import Records
 from gateway.rollout.face import rollout_routes
 from gateway.routes.face import route_routes
 from gateway.rules import Rules
+from gateway.usage.face import usage_routes
 from policies.authenticate import Authenticate, authorization
 from protos.errors import Kind, PenstockError
 from protos.values import Principal
 
 
-def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate, audit: AuditLog) -> Starlette:
+def admin_app(
+    hub: Hub, rules: Rules, records: Records, authenticator: Authenticate, audit: AuditLog
+) -> Starlette:
     """The ASGI application; every route but `/health` takes the scope `admin`.
 
     `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
@@ -72,6 +76,7 @@ def admin_app(hub: Hub, rules: Rules, authenticator: Authenticate, audit: AuditL
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
             *route_routes(hub, rules, require),
+            *usage_routes(records.store, require),
             *rollout_routes(rules.rollouts, require, audit.action),
         ],
         exception_handlers=rescue_handlers(partial(audit.stranger, "admin")),

@@ -19,6 +19,7 @@ from gateway.reports import commands as shadow_commands
 from gateway.rollout import commands as rollout_commands
 from gateway.routes import commands as route_commands
 from gateway.routes.plan import plan
+from gateway.usage.command import usage
 from protos.errors import PenstockError
 from protos.quantities import seconds
 from protos.strict_yaml import ConfigError
@@ -34,6 +35,7 @@ config = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(models, name="models")
 app.add_typer(config, name="config")
 app.command()(redact)
+app.command()(usage)
 route_commands.app.command()(plan)
 app.add_typer(route_commands.app, name="routes")
 app.add_typer(key_commands.app, name="keys")

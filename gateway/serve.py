@@ -68,7 +68,10 @@ async def _main(config: Config, file: Path) -> None:
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
     admin = serve(
-        admin_app(hub, rules, authenticator, audit), listener.address, config.limits, listener.tls
+        admin_app(hub, rules, records, authenticator, audit),
+        listener.address,
+        config.limits,
+        listener.tls,
     )
     await admin.start()
     try:

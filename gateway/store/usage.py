@@ -1,31 +1,17 @@
 """What each tenant has used of each model, a row for each day and process."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, delete, func, select
 
 from gateway.store.schema import usage
 from gateway.store.transactions import replace, writing
+from gateway.usage.value import UNITS, Usage
 
 KEEP = 400 * 86_400.0  # seconds; a year and the month in which it is asked about
 _KEYS = ("day", "tenant", "model", "process")
-_SUMS = ("requests", "rows", "prompt_tokens", "completion_tokens", "device_seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Of one day, YYYY-MM-DD in UTC; "" in a sum over days, tenants or models."""
-
-    day: str
-    tenant: str
-    model: str
-    requests: int
-    rows: int
-    prompt_tokens: int
-    completion_tokens: int
-    device_seconds: float
 
 
 class UsageRecords:
@@ -43,7 +29,7 @@ class UsageRecords:
         that are told apart, in whose order the result is."""
         names = [usage.c[name] for name in by]
         query = (
-            select(*names, *(func.sum(usage.c[name]).label(name) for name in _SUMS))
+            select(*names, *(func.sum(usage.c[name]).label(name) for name in UNITS))
             .where(usage.c.day >= since, usage.c.day < until)
             .group_by(*names)
             .order_by(*names)

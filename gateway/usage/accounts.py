@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.records import CAPACITY, Records
 from gateway.store.budgets import Spent
 from gateway.store.engine import Store
-from gateway.store.usage import Usage
 from gateway.usage.book import UsageBook
 from gateway.usage.spending import Spending
+from gateway.usage.value import Usage
 from policies.limits.budgets import Elsewhere
 
 log = logging.getLogger(__name__)

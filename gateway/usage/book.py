@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from itertools import islice
 
-from gateway.store.usage import Usage
+from gateway.usage.value import UNITS, Usage
 from policies.limits.calendar import Period, period
 from protos.values import Timeline
 
@@ -36,7 +36,6 @@ class _Count:
 
 
 Counts = dict[tuple[str, str], _Count]  # by tenant and model
-UNITS = ("requests", "rows", "prompt_tokens", "completion_tokens", "device_seconds")
 
 
 class UsageBook:
