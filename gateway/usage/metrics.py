@@ -1,10 +1,10 @@
 """What tenants use, as metrics of a worker."""
 
-from collections.abc import Callablefrom gateway.usage.value import UNITS
-
+from collections.abc import Callable
 
 from gateway.metrics import Labelled, Totals
 from gateway.usage.accounts import Accounts
+from gateway.usage.value import UNITS
 
 LABELS = ("tenant", "model")
 
