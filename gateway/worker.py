@@ -44,6 +44,8 @@ from gateway.remember import Observe
 from gateway.routes.current import CurrentRoutes
 from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
+from gateway.state.allowances import leasing
+from gateway.state.allowances import register as register_leasing
 from gateway.state.settings import StateSettings
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
@@ -74,10 +76,11 @@ HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
 class Worker:
     """`name` tells the workers of a mesh apart: it decides which endpoints each one prefers.
 
-    `process` is `number/process id`, under which it reports.
+    `process` is `number/process id`, under which it reports. `supervisor` is the address of the one
+    that several workers of a gateway have.
     """
 
-    def __init__(self, config: Config, name: str, process: str) -> None:
+    def __init__(self, config: Config, name: str, process: str, supervisor: str = "") -> None:
         self._config = config
         self._process = process
         self._budget = Budget(time.monotonic())
@@ -95,6 +98,8 @@ class Worker:
         decided, decisions = self._decisions()
         self._redis = _shared_state(config.state)
         local = Local(1.0 / config.workers, time.time)
+        self._leasing = leasing(config, process, supervisor, self._redis, local.elsewhere)
+        allowances = local if self._leasing is None else self._leasing.lessee
         self._accounts = Accounts(self._records, name, local.elsewhere, config.usage.tenants)
         self._pipeline = build(
             self.table,
@@ -109,7 +114,7 @@ class Worker:
                 refuse=config.audit.on_failure == "refuse",
                 writable=lambda: self._audit.writable,
             ),
-            limits=Limits(local, time.monotonic, time.time, self._accounts.spending.add),
+            limits=Limits(allowances, time.monotonic, time.time, self._accounts.spending.add),
             privacy_key=lambda: privacy_key(config.privacy, config.state_folder),
             decided=decided,
             record=pairs.put,
@@ -121,6 +126,8 @@ class Worker:
         privacy_metrics.register(self.metrics.totals, self._pipeline.privacy)
         cache_metrics.register(self.metrics.totals, self._pipeline.cache)
         usage_metrics.register(self.metrics.totals, self._accounts)
+        if self._leasing is not None:
+            register_leasing(self.metrics.totals, self._leasing)
         register_audit(self.metrics.totals, self._audit, self._pipeline.audit)
         self._authenticator = authenticator(config, self._records.store)
         self.gate = Gate(
@@ -157,6 +164,8 @@ class Worker:
         await self._accounts.start()
         if self._redis is not None:
             await self._redis.start()
+        if self._leasing is not None:
+            self._leasing.start()
         config = self._config
         faces = InferFace(self.gate, self._decoder, config.limits.body)
         actions = {
@@ -189,6 +198,8 @@ class Worker:
         if self._watch is not None:
             self._watch.cancel()
         await self._pipeline.cache.close()
+        if self._leasing is not None:
+            await self._leasing.close()
         if self._redis is not None:
             await self._redis.close()
         await self._pipeline.mirror.drain(MIRROR_DRAIN)

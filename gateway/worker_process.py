@@ -34,7 +34,8 @@ async def _serve(config: Config, index: int, http: int, supervisor: str) -> None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    worker = Worker(config, f"{socket.gethostname()}/{index}", f"{index}/{os.getpid()}")
+    name, process = f"{socket.gethostname()}/{index}", f"{index}/{os.getpid()}"
+    worker = Worker(config, name, process, supervisor)
     attached = asyncio.create_task(attach(supervisor, worker.apply, worker.report), name="attach")
     await worker.start(socket.socket(fileno=http), share_grpc_port=True)
     await stop.wait()

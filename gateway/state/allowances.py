@@ -8,12 +8,19 @@ from gateway.config import Config
 from gateway.metrics import Totals
 from gateway.state.leasing import Leasing, SharedLedger
 from gateway.state.supervisor_ledger import SupervisorLedger
+from policies.limits.budgets import Elsewhere
 
 if TYPE_CHECKING:
     from gateway.state.redis import Redis
 
 
-def leasing(config: Config, process: str, supervisor: str, redis: "Redis | None") -> Leasing | None:
+def leasing(
+    config: Config,
+    process: str,
+    supervisor: str,
+    redis: "Redis | None",
+    elsewhere: Elsewhere,
+) -> Leasing | None:
     """How a worker leases its limits; None where it is the only one that admits requests.
 
     With Redis every worker asks it directly: a supervisor in between would be one more hop and one
@@ -30,7 +37,7 @@ def leasing(config: Config, process: str, supervisor: str, redis: "Redis | None"
         return None
     # Distinct for each start: what another process of this name had is out until it is given up.
     holder = f"{socket.gethostname()}/{process}/{secrets.token_hex(4)}"
-    return Leasing(ledger, holder, config.workers)
+    return Leasing(ledger, holder, config.workers, elsewhere)
 
 
 def register(totals: Totals, leasing: Leasing) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from policies.leases.lessee import Batch, Lessee
 from policies.leases.terms import LEASE_SECONDS, Answer, Ask
+from policies.limits.budgets import Elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,17 @@ class SharedLedger(Protocol):
 
 
 class Leasing:
-    """One lessee and the task that speaks for it; `holders` are expected to share the limits."""
+    """One lessee and the task that speaks for it.
+
+    `holders` are expected to share the limits; `elsewhere` knows what was used of budgets before.
+    """
 
     def __init__(
         self,
         ledger: SharedLedger,
         holder: str,
         holders: int,
+        elsewhere: Elsewhere,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -43,7 +48,7 @@ class Leasing:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._spoke_at = clock() - HEARTBEAT
-        self.lessee = Lessee(holder, holders, self._woken.set)
+        self.lessee = Lessee(holder, holders, self._woken.set, elsewhere)
         self.exchanges = 0
 
     def start(self) -> None:
@@ -74,7 +79,7 @@ class Leasing:
 
     async def _exchange(self, *, all_: bool) -> None:
         lessee = self.lessee
-        batches = lessee.due(self._clock(), all_=all_)
+        batches = lessee.due(self._clock(), self._wall(), all_=all_)
         if not batches and all_ and self._clock() - self._spoke_at >= HEARTBEAT:
             batches = [Batch([], [], [])]
         for batch in batches:

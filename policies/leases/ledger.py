@@ -135,6 +135,7 @@ class _Bucket:
         size, rate = ask.terms.size, ask.terms.rate
         holders = self._holders
         holders.drop_silent(now)
+        holders.has(holder, ask.held + ask.reserved)
         # A clock that is set back yields nothing, and goes on from there.
         yielded = max(0.0, now - self._at) * rate
         level = self._level + max(0.0, min(yielded, size - holders.out - self._level))

@@ -18,6 +18,8 @@ from policies.leases.ledger import Ledger
 from policies.leases.slot_lease import SlotLease
 from policies.leases.terms import Answer, Ask, Terms, terms_of
 from policies.limits.allowance import NEVER, Allowance, LimitId
+from policies.limits.budgets import Elsewhere
+from policies.limits.calendar import period
 from protos.route.policies import Limit
 
 BATCH = 256  # asks; a script on a server shared with others shouldn't run for long
@@ -52,13 +54,21 @@ class Batch(NamedTuple):
 class Lessee:
     """`holder` is this process's name with the ledger; `holders` how many there are, until told.
 
-    `wake` asks for `due` to be called soon.
+    `wake` asks for `due` to be called soon. `elsewhere` knows what was used of budgets before a
+    ledger began, or lost what it knew.
     """
 
-    def __init__(self, holder: str, holders: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        holder: str,
+        holders: int,
+        wake: Callable[[], None],
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.holder = holder
         self.holders = holders
         self.wake = wake
+        self._elsewhere = elsewhere or Elsewhere()
         self.lost = False
         self.losses = 0
         self.over_admitted: dict[LimitId, float] = {}  # in what each limit counts
@@ -104,7 +114,7 @@ class Lessee:
     def urgent(self) -> bool:
         return bool(self._urgent)
 
-    def due(self, now: float, *, all_: bool) -> list[Batch]:
+    def due(self, now: float, wall: float, *, all_: bool) -> list[Batch]:
         """What is to be asked now: what is urgent, or with `all_` whatever there is to say."""
         leases: Iterable[AnyLease] = self._urgent
         if all_:
@@ -117,11 +127,18 @@ class Lessee:
                 continue
             if not batches or len(batches[-1].asks) >= BATCH:
                 batches.append(Batch([], [], []))
-            batches[-1].asks.append(ask)
+            batches[-1].asks.append(self._with_used(lease, ask, wall))
             batches[-1].leases.append(lease)
             batches[-1].waiting.extend(self._waiting.pop(lease, ()))
         self._urgent.clear()
         return batches
+
+    def _with_used(self, lease: AnyLease, ask: Ask, wall: float) -> Ask:
+        kind, place = ask.terms.kind, self._live.get(lease)
+        if place is None or (kind != "day" and kind != "month"):
+            return ask
+        used = self._elsewhere.used(str(place.limit), period(kind, wall).name, place.key)
+        return ask._replace(used=used) if used else ask
 
     def answered(self, batch: Batch, answer: Answer, now: float) -> None:
         """The ledger's answer to a batch."""
@@ -157,9 +174,10 @@ class Lessee:
         share = ask.terms.over(self.holders)
         # It begins with a share of what was left, not with a full bucket: every short loss would
         # otherwise be worth a burst.
-        left = (lease.left(now) - ask.held + max(0.0, ask.charge)) / self.holders
+        left = lease.left(now) - ask.held + max(0.0, ask.charge)
+        left = min(left, ask.terms.size - ask.used) / self.holders
         self._stand_in.begin(ask.name, share, min(share.size, left), now, wall)
-        return ask._replace(terms=share)
+        return ask._replace(terms=share, used=0.0)
 
     def _forget_idle(self, now: float) -> None:
         budgets = RATE_IDLE if len(self._live) > MANY else BUDGET_IDLE

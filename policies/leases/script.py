@@ -102,6 +102,7 @@ for i = 2, #KEYS do
     local granted, left, cap, reset, has, keep = 0, 0, 0, 0, 0, 0
     if kind == 'rate' then
         local level, since = record.level or size, record.at or now
+        out = out - (record.had or 0) + held + reserved
         level = level + max(0, min(max(0, now - since) * rate, size - out - level))
         level = min(size, level - charge)
         cap = rate * LEASE * share
