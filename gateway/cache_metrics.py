@@ -47,6 +47,12 @@ def register(totals: Totals, cache: ResponseCache) -> None:
         "penstock_cache_bytes", "Memory that kept answers take.", (), lambda: {(): memory.bytes}
     )
     totals.add_gauge("penstock_cache_entries", "Answers in memory.", (), lambda: {(): len(memory)})
+    totals.add_gauge(
+        "penstock_cache_waiting",
+        "Requests that wait for an execution which equal ones may share.",
+        (),
+        lambda: {(): cache.waiting},
+    )
     if shared is not None:
         totals.add(
             "penstock_cache_store_failures",

@@ -15,7 +15,7 @@ from policies.cache.compare import same
 from policies.cache.counts import Bypass, Counts, Unkept
 from policies.cache.directives import NONE, Directives, directives
 from policies.cache.entry import decode, encode, times
-from policies.cache.flight import Flight
+from policies.cache.flight import Flight, Reader
 from policies.cache.key import size_of
 from policies.cache.recording import Ended, recorded
 from policies.cache.sampling import drawn
@@ -82,6 +82,11 @@ class ResponseCache:
         """Executions that others may wait for."""
         return len(self._flights)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for one of them, or read it."""
+        return sum(len(flight.readers) for flight in self._flights.values())
+
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         # No coroutine of its own for the many requests of routes that keep nothing.
         context = request.context
@@ -95,8 +100,8 @@ class ResponseCache:
         if why is not None or not revision:
             return self._bypass(request, service, route.name, rule, asked, why or "revision")
         key = self.stores.keys.of(request, route, rule, target, revision)
-        query = Query(request, route, rule, target, revision, key, asked)
         found = self.stores.memory.find(key)
+        query = Query(request, route, rule, target, revision, key, asked)
         if rule.mode == "observe":
             return self._observed(query, service, found)
         if found is not None:
@@ -178,7 +183,7 @@ class ResponseCache:
             timeline.cache = "miss"
             flight = self._flights[query.key] = self._begin(query, service)
         try:
-            reply = await flight.reply(context)
+            reply = await Reader(flight, context).reply(context)
             if flight.age is not None:
                 timeline.cache, timeline.cache_age = "hit", flight.age
             return reply

@@ -25,6 +25,23 @@ class Flight:
     for `idle` seconds is left behind. `closed` is called once, when nobody may join any more.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_fetch",
+        "_idle",
+        "_most",
+        "_moved",
+        "_task",
+        "age",
+        "context",
+        "dropped",
+        "ended",
+        "error",
+        "parts",
+        "readers",
+    )
+
     def __init__(
         self,
         fetch: Callable[[], Awaitable[tuple[Reply, float | None]]],
@@ -38,9 +55,7 @@ class Flight:
         self._most = most
         self._idle = idle
         self._closed: Callable[[Flight], None] | None = closed
-        self.deadline = context.deadline
-        self.first_deadline = context.first_deadline
-        self.priority = context.priority
+        self.context = context
         self.age: float | None = None
         self.error: BaseException | None = None
         self.ended = False
@@ -57,27 +72,14 @@ class Flight:
         Not where it would wait behind a lower priority, nor where it has more than twice the time:
         what fails since the other's time is over might have been answered in its own.
         """
-        if context.priority != self.priority and (
-            not context.priority or not self.priority or context.priority < self.priority
+        mine = self.context
+        if context.priority != mine.priority and (
+            not context.priority or not mine.priority or context.priority < mine.priority
         ):
             return False
-        return _time_for(context.deadline, self.deadline, now) and (
-            bool(self.parts) or _time_for(context.first_deadline, self.first_deadline, now)
+        return _time_for(context.deadline, mine.deadline, now) and (
+            bool(self.parts) or _time_for(context.first_deadline, mine.first_deadline, now)
         )
-
-    async def reply(self, context: Context) -> Reply:
-        """The reply for one more reader, when its first part is there."""
-        reader = Reader(self, context)
-        try:
-            first = await reader.__anext__()
-        except BaseException:
-            reader.close()
-            raise
-        if first.final:
-            reader.close()
-            return Reply(first)
-        reader.begun(context)
-        return Reply(first, reader, reader.close)
 
     def leave(self, reader: "Reader") -> None:
         """Nobody is left to read it: the work is cancelled down to the backend's queue."""
@@ -160,7 +162,7 @@ class Flight:
 class Reader(AsyncIterator[Part]):
     """One request's place in a flight."""
 
-    __slots__ = ("_context", "_error", "_flight", "_timer", "_waiting", "at")
+    __slots__ = ("_error", "_flight", "_timer", "_waiting", "at")
 
     def __init__(self, flight: Flight, context: Context) -> None:
         self._flight = flight
@@ -169,11 +171,29 @@ class Reader(AsyncIterator[Part]):
         self._error: PenstockError | None = None
         self._timer: asyncio.TimerHandle | None = None
         flight.readers.add(self)
-        # The flight itself keeps the deadline of whoever began it.
+        began = flight.context
+        if context is began:
+            return  # whose deadlines the flight itself keeps
         soonest = min(context.deadline, context.first_deadline)
-        if soonest < min(flight.deadline, flight.first_deadline):
+        if soonest < min(began.deadline, began.first_deadline):
             late = "the first part of the reply" if soonest < context.deadline else "the reply"
             self._expire_at(soonest, late)
+
+    async def reply(self, context: Context) -> Reply:
+        """The reply to the request, when its first part is there."""
+        try:
+            first = await self.__anext__()
+        except BaseException:
+            self.close()
+            raise
+        if first.final:
+            self.close()
+            return Reply(first)
+        # From now on only the whole deadline counts.
+        self._stop_timer()
+        if context.deadline < self._flight.context.deadline:
+            self._expire_at(context.deadline, "the reply")
+        return Reply(first, self, self.close)
 
     async def __anext__(self) -> Part:
         flight = self._flight
@@ -195,12 +215,6 @@ class Reader(AsyncIterator[Part]):
                 await self._waiting
             finally:
                 self._waiting = None
-
-    def begun(self, context: Context) -> None:
-        """The first of several parts is there: from now on only the whole deadline counts."""
-        self._stop_timer()
-        if context.deadline < self._flight.deadline:
-            self._expire_at(context.deadline, "the reply")
 
     def wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -14,9 +14,11 @@ from protos.values import Chat, InferRequest, Prompt
 def drawn(request: InferRequest) -> bool:
     """Models of tensors are functions of their input unless a temperature is given."""
     payload = request.payload
+    if payload.tensors:  # the usual case
+        return bool(request.parameters) and _drawn(request.parameters, 0.0)
     if isinstance(payload, Chat | Prompt):
         return _drawn(payload.body, 1.0)
-    return bool(request.parameters) and _drawn(request.parameters, 0.0)
+    return _drawn(request.parameters, 0.0)
 
 
 def _drawn(settings: Mapping[str, Any], usual: float) -> bool:
