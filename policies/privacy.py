@@ -8,7 +8,7 @@ import logging
 import secrets
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from policies.pii.names import Names
@@ -21,7 +21,7 @@ from protos.errors import Kind, PenstockError
 from protos.route.policies import Mode
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import Context, InferRequest, Part
+from protos.values import Context, InferRequest, Part, Payload, Tensors
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Privacy:
         self._key = key
         self._clock = clock
         self._ready: dict[tuple[int, Mode], Ready] = {}
+        self._routes: dict[RouteSnapshot, Ready] = {}
         self.found: defaultdict[tuple[str, Mode], Counter[str]] = defaultdict(Counter)
         self.refused: Counter[str] = Counter()
 
@@ -57,16 +58,14 @@ class Privacy:
 
         Others are forgotten. One that can't be made ready is logged, and refuses all requests.
         """
-        before, self._ready = self._ready, {}
+        before, self._ready, self._routes = self._ready, {}, {}
         for route in routes:
             if route.spec.privacy is None:
                 continue
-            document, mode = _policy(route)
-            known = before.get((id(document), mode))
             try:
-                self._ready[id(document), mode] = known or self._make(document, mode)
-            except Exception as error:
-                log.error("privacy policy %s: %s", document.metadata.name, error)
+                self._routes[route] = self._of(route, before)
+            except PenstockError as error:
+                log.error("route %s refuses its requests: %s", route.name, error.message)
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         route = request.context.route
@@ -75,37 +74,55 @@ class Privacy:
         return self._passed(request, service, route)
 
     async def _passed(self, request: InferRequest, service: Service, route: RouteSnapshot) -> Reply:
-        context = request.context
-        ready = self._of(route)
-        mode = ready.redactor.policy.mode
-        total = self.found[route.name, mode]
-        passage = Passage(ready.redactor, ready.names, context.principal.tenant, total)
-        context.timeline.found = passage.found
-        way = _Way(passage, context, self._clock, self.refused, enforcing=mode == "enforce")
-        hidden = await way.work(passage.request(request), request)
+        # Not there: a route that was matched before others were loaded.
+        ready = self._routes.get(route) or self._of(route, self._ready)
+        way: _Way | None = None
+        hidden = request
+        if (
+            request.id
+            or request.parameters
+            or not _numeric(request.payload)
+            or not ready.names.known(request.payload)
+        ):
+            way = self._way(ready, request.context, route)
+            hidden = await way.work(way.passage.request(request), request)
         try:
             reply = await service(hidden)
         except PenstockError as error:
+            way = way or self._way(ready, request.context, route)
             raise way.told(error) from None
+        first = reply.first
+        unary = reply.rest is None
+        if way is None and unary and not first.parameters and _numeric(first.payload):
+            return reply
+        way = way or self._way(ready, request.context, route)
         try:
             return await way.back(reply)
         except BaseException:
             reply.on_close()
             raise
 
-    def _of(self, route: RouteSnapshot) -> Ready:
+    def _way(self, ready: Ready, context: Context, route: RouteSnapshot) -> "_Way":
+        mode = ready.redactor.policy.mode
+        total = self.found[route.name, mode]
+        passage = Passage(ready.redactor, ready.names, context.principal.tenant, total)
+        context.timeline.found = passage.found
+        return _Way(passage, context, route.name, self._clock, self.refused)
+
+    def _of(self, route: RouteSnapshot, known: Mapping[tuple[int, Mode], Ready]) -> Ready:
+        """The route's policy. Raises INTERNAL where it can't be applied."""
         document, mode = _policy(route)
-        ready = self._ready.get((id(document), mode))
-        if ready is None:  # of a route that was matched before others were loaded
+        # By identity: a document that didn't change is the same object when all are loaded anew.
+        ready = known.get((id(document), mode)) or self._ready.get((id(document), mode))
+        if ready is None:
             try:
-                ready = self._make(document, mode)
+                policy = document.spec.model_copy(update={"mode": mode})
+                redactor = Redactor(policy, self._key())
             except Exception as error:
                 raise broken(error) from None
+            ready = Ready(document, redactor, Names(redactor))
+        self._ready[id(document), mode] = ready
         return ready
-
-    def _make(self, document: PrivacyDocument, mode: Mode) -> Ready:
-        redactor = Redactor(document.spec.model_copy(update={"mode": mode}), self._key())
-        return Ready(document, redactor, Names(redactor))
 
 
 class _Way:
@@ -114,22 +131,22 @@ class _Way:
     Where nothing is enforced, nothing changes, is held back or fails.
     """
 
-    __slots__ = ("_clock", "_context", "_enforcing", "_passage", "_refused")
+    __slots__ = ("_clock", "_context", "_enforcing", "_refused", "_route", "passage")
 
     def __init__(
         self,
         passage: Passage,
         context: Context,
+        route: str,
         clock: Callable[[], float],
         refused: Counter[str],
-        *,
-        enforcing: bool,
     ) -> None:
-        self._passage = passage
+        self.passage = passage
         self._context = context
+        self._route = route
         self._clock = clock
         self._refused = refused
-        self._enforcing = enforcing
+        self._enforcing = not passage.observing
 
     async def work(self, steps: Steps[T], as_it_was: T) -> T:
         """The result of the steps, which refuse and fail only where the policy is enforced."""
@@ -138,8 +155,7 @@ class _Way:
         except PenstockError as error:
             if not self._enforcing:
                 return as_it_was
-            route = self._context.route
-            self._refused["" if route is None else route.name] += 1
+            self._refused[self._route] += 1
             raise error from None
         except Exception as error:
             told = broken(error)
@@ -152,9 +168,9 @@ class _Way:
         """The reply as the requester gets it."""
         first = reply.first
         if reply.rest is None:
-            part = await self.work(self._passage.reply(first), first)
+            part = await self.work(self.passage.reply(first), first)
             return reply if part is first else Reply(part, None, reply.on_close)
-        said = SaidReply(self._passage)
+        said = SaidReply(self.passage)
         parts = await self.work(said.take(first), [first])
         rest = self._rest(said, parts[1:], first, reply.rest)
         return Reply(parts[0], rest, reply.on_close)
@@ -178,7 +194,7 @@ class _Way:
         """The error with a sentence that may be read: models quote what they were given in it."""
         if not self._enforcing:
             return error
-        sentence = self._passage.sentence
+        sentence = self.passage.sentence
         try:
             texts = [sentence(text) for text in (error.message, error.param, error.code)]
         except Exception as failure:
@@ -194,6 +210,12 @@ class _Way:
     def _in_time(self) -> None:
         if self._clock() > self._context.deadline:
             raise PenstockError(Kind.DEADLINE, "the time was over before the text was redacted")
+
+
+def _numeric(payload: Payload) -> bool:
+    """Whether there are only numbers in it, and so no text."""
+    types = [tensor.datatype for tensor in payload.tensors]
+    return type(payload) is Tensors and "BYTES" not in types
 
 
 def broken(error: Exception) -> PenstockError:

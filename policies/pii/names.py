@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from policies.pii.redactor import Redactor
 from protos.errors import invalid
+from protos.values import Payload
 
 REMEMBERED = 4096
 LONGEST = 128  # characters of a name that is remembered
@@ -16,6 +17,14 @@ class Names:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._clean: set[str] = set()
+
+    def known(self, payload: Payload) -> bool:
+        """Whether all names in it were looked at before, and there is nothing in them."""
+        clean = self._clean
+        for tensor in payload.tensors:
+            if tensor.name not in clean:
+                return False
+        return clean.issuperset(payload.wanted) if payload.wanted else True
 
     def clean(self, name: str) -> bool:
         """Whether there is nothing in the name, for whichever tenant."""
