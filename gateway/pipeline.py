@@ -1,7 +1,8 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
-          → audit → authorise → remember → limits → privacy → split → cache → fair → mirror
+          → audit → authorise → remember → limits → privacy → output → split
+          → cache → fair → mirror
           → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
@@ -20,6 +21,9 @@ The order of what follows is bound by these reasons:
 - privacy stands below limits, so that what is refused costs no search, and above everything that
   keeps, copies or sends a request on: cache, mirrors, records and models see placeholders only, and
   errors from below pass it before anybody reads them;
+- output stands below privacy, so that it sees what the model itself says and nothing that was
+  restored, and above split, since a classifier is asked the same way: of all filters only those
+  below it have to do with that;
 - split fixes the arm and the exact version before anything depends on them;
 - cache stands below split, as one arm's answer never serves another, and above all that costs
   something: who gets a kept answer or waits for another's takes nobody's place, and is no evidence;
@@ -48,6 +52,8 @@ from policies.cache.stores import Stores
 from policies.fair.filter import Fair
 from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
+from policies.output.filter import Output
+from policies.output.judge import Models
 from policies.privacy import Privacy
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
@@ -73,6 +79,7 @@ class Pipeline:
     audit: Audit
     limits: Limits
     privacy: Privacy
+    output: Output
     split: Split
     cache: ResponseCache
     fair: Fair
@@ -97,6 +104,7 @@ def build(
     audit: Audit,
     limits: Limits,
     privacy_key: Callable[[], bytes],
+    models: Models,
     decided: Observe,
     record: Callable[[PairRecord], object],
     clock: Callable[[], float],
@@ -105,11 +113,11 @@ def build(
 ) -> Pipeline:
     """Stacks the filters over the endpoints of `table`; `clock` and timers are the event loop's.
 
-    This is one of so many `workers`. A request may take `total`
-    seconds unless its route says otherwise, and leave parts unread for `idle`. `stores` are where
-    answers are kept. `privacy_key` is called when a route has a policy, and may raise. `decided` is
-    told where each request went. `record` takes what mirrors found, from another thread, and counts
-    what it drops.
+    This is one of so many `workers`. A request may take `total` seconds unless its route says
+    otherwise, and leave parts unread for `idle`. `stores` are where answers are kept. `privacy_key`
+    is called when a route has a policy, and may raise. `models` knows those that output policies
+    ask. `decided` is told where each request went. `record` takes what mirrors found, from another
+    thread, and counts what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -151,6 +159,7 @@ def build(
         wall=time.time,
     )
     privacy = Privacy(privacy_key, clock)
+    output = Output(models, clock)
     fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [
         audit,
@@ -158,6 +167,7 @@ def build(
         Remember(decided),
         limits,
         privacy,
+        output,
         split,
         cache,
         fair,
@@ -172,6 +182,7 @@ def build(
         audit,
         limits,
         privacy,
+        output,
         split,
         cache,
         fair,

@@ -16,11 +16,12 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from gateway import cache_metrics, privacy_metrics
+from gateway import cache_metrics, output_metrics, privacy_metrics
 from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.audit.metrics import register as register_audit
 from gateway.cache import stores
+from gateway.classifiers import Classifiers
 from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
@@ -116,6 +117,7 @@ class Worker:
             ),
             limits=Limits(allowances, time.monotonic, time.time, self._accounts.spending.add),
             privacy_key=lambda: privacy_key(config.privacy, config.state_folder),
+            models=Classifiers(self.table, self.routes),
             decided=decided,
             record=pairs.put,
             clock=time.monotonic,
@@ -124,6 +126,7 @@ class Worker:
         )
         register(self.metrics.totals, self._pipeline, pairs, decisions)
         privacy_metrics.register(self.metrics.totals, self._pipeline.privacy)
+        output_metrics.register(self.metrics.totals, self._pipeline.output)
         cache_metrics.register(self.metrics.totals, self._pipeline.cache)
         usage_metrics.register(self.metrics.totals, self._accounts)
         if self._leasing is not None:
@@ -154,6 +157,7 @@ class Worker:
         if news.HasField("routing"):
             self.routes.apply(news.routing)
             self._pipeline.privacy.prepare(self.routes.table.snapshots())
+            self._pipeline.output.prepare(self.routes.table.snapshots())
             self._routed = True
         elif self._routed:  # without its rules a worker serves nothing
             self.table.apply(news.snapshot)

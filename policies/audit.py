@@ -89,7 +89,7 @@ Entry = tuple[Any, ...]
 _FIELDS = (
     *("at", "what", "tenant", "subject", "issuer", "key", "model", "face"),
     *("decision", "status", "error", "by", "route", "arm", "served", "version", "rollout"),
-    *("policies", "rows", "prompt_tokens", "completion_tokens", "found", "cache"),
+    *("policies", "rows", "prompt_tokens", "completion_tokens", "found", "screened", "cache"),
     *("request", "trace", "seconds"),
 )
 
@@ -140,6 +140,7 @@ def entry(
         timeline.prompt_tokens,
         timeline.completion_tokens,
         timeline.found,
+        timeline.screened,
         timeline.cache,
         timeline.request_id,
         timeline.traceparent[_TRACE],

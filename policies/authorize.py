@@ -20,7 +20,9 @@ class Authorize:
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         # Not a coroutine: what the service returns is awaited by the caller, one frame less.
-        if not request.context.principal.may_infer(request.model):
+        context = request.context
+        if not context.principal.may_infer(request.model):
+            context.timeline.refused = "authorise"
             raise unknown_model(request.model)
         return service(request)
 

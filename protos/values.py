@@ -180,6 +180,7 @@ class Timeline:
     request_id: str = ""
     traceparent: str = ""
     rows: int = 0
+    screened: Mapping[str, int] | None = None  # what the output policy found in the reply
     refused: str = ""  # the filter that refused the request, if one did
 
     @property

@@ -14,6 +14,8 @@ from policies.cache.key import Keys
 from policies.cache.memory import Memory
 from policies.cache.stores import Stores
 from policies.fair.settings import Fairness
+from policies.limits.filter import Limits
+from policies.limits.local import Local
 from routing.endpoints import EndpointTable
 from routing.retry import Budget
 
@@ -38,8 +40,10 @@ def pipeline():
         idle=5.0,
         stores=Stores(Keys(bytes(16)), Memory(1024, lambda: 0.0), None, 1024),
         fairness=Fairness(),
+        limits=Limits(Local(1.0, lambda: 0.0), lambda: 0.0, lambda: 0.0),
         audit=Audit(refuse=False, writable=lambda: True),
         privacy_key=lambda: bytes(16),
+        models=None,
         decided=lambda request, code, now: None,
         record=lambda record: True,
         clock=lambda: 0.0,

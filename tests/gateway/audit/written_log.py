@@ -1,4 +1,4 @@
-"""Logs written for tests by the code that writes them, with small files and a clock of their own."""
+"""Logs written for tests by the code that writes them, with small files and their own clock."""
 
 import itertools
 from collections.abc import Iterator
