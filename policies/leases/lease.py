@@ -41,6 +41,7 @@ class Lease:
         "_smallest",
         "_taken",
         "_takes",
+        "_told",
         "_told_at",
         "_touched",
         "_waits_for",
@@ -60,6 +61,7 @@ class Lease:
         self._waits_for = 0.0  # what waiting requests need
         self._smallest = inf  # of them
         self._pending = 0.0  # told and not yet answered
+        self._told = 0.0  # what the ledger believes that is out here
         # What a stand-in for the ledger granted, as far as a bucket hasn't filled up since.
         self._owed, self._owed_at = 0.0, now
         self._left: float | None = None  # with the ledger at `_known_at`; None if not known
@@ -149,7 +151,8 @@ class Lease:
         debt = max(0.0, -self.balance)
         held = max(0.0, self.balance - surplus)
         owed = 0.0 if stand_in else self._still_owed(now, 1)
-        renews = (self._reserved or held) and now - self._told_at >= RENEW_SECONDS
+        out = held + self._reserved
+        renews = out != self._told or (out and now - self._told_at >= RENEW_SECONDS)
         if not (asked or debt or surplus or owed or renews or want > held):
             return None
         need = max(0.0, self._waits_for - held)
@@ -189,6 +192,7 @@ class Lease:
 
     def _learn(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         self._pending = 0.0
+        self._told = ask.held + ask.reserved + max(0.0, grant.granted - ask.need)
         self.balance += grant.granted
         self._left, self._known_at = grant.left, now
         if ask.want:

@@ -142,7 +142,8 @@ class _Bucket:
         level = min(size, level - ask.charge)
         cap = rate * LEASE_SECONDS * holders.wants(holder, ask.want, now)
         granted = _grant(ask, level, cap)
-        holders.has(holder, ask.held + ask.reserved + granted)
+        # What was needed is used at once, or will be told of as reserved.
+        holders.has(holder, ask.held + ask.reserved + max(0.0, granted - ask.need))
         self._level, self._at = level - granted, now
         self._full_at = now + (size - self._level) / rate
         return Grant(granted, self._level, cap)

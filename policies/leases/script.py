@@ -108,7 +108,7 @@ for i = 2, #KEYS do
         cap = rate * LEASE * share
         granted = grant(level, cap, need, want, held, grain)
         left = level - granted
-        has = held + reserved + granted
+        has = held + reserved + max(0, granted - need)
         keep = (size - left) / rate
         redis.call('HSET', key, 'level', written(left), 'at', written(now))
     elseif kind == 'slots' then
