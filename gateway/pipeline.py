@@ -134,7 +134,8 @@ def build(
     retry = Retry(budgets, poison, idempotent, pick.has_elsewhere, clock)
     hedge = Hedge(budgets, idempotent, pick.has_elsewhere, clock)
     circuit = Circuit()
-    pairing = Pairing(comparator, record)
+    privacy = Privacy(privacy_key, clock)
+    pairing = Pairing(comparator, record, redact=privacy)
     mirror = Mirror(
         pick,
         lambda model, version: resolve(table, model, version),
@@ -158,7 +159,6 @@ def build(
         clock=clock,
         wall=time.time,
     )
-    privacy = Privacy(privacy_key, clock)
     output = Output(models, clock)
     fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [

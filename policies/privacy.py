@@ -8,9 +8,10 @@ import logging
 import secrets
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from policies.pii.kept import in_json
 from policies.pii.names import Names
 from policies.pii.passage import Passage
 from policies.pii.redactor import Redactor
@@ -101,6 +102,28 @@ class Privacy:
         except BaseException:
             reply.on_close()
             raise
+
+    def answers(self, route: RouteSnapshot, primary: Sequence[Part], other: Sequence[Part]) -> str:
+        """Two answers as JSON that may be kept; empty where no policy redacts them.
+
+        Raises FORBIDDEN where one has in it what the policy blocks.
+        """
+        passage = self._of_nobody(route)
+        return "" if passage is None else in_json(passage, {"primary": primary, "candidate": other})
+
+    def sentence(self, route: RouteSnapshot, text: str) -> str:
+        """What a model said, within a sentence about it."""
+        passage = self._of_nobody(route) if text else None
+        return text if passage is None else passage.sentence(text)
+
+    def _of_nobody(self, route: RouteSnapshot) -> Passage | None:
+        """For texts that are no request's any more: there is nobody to restore anything for."""
+        if route.spec.privacy is None:
+            return None
+        ready = self._routes.get(route) or self._of(route, self._ready)
+        passage = Passage(ready.redactor, ready.names, "", Counter())
+        passage.vault.close()
+        return None if passage.observing else passage
 
     def _way(self, ready: Ready, context: Context, route: RouteSnapshot) -> "_Way":
         mode = ready.redactor.policy.mode

@@ -1,4 +1,4 @@
-"""What a route asks for that this version doesn't do: valid, and said when it is loaded."""
+"""What is valid in a route and may not be what was meant: said when it is loaded."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,8 +18,8 @@ def notes_of(routes: Iterable[Loaded]) -> list[str]:
 
 
 def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
-    if spec.cache is not None:
-        yield ("spec", "cache"), "cache: no answers are kept; every request is executed"
+    if spec.cache is not None and spec.cache.scope == "route":
+        yield ("spec", "cache"), "cache: the route's tenants get each other's answers"
     for index, limit in enumerate(spec.limits):
         if limit.tokens is not None:
             yield (
@@ -27,7 +27,7 @@ def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
                 "limits: tokens are those of language models, which are not served yet",
             )
     for index, mirror in enumerate(spec.mirror):
-        if mirror.compare.payloads:
+        if mirror.compare.payloads and (spec.privacy is None or spec.privacy.mode == "observe"):
             yield (
                 ("spec", "mirror", index, "compare", "payloads"),
                 "payloads: no answers are kept without a privacy policy that redacts them",

@@ -93,10 +93,10 @@ class Passage:
         self.redactor.refuse(self.found - before, _SAID)
         return said
 
-    def answer(self, text: str) -> Steps[str]:
-        """One text of a streamed reply that stands for itself, likewise."""
+    def answer(self, text: str, name: str = "") -> Steps[str]:
+        """One text of a reply that stands for itself, likewise."""
         before = Counter(self.found)
-        said = yield from self._said(text, "")
+        said = yield from self._said(text, name)
         self.redactor.refuse(self.found - before, _SAID)
         return said
 

@@ -10,7 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from typing import Protocol
 
 from protos.route.mirror import Compare
 from protos.route.snapshot import RouteSnapshot
@@ -34,15 +36,24 @@ SLICE = 0.00025
 LAGGING = "the comparisons lag behind"
 
 Comparator = Callable[[Sequence[Part], Sequence[Part]], Outcome]  # primary, candidate
-Redact = Callable[[RouteSnapshot, Sequence[Part], Sequence[Part]], str]
+
+
+class Redact(Protocol):
+    """What a record may hold of two answers. Both are called by the thread, and may raise."""
+
+    def answers(self, route: RouteSnapshot, primary: Sequence[Part], other: Sequence[Part]) -> str:
+        """The answers as JSON that may be stored; empty where none may be."""
+
+    def sentence(self, route: RouteSnapshot, text: str) -> str:
+        """A label or a reason, which may quote an answer, as it may be stored."""
 
 
 class Pairing:
     """Owns the thread, which starts with the first pair.
 
     `comparator` makes the comparison that a mirror asks for. `sink` takes the records: it is called
-    by the thread, must not wait, and counts what it drops. `redact` turns two answers into JSON
-    that may be stored; without it no payloads are.
+    by the thread, must not wait, and counts what it drops. `redact` says what of answers may be
+    stored; without it no payloads are.
     """
 
     def __init__(
@@ -127,6 +138,7 @@ class Pairing:
             if outcome.agrees is not None:
                 noise = self._noise(pair)
                 payloads = self._payloads(pair, candidate, outcome)
+            outcome = self._told(pair, outcome)
         if status is None:
             status = "incomparable" if outcome.agrees is None else "compared"
         pair.counts.add(status)
@@ -160,6 +172,18 @@ class Pairing:
             log.exception("two answers of route %s could not be compared", pair.route.name)
             return Outcome(None, reason=f"the comparison failed ({type(error).__name__})")
 
+    def _told(self, pair: Pair, outcome: Outcome) -> Outcome:
+        """The outcome with a label and a reason that may be stored."""
+        if self._redact is None or not (outcome.label or outcome.reason):
+            return outcome
+        sentence = self._redact.sentence
+        try:
+            label, reason = (sentence(pair.route, text) for text in (outcome.label, outcome.reason))
+        except Exception as error:
+            log.error("a label could not be redacted and is not kept: %s", type(error).__name__)
+            label = reason = ""
+        return replace(outcome, label=label, reason=reason)
+
     def _noise(self, pair: Pair) -> Outcome | None:
         """None as well where the second answer failed, wasn't kept or isn't comparable."""
         again = pair.noise
@@ -172,7 +196,7 @@ class Pairing:
         if outcome.agrees or self._redact is None or not pair.rule.compare.payloads:
             return ""
         try:
-            return self._redact(pair.route, pair.primary.parts, candidate.parts)
+            return self._redact.answers(pair.route, pair.primary.parts, candidate.parts)
         except Exception as error:
             # No traceback: its last line may quote what was to be redacted.
             log.error("answers could not be redacted and are not kept: %s", type(error).__name__)

@@ -1,7 +1,9 @@
 """The privacy filter: what the model gets, what the requester gets, and what nobody gets."""
 
 import asyncio
+import json
 import logging
+import struct
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from math import inf
@@ -382,3 +384,18 @@ async def test_a_model_that_says_in_mid_stream_what_is_blocked_is_cut_off() -> N
         given += [each async for each in reply.rest or ()]  # type: ignore[union-attr]
     assert caught.value.kind is Kind.FORBIDDEN
     assert "eve" not in spoken(given)
+
+
+def test_answers_are_kept_redacted_and_joined_where_the_policy_redacts() -> None:
+    filter_ = made()
+    said = [part(bytes_of("I am bob@exa"), final=False), part(bytes_of("mple.com"))]
+    scores = [part(Tensors((Tensor("y", "FP32", (1,), struct.pack("<f", 0.5)),)))]
+
+    kept = json.loads(filter_.answers(route(), said, scores))
+
+    assert kept["primary"]["text"][0].startswith("I am [EMAIL_")
+    assert kept["candidate"] == {"y": [0.5]}
+    assert filter_.sentence(route(), "bob@example.com").startswith("[EMAIL_")
+    assert filter_.sentence(route("observe"), EMAIL) == EMAIL
+    assert filter_.answers(route("observe"), said, scores) == ""
+    assert filter_.answers(snapshot(route_of().route, "r", None), said, scores) == ""

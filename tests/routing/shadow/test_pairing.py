@@ -122,17 +122,29 @@ async def test_what_ends_after_closing_is_counted_and_holds_nothing():
 # --- what is kept of the answers ------------------------------------------------------------------
 
 
-def redacted(snapshot, primary, candidate):
-    return f'{{"route": "{snapshot.name}", "parts": {len(primary) + len(candidate)}}}'
+class Redacting:
+    def answers(self, snapshot, primary, candidate):
+        return f'{{"route": "{snapshot.name}", "parts": {len(primary) + len(candidate)}}}'
+
+    def sentence(self, snapshot, text):
+        return text.replace("bob", "***")
+
+
+class Failing:
+    def answers(self, snapshot, primary, candidate):
+        raise ValueError("4111 1111 1111 1111")
+
+    def sentence(self, snapshot, text):
+        raise ValueError(text)
 
 
 @pytest.mark.parametrize(
     ("payloads", "redact", "candidate", "kept"),
     [
-        (True, redacted, 2.0, '{"route": "fraud", "parts": 2}'),
-        (True, redacted, 1.0, ""),
+        (True, Redacting(), 2.0, '{"route": "fraud", "parts": 2}'),
+        (True, Redacting(), 1.0, ""),
         (True, None, 2.0, ""),
-        (False, redacted, 2.0, ""),
+        (False, Redacting(), 2.0, ""),
     ],
     ids=["asked for", "they agree", "nothing redacts", "not asked for"],
 )
@@ -147,15 +159,26 @@ async def test_answers_are_kept_only_if_asked_for_redacted_and_differing(
 
 
 async def test_answers_that_cant_be_redacted_are_not_kept_nor_logged(caplog):
-    def failing(snapshot, primary, candidate):
-        raise ValueError("4111 1111 1111 1111")
-
-    async with Scene(DIFFERING, redact=failing) as scene:
+    async with Scene(DIFFERING, redact=Failing()) as scene:
         await scene.ask(request(route(rule(compare={"payloads": True}))))
         (record,) = await scene.recorded()
     assert (record.status, record.payloads) == ("compared", "")
     assert "ValueError" in caplog.text
     assert "4111" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("redact", "label", "reason"),
+    [(None, "bob", "not bob"), (Redacting(), "***", "not ***"), (Failing(), "", "")],
+)
+async def test_labels_and_reasons_may_quote_answers_and_are_redacted(redact, label, reason):
+    def comparing(primary, candidate):
+        return Outcome(False, label="bob", reason="not bob")
+
+    async with Scene(DIFFERING, comparator=comparing, redact=redact) as scene:
+        await scene.ask(request(route(rule())))
+        (record,) = await scene.recorded()
+    assert (record.outcome.label, record.outcome.reason) == (label, reason)
 
 
 def test_a_pairing_that_was_never_used_closes():
