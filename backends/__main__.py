@@ -118,5 +118,10 @@ def _on_all_gpus(name: str) -> int:
 if __name__ == "__main__":
     # Plain tracebacks: typer's own print local variables, and with them secrets.
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    if sys.argv[1:2] == ["openai"]:  # which has no folder of models, and other options
+        from backends.openai.command import main as openai
+
+        app.command("python -m backends openai")(openai)
+        app(sys.argv[2:])
     app.command()(main)
     app()

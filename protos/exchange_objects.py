@@ -44,7 +44,7 @@ def read_object(message: pb.Call | pb.Part) -> Chat | Prompt | Embedding:
     return kind(body, len(message.body))
 
 
-def bytes_of(payload: Payload) -> int:
+def bytes_of(payload: Payload | OpenAi) -> int:
     """How large a payload is: its tensors' data, or its JSON."""
     if isinstance(payload, Tensors):
         return sum([len(tensor.data) for tensor in payload.tensors])

@@ -1,0 +1,111 @@
+"""One call on its way to the model server and back, whole or in chunks."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+
+from backends.openai.texts import prompt_of, text_of
+from backends.openai.upstream import Upstream, whole
+from protos.errors import Kind, PenstockError
+from protos.exchange_codec import Call
+from protos.openai.chunks import Chunks
+from protos.values import Chat, Embedding, JsonObject, OpenAi, Prompt, Tensor
+
+PATHS: dict[type[OpenAi], str] = {
+    Chat: "/chat/completions",
+    Prompt: "/completions",
+    Embedding: "/embeddings",
+}
+
+# What a part holds: an object, or the tensors of a call that came with some.
+Content = OpenAi | tuple[Tensor, ...]
+
+
+class Forward:
+    """Asks for what a call wants; `accepted` once the server has begun to answer it."""
+
+    def __init__(self, upstream: Upstream, habits: "Habits", call: Call, model: str) -> None:
+        """`model` is the server's name for the call's model. Raises INVALID."""
+        self._upstream = upstream
+        self._habits = habits
+        self._traceparent = call.traceparent
+        self._asked = call.openai or prompt_of(call)
+        self._tensors = call.openai is None
+        self._body: dict[str, Any] = {**self._asked.body, "model": model}
+        self.streaming = call.streaming and self._body.get("stream") is True
+        self.accepted = False
+
+    async def answer(self) -> Content:
+        """The whole answer. Raises PenstockError and httpx.HTTPError."""
+        async with self._upstream.call(self._path, self._body, self._traceparent) as response:
+            self.accepted = True
+            body = _object(await whole(response))
+        return self._content(body)
+
+    async def chunks(self) -> AsyncGenerator[Content, None]:
+        """The chunks as they come; leaving early closes the server's stream. Raises as `answer`."""
+        try:
+            async for content in self._chunks(self._with_usage()):
+                yield content
+        except PenstockError as error:
+            if self.accepted or not self._habits.refuses_options(error):
+                raise
+            async for content in self._chunks(self._with_usage()):
+                yield content
+
+    async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[Content, None]:
+        async with self._upstream.call(self._path, body, self._traceparent) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise PenstockError(Kind.BAD_REPLY, "the model's server doesn't stream")
+            self.accepted = True
+            reader = Chunks()
+            async for data in response.aiter_bytes():
+                for chunk in reader.feed(data):
+                    content = self._content(chunk)
+                    if content:
+                        yield content
+                if reader.done:
+                    break
+            reader.end()
+
+    def _with_usage(self) -> dict[str, Any]:
+        """The body, asking what the stream took, since limits go by that whoever asked for it."""
+        options = self._body.get("stream_options") or {}
+        if self._habits.tells_usage:
+            return {**self._body, "stream_options": {**options, "include_usage": True}}
+        return {name: value for name, value in self._body.items() if name != "stream_options"}
+
+    def _content(self, body: JsonObject) -> Content:
+        if self._tensors:
+            return text_of(body, streaming=self.streaming)
+        return type(self._asked)(body)
+
+    @property
+    def _path(self) -> str:
+        return PATHS[type(self._asked)]
+
+
+class Habits:
+    """What one server has been found to do otherwise than others."""
+
+    def __init__(self) -> None:
+        self.tells_usage = True
+
+    def refuses_options(self, error: PenstockError) -> bool:
+        """Whether `error` is about `stream_options`, which is then asked for no more."""
+        about = "stream_options" in error.message or error.param.startswith("stream_options")
+        if error.kind is not Kind.INVALID or not about or not self.tells_usage:
+            return False
+        self.tells_usage = False
+        return True
+
+
+def _object(data: bytes) -> JsonObject:
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise PenstockError(Kind.BAD_REPLY, "the model's server answered with something else")
+    return found

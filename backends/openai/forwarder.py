@@ -1,0 +1,81 @@
+"""Takes the exchange's calls to the model server: as many as may be under way, each in a task.
+
+There is no queue here and no batch: the server has its own, and a task costs nothing beside what a
+language model does.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from backends.exchange import Answer, Taken
+from backends.openai.answering import Answering
+from backends.openai.forward import Forward, Habits
+from backends.openai.roster import Roster
+from backends.openai.texts import SIGNATURE
+from backends.openai.times import Times
+from backends.openai.upstream import Upstream
+from backends.validate import check_inputs
+from protos import exchange_codec as codec
+from protos.errors import Kind, PenstockError
+
+
+class Forwarder:
+    """`most` calls may be under way; more are refused, so that another endpoint gets them."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        roster: Roster,
+        *,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstream = upstream
+        self._roster = roster
+        self._most = most
+        self._clock = clock
+        self._habits = Habits()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.times = Times()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
+
+    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+        """Begins the calls that there is room for; see `backends.exchange.Worker`."""
+        return [self._take(call, answer) for call, answer in calls]
+
+    async def close(self) -> None:
+        """Cuts what is still under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, call: codec.Call, answer: Answer) -> Taken | PenstockError:
+        try:
+            forward = self._forward(call)
+        except PenstockError as refusal:
+            return refusal
+        taken = Answering(
+            call,
+            forward,
+            answer,
+            clock=self._clock,
+            sharing=lambda: len(self._tasks),
+            begun=self.times.add,
+        )
+        self._tasks.add(taken.task)
+        taken.task.add_done_callback(self._tasks.discard)
+        return taken
+
+    def _forward(self, call: codec.Call) -> Forward:
+        if len(self._tasks) >= self._most:
+            raise PenstockError(
+                Kind.OVERLOADED, "the model's server has enough to do", retry_after=1.0
+            )
+        model = self._roster.get(call.model, call.version).upstream
+        if call.openai is None:
+            check_inputs(SIGNATURE, call.inputs, call.datatypes)
+        return Forward(self._upstream, self._habits, call, model)
