@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from gateway.arms import Told, write
@@ -44,7 +43,7 @@ class Rules:
         self.rollouts = Rollouts(
             self._records.store, self.keeper.by_name, self.keeper.take_effects, holder=self._holder
         )
-        self.keeper.on_change = partial(audit.recorded, "routes.changed")
+        self.keeper.on_change = lambda facts: audit.recorded("routes.changed", **facts)
         self.keeper.on_refused = lambda problem: audit.event("routes.refused", problem=problem)
         self.rollouts.on_event = self._record
         self._told = self._records.recorder(write, "counts of arms")
