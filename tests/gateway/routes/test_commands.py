@@ -44,7 +44,7 @@ def explained(run: Run, tmp_path: Path, *arguments: str, **documents: str) -> di
 
 
 def test_check_takes_the_configured_folder_and_says_what_it_found(run: Run) -> None:
-    result = run("check", fraud=text(cache={"ttl": "5m"}))
+    result = run("check", fraud=text(cache={"ttl": "5m", "scope": "route"}))
 
     assert result.exit_code == 0
     note, summary = result.output.splitlines()
@@ -170,7 +170,7 @@ FULL = text(
         },
     },
     privacy={"policy": "bank", "mode": "observe"},
-    cache={"ttl": "5m", "scope": "route"},
+    cache={"ttl": "5m", "scope": "tenant", "sampled": True, "verify": "1%"},
     limits=[{"per": "tenant", "requests": "100/s", "burst": 200}],
     timeouts={"total": "2s", "firstToken": "500ms", "idle": "5s"},
     retries={"max": 1, "budget": "10%", "hedgeAfter": "p95"},

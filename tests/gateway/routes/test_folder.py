@@ -184,7 +184,7 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
         a=text(
             "a",
             backends=[{"name": "only", "model": "fraud"}],
-            cache={"ttl": "5m"},
+            cache={"ttl": "5m", "scope": "route"},
             limits=[{"per": "tenant", "tokens": "100k/1m"}],
             mirror=[
                 {"backend": "m", "model": "n", "percent": 1, "compare": {"payloads": True}},
@@ -198,10 +198,18 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
     assert [each.partition(": ")[0] for each in notes] == [
         "a.yaml:9",
         "a.yaml:11",
-        "a.yaml:14",
-        "a.yaml:21",
+        "a.yaml:15",
+        "a.yaml:22",
     ]
-    assert notes[1].endswith("cache: no answers are kept; every request is executed")
+    assert notes[1].endswith("cache: the route's tenants get each other's answers")
+
+
+def test_answers_are_not_shared_between_tenants_where_something_is_hidden(tmp_path: Path) -> None:
+    hidden = {"privacy": {"policy": "bank"}, "cache": {"ttl": "5m", "scope": "route"}}
+    write(tmp_path, a=text("a", **hidden), bank=privacy("bank"))
+
+    with pytest.raises(ConfigError, match=r"a\.yaml:5: spec: cache: scope route shares answers"):
+        load_folder(tmp_path)
 
 
 def test_the_examples_of_the_documentation_hold() -> None:
