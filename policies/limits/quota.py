@@ -14,6 +14,9 @@ from protos.route.policies import Limit
 from protos.values import Quota
 
 
+_ROUNDING = 1e-3  # of what is left; sums of times are not exact
+
+
 class Told:
     """One limit's quota; `wall` gives Unix time."""
 
@@ -38,7 +41,7 @@ class Told:
 
     def quota(self, left: float, wait: float = 0.0) -> Quota:
         """With so much left; `wait` is what a refused request has to, in seconds."""
-        remaining = int(left) if left > 0 else 0
+        remaining = int(left + _ROUNDING) if left > 0 else 0
         if self._every is not None:
             wall = self._wall()
             if wall >= self._until:

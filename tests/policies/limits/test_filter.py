@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from policies.limits import buckets
@@ -221,3 +223,33 @@ def test_ten_thousand_tenants_more_dont_grow_it(monkeypatch: pytest.MonkeyPatch)
     (bucket,) = limits._allowances.values()
     assert isinstance(bucket, Buckets)
     assert len(bucket) <= 50
+
+
+def test_a_limit_is_for_the_tenants_it_names() -> None:
+    of = route(limit(requests="1/s", tenants=["free-*"]), limit(requests="3/s", tenants=["gold"]))
+    limits = limits_at(1.0, Clock())
+    for tenant, passed in (("free-1", 1), ("free-2", 1), ("gold", 3), ("other", 9)):
+        assert sum(admitted(limits, request(of, tenant=tenant)) for _ in range(9)) == passed
+
+
+def test_to_observe_or_to_enforce_a_limit_forgets_nothing() -> None:
+    limits = limits_at(1.0, Clock())
+    assert admitted(limits, request(route(limit(requests="1/s", mode="observe"))))
+    assert not admitted(limits, request(route(limit(requests="1/s"))))
+
+
+def test_a_budget_that_is_raised_in_mid_month_knows_what_was_used() -> None:
+    limits = limits_at(1.0, Clock())
+    for amount, passed in ((3, 3), (5, 2)):
+        of = route(limit(budget={"every": "month", "requests": amount}))
+        assert sum(admitted(limits, request(of)) for _ in range(9)) == passed
+
+
+def test_keys_of_several_issuers_dont_meet() -> None:
+    limits, of = limits_at(1.0, Clock()), route(limit(per="key", requests="1/s"))
+    for issuer, subject in (("a", "b"), ("a b", ""), ("", "a b"), ("b", "a")):
+        given = request(of)
+        who = replace(given.context.principal, issuer=issuer, subject=subject)
+        asked = replace(given, context=replace(given.context, principal=who))
+        assert admitted(limits, asked)
+        assert not admitted(limits, asked)
