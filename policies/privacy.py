@@ -84,8 +84,10 @@ class Privacy:
             or request.parameters
             or not _numeric(request.payload)
             or not ready.names.known(request.payload)
+            or not _made_here(request.context.timeline.request_id)
         ):
             way = self._way(ready, request.context, route)
+            way.rename()
             hidden = await way.work(way.passage.request(request), request)
         try:
             reply = await service(hidden)
@@ -187,6 +189,15 @@ class _Way:
             raise told from None
         return made if self._enforcing else as_it_was
 
+    def rename(self) -> None:
+        """The id under which the request is recorded may be the client's own."""
+        timeline = self._context.timeline
+        try:
+            timeline.request_id = self.passage.name(timeline.request_id)
+        except Exception as error:
+            broken(error)
+            timeline.request_id = ""
+
     async def back(self, reply: Reply) -> Reply:
         """The reply as the requester gets it."""
         first = reply.first
@@ -239,6 +250,11 @@ def _numeric(payload: Payload) -> bool:
     """Whether there are only numbers in it, and so no text."""
     types = [tensor.datatype for tensor in payload.tensors]
     return type(payload) is Tensors and "BYTES" not in types
+
+
+def _made_here(request_id: str) -> bool:
+    """Whether the face made it: 16 hexadecimal digits, which stand for nobody unless all are 0-9."""
+    return not request_id or (len(request_id) == 16 and not request_id.isdigit())
 
 
 def broken(error: Exception) -> PenstockError:

@@ -96,7 +96,7 @@ class Dispatch:
         except Exception as error:
             failure = error
             incident = secrets.token_hex(8)
-            log.exception("incident %s, request %s", incident, head.request_id)
+            log.exception("incident %s", incident)
             opaque = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
             await send_error(send, head, opaque, encode)
         finally:

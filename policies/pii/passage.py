@@ -108,6 +108,10 @@ class Passage:
         """An error's sentence, which may quote what the model was given. Nothing is restored."""
         return self.redactor.redact(text, self.vault).text
 
+    def name(self, request_id: str) -> str:
+        """A name that the client gave the request, as it may be recorded."""
+        return self._id(request_id)
+
     def unreadable(self, name: str, index: int, *, reply: bool) -> PenstockError | None:
         """The error for what is no text that can be read; None where the policy lets it pass."""
         policy = self.redactor.policy

@@ -399,3 +399,17 @@ def test_answers_are_kept_redacted_and_joined_where_the_policy_redacts() -> None
     assert filter_.sentence(route("observe"), EMAIL) == EMAIL
     assert filter_.answers(route("observe"), said, scores) == ""
     assert filter_.answers(snapshot(route_of().route, "r", None), said, scores) == ""
+
+
+async def test_the_name_under_which_a_request_is_recorded_is_redacted() -> None:
+    numbers = Tensors((Tensor("x", "FP32", (1,), bytes(4)),))
+    for given, kept in (
+        ("4111-1111-1111-1111", "[CREDIT_CARD#"),
+        ("4111111111111111", "[CREDIT_CARD#"),
+        ("0123456789abcdef", "0123456789abcdef"),
+        ("order-7", "order-7"),
+    ):
+        asked = request(numbers, on=route())
+        asked.context.timeline.request_id = given
+        await made()(asked, Model())
+        assert asked.context.timeline.request_id.startswith(kept)
