@@ -48,8 +48,12 @@ class Rule(Settings):
     def redaction(self) -> PiiRule:
         """The same for the engine of redaction."""
         if self.text is not None:
-            return PiiRule(action="replace", text=self.text, min_score=self.min_score)
-        return PiiRule(action=self.action, keep_last=self.keep_last, min_score=self.min_score)
+            return PiiRule.model_construct(
+                action="replace", text=self.text, min_score=self.min_score
+            )
+        return PiiRule.model_construct(
+            action=self.action, keep_last=self.keep_last, min_score=self.min_score
+        )
 
 
 class Pattern(Settings):
@@ -77,7 +81,7 @@ class Pattern(Settings):
     @property
     def finding(self) -> PiiPattern:
         """The same for the engine of redaction."""
-        return PiiPattern(
+        return PiiPattern.model_construct(
             entity=self.name,
             pattern=self.pattern,
             ignore_case=self.ignore_case,
@@ -159,7 +163,7 @@ class Policy(Settings):
         """The same for the engine of redaction, without the classifier."""
         rules = {name: rule.redaction for name, rule in self.entities.items()}
         rules |= {each.name: each.rule.redaction for each in self.patterns}
-        return PiiPolicy(
+        return PiiPolicy.model_construct(
             mode=self.mode,
             min_score=self.min_score,
             default=PiiRule(action="ignore"),
