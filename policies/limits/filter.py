@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
 
 from policies.limits.allowance import ASK, Allowance, LimitId, Make
 from policies.limits.amounts import burst, what
@@ -27,13 +26,8 @@ STILL_UNKNOWN = 1.0  # seconds to wait for an answer that even asking didn't bri
 
 # A limit's id, amount and fail mode: another amount is another allowance.
 _Key = tuple[LimitId, float, str]
+Taken = tuple[Limiter, str, float]  # its key and how much
 Spent = Callable[[LimitId, Every, str, float, float], object]
-
-
-class Taken(NamedTuple):
-    limiter: Limiter
-    key: str
-    amount: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +96,21 @@ class Limits:
         Raises RATE_LIMITED with the time to wait, TOO_LARGE for what no waiting helps.
         """
         principal = request.context.principal
+        tenant = principal.tenant
         taken: list[Taken] = []
         late: list[tuple[Taken, float]] = []
         for limiter in limiters:
-            key = limiter.key(request, principal)
-            if key is None:
+            if limiter.tenants is not None and tenant not in limiter.tenants:
                 continue
-            amount = limiter.amount(request)
+            key = tenant if limiter.per == "tenant" else limiter.key(request, principal)
+            amount = limiter.amount(request) if limiter.weighs else 1.0
             wait = limiter.allowance.wait(key, amount, now) if amount <= limiter.most else inf
             if not wait:
-                taken.append(Taken(limiter, key, amount))
+                taken.append((limiter, key, amount))
             elif wait == ASK and not asked:
                 return None
             else:
-                late.append((Taken(limiter, key, amount), STILL_UNKNOWN if wait < 0 else wait))
+                late.append(((limiter, key, amount), STILL_UNKNOWN if wait < 0 else wait))
         if late:
             self._refuse(request, late, now)
         self._take(request, taken, now)
@@ -133,27 +128,28 @@ class Limits:
 
     def _refuse(self, request: InferRequest, late: list[tuple[Taken, float]], now: float) -> None:
         """Counts all, and raises for the limit that takes the longest of those that enforce."""
-        for taken, _ in late:
-            self.refused[taken.limiter.name] += 1
-        enforced = [each for each in late if each[0].limiter.enforced]
+        for (limiter, _, _), _ in late:
+            self.refused[limiter.name] += 1
+        enforced = [each for each in late if each[0][0].enforced]
         if not enforced:
             return
-        taken, wait = max(enforced, key=lambda each: each[1])
-        limiter = taken.limiter
+        (limiter, key, amount), wait = max(enforced, key=lambda each: each[1])
         request.context.timeline.refused = "limits"
         if wait == inf:
-            raise _never(limiter, taken.amount)
-        left = limiter.allowance.left(taken.key, now)
+            raise _never(limiter, amount)
+        left = limiter.allowance.left(key, now)
         request.context.timeline.quota = limiter.told.quota(left, wait)
-        raise _refused(limiter, taken.amount, left, wait)
+        raise _refused(limiter, amount, left, wait)
 
     async def _after_asking(
         self, request: InferRequest, service: Service, limited: Limited
     ) -> Reply:
         principal = request.context.principal
         for limiter in limited.limiters:
+            if limiter.tenants is not None and principal.tenant not in limiter.tenants:
+                continue
             key, amount = limiter.key(request, principal), limiter.amount(request)
-            if key is None or amount > limiter.most:
+            if amount > limiter.most:
                 continue
             if limiter.allowance.wait(key, amount, self._clock()) == ASK:
                 await limiter.allowance.ask(key, amount)

@@ -30,12 +30,12 @@ class Limiter:
     """A limit and the allowance that counts for it.
 
     `most` is how much a request may take at most; `settles`: whether the allowance is told what was
-    used in the end; `shown`: whether clients are told what is left; `every`: a budget's period.
+    used in the end; `shown`: whether clients are told what is left; `every`: a budget's period;
+    `tenants`: whom it is for, None for all; `weighs`: whether requests take more or less than one.
     """
 
     __slots__ = (
         "_reserve",
-        "_tenants",
         "allowance",
         "enforced",
         "every",
@@ -46,8 +46,10 @@ class Limiter:
         "per_unit",
         "settles",
         "shown",
+        "tenants",
         "told",
         "unit",
+        "weighs",
     )
 
     def __init__(
@@ -70,16 +72,14 @@ class Limiter:
         # How many are under way says nothing of what may come next.
         self.shown = self.enforced and limit.concurrency is None
         self._reserve = limit.reserve or RESERVE
-        self._tenants = None if "*" in limit.tenants else Tenants(limit.tenants)
+        self.tenants = None if "*" in limit.tenants else Tenants(limit.tenants)
+        self.weighs = self.unit not in ("requests", "concurrency")
 
-    def key(self, request: InferRequest, principal: Principal) -> str | None:
-        """Whose the request is to the limit; None if it isn't for its tenant."""
-        tenant = principal.tenant
-        if self._tenants is not None and tenant not in self._tenants:
-            return None
+    def key(self, request: InferRequest, principal: Principal) -> str:
+        """Whose the request is to the limit."""
         per = self.per
         if per == "tenant":
-            return tenant
+            return principal.tenant
         if per == "key":
             return f"{principal.issuer}\n{principal.subject}"
         return request.model if per == "model" else ""

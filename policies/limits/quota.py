@@ -13,7 +13,6 @@ from policies.limits.calendar import Every, period
 from protos.route.policies import Limit
 from protos.values import Quota
 
-
 _ROUNDING = 1e-3  # of what is left; sums of times are not exact
 
 
