@@ -30,6 +30,10 @@ def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
             "memory_used_bytes": beat.load.memory_used_bytes,
             "memory_budget_bytes": beat.load.memory_budget_bytes,
             "memory_high_water_bytes": beat.load.memory_high_water_bytes,
+            "waiting": beat.load.waiting,
+            "running": beat.load.running,
+            "cache_use": beat.load.cache_use,
+            "adapters": list(beat.load.adapters),
         },
         "models": [
             {

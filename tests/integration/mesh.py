@@ -192,6 +192,13 @@ class Mesh:
             ],
         )
 
+    def join_openai(self, name: str, url: str, *flags: str) -> Process:
+        """A backend that joins the server of OpenAI's API at `url` to this gateway."""
+        where = ["--join", self.address("discovery"), "--join-token-file", str(self._join_token)]
+        return self._start(
+            name, ["backends", "openai", "--url", url, *where, "--name", name, *flags]
+        )
+
     def wait_ready(self, *models: Key, instances: int = 1) -> None:
         """Until the gateway serves these versions on so many instances, in every worker."""
 

@@ -216,3 +216,26 @@ inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
 outputs: [{name: pid, datatype: INT64, shape: [-1, 1]}]
 """,
     )
+
+
+# Vectors of a text: how many bytes it has, and its first one; zeros for no text.
+ENCODER = """
+import numpy as np
+
+def predict(inputs):
+    texts = inputs["texts"].reshape(-1)
+    rows = [[len(text), text[0] if text else 0] for text in texts]
+    return {"vectors": np.array(rows, np.float32)}
+"""
+
+
+def write_encoder(repository: Path) -> None:
+    """`encoder` takes texts and gives vectors, as sentence transformers do."""
+    write_model(
+        repository / "encoder",
+        ENCODER,
+        """
+inputs: [{name: texts, datatype: BYTES, shape: [-1]}]
+outputs: [{name: vectors, datatype: FP32, shape: [-1, 2]}]
+""",
+    )
