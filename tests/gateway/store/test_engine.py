@@ -79,7 +79,7 @@ def test_records_of_another_version_are_refused_in_plain_words(url: str) -> None
     with engine.begin() as connection:
         connection.execute(text("UPDATE penstock_schema SET version = 99"))
     engine.dispose()
-    with pytest.raises(StoreError, match=r"schema 99, this one reads 2.*store\.url"):
+    with pytest.raises(StoreError, match=r"schema 99, this one reads 3.*store\.url"):
         open_store(url)
 
 
