@@ -38,7 +38,7 @@ PARTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PARTS)
 def test_what_is_read_is_what_was_written(parts):
     try:
@@ -62,7 +62,7 @@ def test_a_part_of_an_entry_is_none(parts, data):
         decode(cut)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_rubbish_is_none(rubbish):
     with pytest.raises(ValueError, match="no kept answer"):

@@ -50,7 +50,7 @@ def meant(asked):
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ASKED, ASKED)
 def test_names_are_equal_exactly_where_requests_are(one, other):
     assert (key(made(one)) == key(made(other))) == (meant(one) == meant(other))

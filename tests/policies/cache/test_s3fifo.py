@@ -84,7 +84,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ACTIONS, st.integers(OVERHEAD, 20_000))
 def test_it_is_never_over_its_budget_and_never_gives_what_was_not_kept(actions, budget):
     entries, kept, now = S3Fifo(budget), {}, 0.0

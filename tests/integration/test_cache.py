@@ -1,0 +1,286 @@
+"""The response cache on a real mesh: every face, many at once, new revisions, a store that dies."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from redis import Redis
+
+from policies.tokens import issue
+from protos import open_inference_pb2 as pb
+from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.gateway.state.redis_server import RedisServer
+from tests.integration import mesh_models as models
+from tests.integration.mesh import Mesh
+
+# Answers with how often it was executed; `first` is where it begins to count.
+COUNTS = """
+import numpy as np
+
+n = {first}
+
+def predict(inputs):
+    global n
+    n += 1
+    return {{"n": np.full(inputs["x"].shape, n, np.int32)}}
+"""
+CONFIG = """
+inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
+outputs: [{name: n, datatype: INT32, shape: [-1, 1]}]
+warmUp: {data: "off"}
+"""
+ROUTE = """
+apiVersion: penstock/v1
+kind: Route
+metadata: {{name: {name}}}
+spec:
+  match: [{{model: {name}}}]
+  backends: [{{name: stable, model: {name}}}]
+  cache: {{ttl: 10m, verify: "0%"}}
+"""
+
+
+def routes(*names: str) -> dict[str, str]:
+    return {f"{name}.yaml": ROUTE.format(name=name) for name in names}
+
+
+def write_counts(repository: Path) -> None:
+    models.write_model(repository / "counts", COUNTS.format(first=0), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    folder = tmp_path_factory.mktemp("cache")
+    repository = folder / "models"
+    write_counts(repository)
+    models.write_slow(repository, folder / "slow-ran", folder / "release")
+    models.write_count(repository, folder / "count-ran")
+    with Mesh(folder, routes=routes("counts", "slow", "count")) as mesh:
+        mesh.start_backend("only", repository)
+        mesh.wait_ready(("counts", "1"), ("slow", "1"), ("count", "1"))
+        yield mesh
+
+
+def bearer(mesh: Mesh, tenant: str = "acme") -> str:
+    token = issue(
+        mesh.issuer,
+        tenant=tenant,
+        scopes=("infer:*",),
+        subject="s",
+        lifetime=600.0,
+        now=mesh.now(),
+    )
+    return f"Bearer {token}"
+
+
+def ask(mesh: Mesh, value: float, *, tenant: str = "acme", **headers: str) -> httpx.Response:
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [value]}]}
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return httpx.post(
+        f"{mesh.url}/v2/models/counts/infer",
+        json=body,
+        headers={"authorization": bearer(mesh, tenant), **named},
+        timeout=60.0,
+    )
+
+
+def counted(answer: httpx.Response) -> int:
+    number: int = answer.raise_for_status().json()["outputs"][0]["data"][0]
+    return number
+
+
+def total(mesh: Mesh, name: str, **labels: str) -> float:
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(mesh.metrics())
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_clients_are_told_where_an_answer_is_from(mesh: Mesh) -> None:
+    first, second = ask(mesh, 1.0, x_request_id="one"), ask(mesh, 1.0, x_request_id="two")
+    assert counted(first) == counted(second)
+    assert (first.headers["x-cache"], "age" in first.headers) == ("miss", False)
+    assert (second.headers["x-cache"], int(second.headers["age"]) < 60) == ("hit", True)
+    assert [each.headers["x-request-id"] for each in (first, second)] == ["one", "two"]
+    past = ask(mesh, 1.0, cache_control="no-store")
+    assert (past.headers["x-cache"], counted(past) != counted(first)) == ("bypass", True)
+    newer = ask(mesh, 1.0, cache_control="no-cache")
+    assert counted(newer) not in (counted(first), counted(past))
+    assert counted(ask(mesh, 1.0)) == counted(newer)
+
+
+def test_only_if_cached_is_504_and_says_why(mesh: Mesh) -> None:
+    refused = ask(mesh, 2.0, cache_control="only-if-cached")
+    assert (refused.status_code, refused.headers["x-cache"]) == (504, "miss")
+    assert "Cache-Control" in refused.json()["error"]
+    counted(ask(mesh, 2.0))
+    assert ask(mesh, 2.0, cache_control="only-if-cached").status_code == 200
+
+
+def test_tenants_with_equal_bodies_have_answers_of_their_own(mesh: Mesh) -> None:
+    numbers = {tenant: counted(ask(mesh, 3.0, tenant=tenant)) for tenant in ("a", "b")}
+    assert numbers["a"] != numbers["b"]
+    for tenant, number in numbers.items():
+        assert counted(ask(mesh, 3.0, tenant=tenant)) == number
+
+
+def infer_message(model: str, value: float = 0.0) -> pb.ModelInferRequest:
+    message = pb.ModelInferRequest(model_name=model)
+    tensor = message.inputs.add(name="x", datatype="FP32", shape=[1, 1])
+    tensor.contents.fp32_contents.append(value)
+    return message
+
+
+def test_an_answer_is_the_same_whichever_face_asked_first(mesh: Mesh) -> None:
+    number = counted(ask(mesh, 4.0))
+    with grpc.insecure_channel(mesh.address("grpc")) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        metadata = (("authorization", bearer(mesh)),)
+        answer, call = stub.ModelInfer.with_call(infer_message("counts", 4.0), metadata=metadata)
+        assert list(answer.outputs[0].contents.int_contents) == [number]
+        trailers = dict(call.trailing_metadata())
+        assert (trailers["x-cache"], int(trailers["age"]) < 60) == ("hit", True)
+        refusing = (*metadata, ("cache-control", "only-if-cached"))
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.ModelInfer(infer_message("counts", 4.5), metadata=refusing)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        # Parts are asked for one by one, so this is another answer; the second is that one again.
+        told = []
+        for _ in range(2):
+            (part,) = stub.ModelStreamInfer(iter([infer_message("counts", 4.0)]), metadata=metadata)
+            told.append(part.infer_response.parameters["penstock_cache"].string_param)
+        assert told == ["miss", "hit"]
+
+
+def test_a_thousand_equal_requests_at_once_are_one_execution_for_each_tenant(mesh: Mesh) -> None:
+    ran, release = mesh.folder / "slow-ran", mesh.folder / "release"
+    message = pb.ModelInferRequest(model_name="slow")
+    message.inputs.add(name="seconds", datatype="FP32", shape=[1]).contents.fp32_contents.append(60)
+    message.inputs.add(name="tag", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"t")
+
+    async def all_at_once() -> list[str]:
+        async with grpc.aio.insecure_channel(mesh.address("grpc")) as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            calls = [
+                stub.ModelInfer(message, metadata=(("authorization", bearer(mesh, tenant)),))
+                for tenant in ["a"] * 1000 + ["b"]
+            ]
+            waiting = asyncio.gather(*calls)
+            waiting_at = "penstock_cache_waiting"
+            while await asyncio.to_thread(total, mesh, waiting_at) < 1001:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            release.touch()
+            await waiting
+            return [dict(await call.trailing_metadata())["x-cache"] for call in calls]
+
+    told = asyncio.run(asyncio.wait_for(all_at_once(), 100.0))
+    assert ran.read_text().splitlines() == ["t", "t"]
+    assert (told.count("miss"), told.count("coalesced")) == (2, 999)
+
+
+def test_streams_are_given_again_event_by_event(mesh: Mesh) -> None:
+    def events() -> list[int]:
+        answer = httpx.post(
+            f"{mesh.url}/v2/models/count/generate_stream",
+            json={"n": 4, "pause": 0.0},
+            headers={"authorization": bearer(mesh)},
+            timeout=60.0,
+        )
+        told.append(answer.headers["x-cache"])
+        lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+        return [json.loads(line)["part"] for line in lines]
+
+    told: list[str] = []
+    assert events() == events() == [0, 1, 2, 3]
+    assert told == ["miss", "hit"]
+    assert (mesh.folder / "count-ran").read_text().count("finished") == 1
+
+
+def test_a_new_revision_is_asked_at_once(mesh: Mesh) -> None:
+    before = counted(ask(mesh, 6.0))
+    assert counted(ask(mesh, 6.0)) == before
+    (mesh.folder / "models" / "counts" / "model.py").write_text(COUNTS.format(first=1000))
+    mesh.client("admin", "infer:*").post("/v2/repository/models/counts/load").raise_for_status()
+    mesh.wait(lambda: counted(ask(mesh, 6.0)) > 1000, "the new revision's answer")
+
+
+def test_what_the_cache_does_is_counted(mesh: Mesh) -> None:
+    counted(ask(mesh, 7.0))
+    counted(ask(mesh, 7.0))
+    mesh.wait(
+        lambda: total(mesh, "penstock_cache_requests_total", outcome="hit") > 0, "the metrics"
+    )
+    assert total(mesh, "penstock_cache_bytes") > 0
+    assert total(mesh, "penstock_cache_wrong_hits_total") == 0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+def test_gateways_share_answers_and_serve_on_when_the_store_hangs_and_dies(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    store = Redis(port=redis.port)
+    repository = tmp_path / "models"
+    write_counts(repository)
+    key = tmp_path / "cache-key"
+    key.write_text("a key that both gateways have")
+    more = f"""
+state: {{url: "{redis.url}"}}
+cache: {{keyFile: {key}}}
+"""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    with Mesh(folders[0], routes=routes("counts"), more=more) as one:
+        with Mesh(folders[1], routes=routes("counts"), more=more, secret=one.secret) as other:
+            join = f"{one.address('discovery')},{other.address('discovery')}"
+            one.start_backend("only", repository, join=join)
+            for mesh in (one, other):
+                mesh.wait_ready(("counts", "1"))
+            values = itertools.count(1.0)
+
+            # On a busy machine a write may take longer than the store is waited for.
+            def shared() -> bool:
+                value = next(values)
+                number = counted(ask(one, value))
+                time.sleep(0.05)
+                found = ask(other, value)
+                return (counted(found), found.headers["x-cache"]) == (number, "hit")
+
+            one.wait(shared, "an answer that both gateways have")
+
+            # Somebody writes into the store.
+            def refused() -> bool:
+                value = next(values)
+                counted(ask(one, value))
+                for name in store.scan_iter():
+                    store.set(name, b"\x00" * 100)
+                assert counted(ask(other, value)) > 0
+                return total(other, "penstock_cache_store_refused_total") > 0
+
+            one.wait(refused, "a forged answer that was refused")
+
+            for fault in (redis.pause, redis.kill):
+                fault()
+                for value in itertools.islice(values, 10):
+                    missed = ask(other, value)
+                    assert (missed.status_code, missed.headers["x-cache"]) == (200, "miss")
+                    kept = ask(other, value)
+                    assert (counted(kept), kept.headers["x-cache"]) == (counted(missed), "hit")
+            other.wait(
+                lambda: total(other, "penstock_cache_store_failures_total") >= 20,
+                "the failures in the metrics",
+            )
