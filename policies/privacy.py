@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from policies.pii.deep.pool import Pool
+from policies.pii.deep.readers import Listener, Readers
 from policies.pii.kept import in_json
 from policies.pii.names import Names
 from policies.pii.passage import Passage
@@ -51,6 +53,7 @@ class Privacy:
         self._clock = clock
         self._ready: dict[tuple[int, Mode], Ready] = {}
         self._routes: dict[RouteSnapshot, Ready] = {}
+        self._readers = Readers()
         self.found: defaultdict[tuple[str, Mode], Counter[str]] = defaultdict(Counter)
         self.refused: Counter[str] = Counter()
 
@@ -67,6 +70,12 @@ class Privacy:
                 self._routes[route] = self._of(route, before)
             except PenstockError as error:
                 log.error("route %s refuses its requests: %s", route.name, error.message)
+        asked = (ready.redactor.policy.deep for ready in self._ready.values())
+        self._readers.keep({deep for deep in asked if deep is not None})
+
+    async def close(self) -> None:
+        """Ends the processes that look for names."""
+        await self._readers.close()
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         route = request.context.route
@@ -88,7 +97,10 @@ class Privacy:
         ):
             way = self._way(ready, request.context, route)
             way.rename()
+            if ready.redactor.policy.deep is not None:
+                await way.read(request, ready, self._readers.of(ready.redactor.policy.deep))
             hidden = await way.work(way.passage.request(request), request)
+            way.passage.redactor = ready.redactor
         try:
             reply = await service(hidden)
         except PenstockError as error:
@@ -175,8 +187,22 @@ class _Way:
 
     async def work(self, steps: Steps[T], as_it_was: T) -> T:
         """The result of the steps, which refuse and fail only where the policy is enforced."""
+        return await self._guarded(in_turns(steps, self._in_time), as_it_was)
+
+    async def read(self, request: InferRequest, ready: Ready, pool: Pool) -> None:
+        """Has names and places looked for in the request's texts, for the passage to hide them."""
+        reading = self._read(request, ready, Listener(pool))
+        self.passage.redactor = await self._guarded(reading, ready.redactor)
+
+    async def _read(self, request: InferRequest, ready: Ready, listener: Listener) -> Redactor:
+        hearing = listener.hearing(ready.redactor)
+        heard = Passage(hearing, ready.names, self.passage.vault.tenant, Counter())
+        await in_turns(heard.request(request), self._in_time)
+        return await listener.knowing(ready.redactor)
+
+    async def _guarded(self, work: Awaitable[T], as_it_was: T) -> T:
         try:
-            made = await in_turns(steps, self._in_time)
+            made = await work
         except PenstockError as error:
             if not self._enforcing:
                 return as_it_was
@@ -253,7 +279,7 @@ def _numeric(payload: Payload) -> bool:
 
 
 def _made_here(request_id: str) -> bool:
-    """Whether the face made it: 16 hexadecimal digits, which stand for nobody unless all are 0-9."""
+    """Whether the face made it: 16 hexadecimal digits, which are nobody unless all are 0-9."""
     return not request_id or (len(request_id) == 16 and not request_id.isdigit())
 
 

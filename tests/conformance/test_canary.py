@@ -1,0 +1,299 @@
+"""A canary: values sent through every face are found in nothing that keeps or shows anything.
+
+Who sent them gets them back as they were. A new place to look in is one line of `PLACES`, a new way
+in one line of `FACES`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from protos import open_inference_pb2 as pb
+from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.integration.mesh import Mesh
+from tests.integration.mesh_models import write_model
+
+MAIL = "canary@bird.example.com"
+CARD = "4111 1111 1111 1111"
+TEXT = f"I am {MAIL}, my card is {CARD}, thanks."
+# What may not be found anywhere, in any case and however it is written.
+NEEDLES = ("canary@bird", "canary%40bird", "canary\\u0040bird", CARD, CARD.replace(" ", ""))
+MODELS_OWN = "raven@bird.example.com"  # said by the model alone
+
+# They write down all that they see, and say it again with something of their own. Asked to, they
+# fail and quote it.
+SEES = """
+import numpy as np
+
+def predict(inputs):
+    with open({seen!r}, "a") as seen:
+        seen.write(repr(inputs) + "\\n")
+    text = inputs["text"].reshape(-1)[0]
+    text = text if isinstance(text, str) else text.decode()
+    if "please fail" in text:
+        raise ValueError(text)
+    said = f"Version {version} was told: {{text}} And I know {own}."
+    return {{"said": np.array([[said]], object)}}
+"""
+SEES_TENSORS = """
+inputs: [{name: text, datatype: BYTES, shape: [-1, 1]}]
+outputs: [{name: said, datatype: BYTES, shape: [-1, 1]}]
+warmUp: {data: "off"}
+"""
+TELLS = """
+import numpy as np
+
+def predict(inputs, parameters):
+    with open({seen!r}, "a") as seen:
+        seen.write(repr(inputs) + repr(parameters) + "\\n")
+    text = inputs["text"].reshape(-1)[0]
+    text = (text if isinstance(text, str) else text.decode()) + " And I know {own}."
+    for start in range(0, len(text), 3):
+        if start and "please fail" in text:
+            raise ValueError(text)
+        yield {{"said": np.array([text[start : start + 3]], object)}}
+"""
+TELLS_TENSORS = """
+decoupled: true
+inputs: [{name: text, datatype: BYTES, shape: [1]}]
+outputs: [{name: said, datatype: BYTES, shape: [1]}]
+warmUp: {data: "off"}
+"""
+ROUTES = {
+    "bank.yaml": """
+apiVersion: penstock/v1
+kind: Privacy
+metadata: {name: bank}
+spec: {entities: {US_SSN: {action: block}}}
+""",
+    "sees.yaml": """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: sees}
+spec:
+  match: [{model: sees}]
+  backends: [{name: stable, model: sees, version: "1"}]
+  mirror:
+    - {backend: next, model: sees, version: "2", percent: 100,
+       compare: {kind: text, payloads: true}}
+  privacy: {policy: bank}
+  cache: {ttl: 5m}
+""",
+    "tells.yaml": """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: tells}
+spec:
+  match: [{model: tells}]
+  backends: [{name: stable, model: tells, version: "1"}]
+  privacy: {policy: bank}
+""",
+}
+
+
+class Site:
+    """A mesh with its clients; all that is kept lies in `mesh.folder`."""
+
+    def __init__(self, mesh: Mesh, rest: httpx.Client, stub: Any) -> None:
+        self.mesh = mesh
+        self.rest = rest
+        self.stub = stub
+        self.metadata = (("authorization", f"Bearer {mesh.token('infer:*')}"),)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("canary")
+    repository = folder / "models"
+    more = {"seen": str(folder / "seen"), "own": MODELS_OWN}
+    for version in (1, 2):
+        write_model(repository / "sees" / str(version), SEES.format(version=version, **more), "")
+    (repository / "sees" / "model.yaml").write_text(SEES_TENSORS)
+    write_model(repository / "tells", TELLS.format(**more), TELLS_TENSORS)
+    with Mesh(folder, routes=ROUTES) as mesh:
+        mesh.start_backend("backend", repository)
+        mesh.wait_ready(("sees", "1"), ("sees", "2"), ("tells", "1"))
+        with (
+            mesh.client("infer:*") as rest,
+            grpc.insecure_channel(mesh.address("grpc")) as channel,
+        ):
+            yield Site(mesh, rest, GRPCInferenceServiceStub(channel))
+
+
+# --- the ways in ----------------------------------------------------------------------------------
+
+MORE = {"user": MAIL, "sequence_hint": CARD}
+
+
+def rest_json(site: Site, text: str) -> str:
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": [text]}
+    body = {"id": MAIL, "inputs": [tensor], "parameters": MORE}
+    reply = site.rest.post("/v2/models/sees/infer", json=body)
+    return str(reply.json()["outputs"][0]["data"][0]) if reply.is_success else reply.text
+
+
+def rest_binary(site: Site, text: str) -> str:
+    data = len(text.encode()).to_bytes(4, "little") + text.encode()
+    tensor = {
+        **{"name": "text", "datatype": "BYTES", "shape": [1, 1]},
+        "parameters": {"binary_data_size": len(data)},
+    }
+    head = json.dumps(
+        {"inputs": [tensor], "parameters": {**MORE, "binary_data_output": True}}
+    ).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    reply = site.rest.post("/v2/models/sees/infer", content=head + data, headers=headers)
+    if not reply.is_success:
+        return reply.text
+    at = int(reply.headers["inference-header-content-length"]) + 4
+    return reply.content[at:].decode()
+
+
+def generate(site: Site, text: str) -> str:
+    reply = site.rest.post("/v2/models/sees/generate", json={"text": text, "id": MAIL, **MORE})
+    return str(reply.json()["said"]) if reply.is_success else reply.text
+
+
+def generate_stream(site: Site, text: str) -> str:
+    reply = site.rest.post("/v2/models/tells/generate_stream", json={"text": text, **MORE})
+    if not reply.is_success:
+        return reply.text
+    events = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: ")]
+    return "".join(event.get("said", event.get("error", "")) for event in events)
+
+
+def _message(model: str, text: str, *, raw: bool) -> pb.ModelInferRequest:
+    shape = [1, 1] if model == "sees" else [1]
+    tensor = pb.ModelInferRequest.InferInputTensor(name="text", datatype="BYTES", shape=shape)
+    message = pb.ModelInferRequest(model_name=model, id=MAIL, inputs=[tensor])
+    for name, value in MORE.items():
+        message.parameters[name].string_param = value
+    if raw:
+        message.raw_input_contents.append(len(text.encode()).to_bytes(4, "little") + text.encode())
+    else:
+        message.inputs[0].contents.bytes_contents.append(text.encode())
+    return message
+
+
+def grpc_raw(site: Site, text: str) -> str:
+    try:
+        reply = site.stub.ModelInfer(_message("sees", text, raw=True), metadata=site.metadata)
+    except grpc.RpcError as error:
+        return str(error)
+    return bytes(reply.raw_output_contents[0][4:]).decode()
+
+
+def grpc_typed(site: Site, text: str) -> str:
+    try:
+        reply = site.stub.ModelInfer(_message("sees", text, raw=False), metadata=site.metadata)
+    except grpc.RpcError as error:
+        return str(error)
+    return bytes(reply.outputs[0].contents.bytes_contents[0]).decode()
+
+
+def grpc_stream(site: Site, text: str) -> str:
+    messages = iter([_message("tells", text, raw=True)])
+    replies = site.stub.ModelStreamInfer(messages, metadata=site.metadata)
+    return "".join(
+        each.error_message or bytes(each.infer_response.raw_output_contents[0][4:]).decode()
+        for each in replies
+        if each.error_message or each.infer_response.raw_output_contents
+    )
+
+
+Face = Callable[[Site, str], str]
+FACES: tuple[Face, ...] = (
+    rest_json,
+    rest_binary,
+    generate,
+    generate_stream,
+    grpc_raw,
+    grpc_typed,
+    grpc_stream,
+)
+
+# --- where to look --------------------------------------------------------------------------------
+
+
+def _files(site: Site) -> str:
+    """All that lies in the mesh's folder: logs, audit, records, keys, what models saw."""
+    kept = [path for path in site.mesh.folder.rglob("*") if path.is_file()]
+    return "\n".join(path.read_bytes().decode("latin-1") for path in kept)
+
+
+def _records(site: Site) -> str:
+    """The record store as its reader sees it, whatever of it is still in a journal."""
+    with sqlite3.connect(f"file:{site.mesh.folder}/state/records.db?mode=ro", uri=True) as store:
+        return "\n".join(store.iterdump())
+
+
+PLACES: dict[str, Callable[[Site], str]] = {
+    "files": _files,
+    "what models saw": lambda site: (site.mesh.folder / "seen").read_text(),
+    "records": _records,
+    "metrics": lambda site: site.mesh.metrics(),
+    "endpoints": lambda site: json.dumps(site.mesh.endpoints()),
+    "routes": lambda site: site.mesh.admin("GET", "/admin/routes").text,
+}
+
+
+@pytest.fixture(scope="module")
+def answers(site: Site) -> dict[str, str]:
+    """What each face answered; two of them ask for what is kept by then."""
+    said = {face.__name__: face(site, TEXT) for face in (*FACES, rest_json)}
+
+    def compared() -> bool:
+        return '"compared"' in _records(site) or "'compared'" in _records(site)
+
+    site.mesh.wait(compared, "a mirrored request to be recorded")
+    return said
+
+
+@pytest.mark.parametrize("face", [each.__name__ for each in FACES])
+def test_who_sent_a_value_gets_it_back_and_nothing_of_the_models_own(
+    answers: dict[str, str], face: str
+) -> None:
+    assert TEXT in answers[face]
+    assert MODELS_OWN not in answers[face]
+    assert "And I know [EMAIL_" in answers[face]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_canary_is_in_no_place(site: Site, answers: dict[str, str], place: str) -> None:
+    found = PLACES[place](site).lower()
+    assert found
+    assert [needle for needle in NEEDLES if needle.lower() in found] == []
+
+
+def test_what_models_saw_were_placeholders(site: Site, answers: dict[str, str]) -> None:
+    seen = PLACES["what models saw"](site)
+    assert "[EMAIL_" in seen  # equal requests were answered from the cache
+    assert "[CREDIT_CARD_" in seen
+
+
+def test_answers_that_are_kept_of_mirrors_are_redacted(site: Site, answers: dict[str, str]) -> None:
+    kept = _records(site)
+    assert "was told: I am [EMAIL_" in kept
+    assert MODELS_OWN not in kept
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+@pytest.mark.parametrize(
+    "text", [f"please fail, {TEXT}", f"My SSN is 536-90-4399, {TEXT}"], ids=["fails", "blocked"]
+)
+def test_errors_have_no_value_in_them(site: Site, face: Face, text: str) -> None:
+    told = face(site, text)
+    assert told
+    assert [each for each in (*NEEDLES, "536-90-4399", MODELS_OWN) if each in told] == []
+    assert [each for each in (*NEEDLES, "536-90-4399") if each in _files(site)] == []
+
+
+def test_the_id_of_a_request_is_echoed_exactly(site: Site) -> None:
+    body = {"id": MAIL, "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1, 1]}]}
+    body["inputs"][0]["data"] = ["hello"]  # type: ignore[index]
+    assert site.rest.post("/v2/models/sees/infer", json=body).json()["id"] == MAIL
