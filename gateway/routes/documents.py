@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gateway.routes.kinds import BY_NAME, POLICY_KINDS, ROUTE
 from gateway.routes.notes import notes_of
+from protos.errors import PenstockError
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError, Document, read, validate
 from protos.wording import did_you_mean, quote
@@ -62,6 +63,7 @@ def check_texts(
     found.extend(_duplicates(checked))
     found.extend(ambiguities(checked.routes))
     found.extend(_unknown_policies(checked))
+    found.extend(_unusable(checked.policies))
     if found:
         raise _together(found)
     return checked
@@ -129,6 +131,14 @@ def _unknown_policies(documents: Documents) -> Iterable[ConfigError]:
                 f"spec.{kind.block}.policy: there is no document of kind {kind.name} called"
                 f" {quote(wanted)}{hint}",
             )
+
+
+def _unusable(policies: Iterable[LoadedPolicy]) -> Iterable[ConfigError]:
+    for each in policies:
+        try:
+            BY_NAME[each.kind].check(each.policy)
+        except PenstockError as error:
+            yield each.document.error(("spec",), f"spec: {error.message}")
 
 
 def _together(problems: Sequence[ConfigError]) -> ConfigError:

@@ -1,24 +1,34 @@
 """The kinds of documents that a folder of routes holds: routes, and the policies that they name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from policies.output.settings import OutputDocument
+from policies.pii.redactor import Redactor
 from policies.pii.settings import PrivacyDocument
+from policies.pii.tokens import MIN_KEY
 from protos.route.document import Route, Spec
 from protos.settings import Settings
 
 ROUTE = "Route"
 
 
+def _nothing(document: Settings) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
-    """`name` is what `kind:` says. A route's `block` names a document of it under `policy`."""
+    """`name` is what `kind:` says. A route's `block` names a document of it under `policy`.
+
+    `check` raises PenstockError for a document that can't be applied though it is well written.
+    """
 
     name: str
     document: type[Settings]
     block: str
+    check: Callable[[Any], object] = _nothing
 
     def wanted(self, spec: Spec) -> str | None:
         """The name of the document that a route refers to."""
@@ -27,7 +37,9 @@ class PolicyKind:
 
 
 POLICY_KINDS: tuple[PolicyKind, ...] = (
-    PolicyKind("Privacy", PrivacyDocument, "privacy"),
+    PolicyKind(
+        "Privacy", PrivacyDocument, "privacy", lambda each: Redactor(each.spec, bytes(MIN_KEY))
+    ),
     PolicyKind("Output", OutputDocument, "output"),
 )
 

@@ -150,6 +150,12 @@ def test_a_policy_and_a_route_may_have_one_name_and_two_policies_of_a_kind_may_n
     assert "b.yaml:4 is a Privacy document of this name too" in refused(tmp_path)
 
 
+def test_a_policy_that_can_not_be_applied_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, p=privacy("bank", patterns=[{"entity": "OWN", "pattern": "(?=look)"}]))
+
+    assert refused(tmp_path).startswith("p.yaml:5: spec: patterns: that of OWN is not RE2")
+
+
 def test_a_policy_that_changes_makes_another_revision(tmp_path: Path) -> None:
     write(tmp_path, a=model("one"), b=privacy("bank"))
     before = load_folder(tmp_path)
