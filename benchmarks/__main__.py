@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import batching, codecs, gateways, mirrors, routing, stages
+from benchmarks import batching, caching, codecs, gateways, mirrors, routing, stages
 
 FOLDER = Path(".penstock/bench").absolute()
-NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "batching")
+NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "caching", "batching")
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
             routing.run()
         elif name == "mirrors":
             mirrors.run(FOLDER, quick=given.quick)
+        elif name == "caching":
+            caching.run(quick=given.quick)
         else:
             batching.run(FOLDER, given.device, quick=given.quick)
 

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from redis import Redis
 
+from gateway.hub import REPORT_INTERVAL
 from policies.tokens import issue
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
@@ -213,13 +214,16 @@ def test_a_new_revision_is_asked_at_once(mesh: Mesh) -> None:
     mesh.wait(lambda: counted(ask(mesh, 6.0)) > 1000, "the new revision's answer")
 
 
-def test_what_the_cache_does_is_counted(mesh: Mesh) -> None:
-    counted(ask(mesh, 7.0))
-    counted(ask(mesh, 7.0))
-    mesh.wait(
-        lambda: total(mesh, "penstock_cache_requests_total", outcome="hit") > 0, "the metrics"
-    )
+def test_what_the_cache_does_is_counted_and_hits_say_nothing_of_the_arm(mesh: Mesh) -> None:
+    hits, arm = "penstock_cache_requests_total", "penstock_arm_requests_total"
+    time.sleep(2 * REPORT_INTERVAL)  # until what was done before is told
+    before = total(mesh, hits, outcome="hit"), total(mesh, arm, route="counts")
+    for _ in range(6):
+        counted(ask(mesh, 7.0))
+    mesh.wait(lambda: total(mesh, hits, outcome="hit") == before[0] + 5, "the hits")
+    assert total(mesh, arm, route="counts") == before[1] + 1
     assert total(mesh, "penstock_cache_bytes") > 0
+    assert total(mesh, "penstock_cache_entries") > 0
     assert total(mesh, "penstock_cache_wrong_hits_total") == 0
 
 

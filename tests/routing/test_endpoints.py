@@ -67,3 +67,21 @@ async def test_an_endpoint_that_left_gets_nothing_new_from_whoever_still_holds_i
     table.apply(snapshot(revision=2))
     assert endpoint.left
     assert not endpoint.usable
+
+
+async def test_a_revision_is_what_all_that_serve_a_version_report(table):
+    def told(*revisions):
+        leases = [lease(name, number) for number, name in enumerate("abc"[: len(revisions)], 1)]
+        for each, revision in zip(leases, revisions, strict=True):
+            each.beat.models.models[0].revision = revision
+        table.apply(snapshot(*leases))
+        return table.revision_of("m", "1")
+
+    assert told("x") == "x"
+    table.apply(snapshot())  # all leave, as a model's revision doesn't change within one number
+    assert told("x", "x", "x") == "x"
+    table.apply(snapshot())
+    assert told("x", "y") is None
+    table.apply(snapshot())
+    assert told("", "") is None
+    assert table.revision_of("m", "2") is None
