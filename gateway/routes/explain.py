@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from math import fsum
 from typing import Any, Literal
 
+from gateway.routes.kinds import POLICY_KINDS
 from gateway.routes.listed import Instance, Listed
 from gateway.routes.question import Question
 from protos.errors import PenstockError
@@ -21,8 +22,8 @@ from routing.rules.table import RouteTable
 By = Literal["pin", "only arm", "sticky", "chance", "refused"]
 
 POLICIES = (
-    *("limits", "cache", "privacy", "timeouts", "retries", "circuit", "priority"),
-    *("sticky", "pins", "show_arm"),
+    *("limits", "cache", "privacy", "output", "audit", "timeouts", "retries", "circuit"),
+    *("priority", "sticky", "pins", "show_arm"),
 )
 
 
@@ -108,7 +109,7 @@ def explain(
             target = {"model": served.model, "version": exact}
     except PenstockError as error:
         problem = error.message
-    spec = route.spec.model_dump(mode="json", by_alias=False, include=set(POLICIES))
+    spec = _policies(route)
     rollout = route.spec.rollout
     return Explanation(
         question.model,
@@ -123,11 +124,21 @@ def explain(
         fallback_from,
         target,
         problem,
-        {} if route.implicit else {name: spec[name] for name in POLICIES},
+        {} if route.implicit else spec,
         [each.model_dump(mode="json", by_alias=True) for each in route.mirrors],
         None if rollout is None else {"id": route.rollout, "candidate": route.spec.candidate},
         listed is not None,
     )
+
+
+def _policies(route: RouteSnapshot) -> dict[str, Any]:
+    """The blocks of the route; where one names a document, `mode` is what comes of both modes."""
+    dumped = route.spec.model_dump(mode="json", by_alias=False, include=set(POLICIES))
+    for kind in POLICY_KINDS:
+        document: Any = route.policies.get((kind.name, kind.wanted(route.spec) or ""))
+        if document is not None and document.spec.mode == "observe":
+            dumped[kind.block]["mode"] = "observe"
+    return {name: dumped[name] for name in POLICIES}
 
 
 def _by(route: RouteSnapshot, request: InferRequest) -> By:

@@ -5,20 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.routes.documents import check_texts
 from gateway.routes.explain import Explanation, explain
 from gateway.routes.question import question
 from protos.errors import Kind, PenstockError
 from routing.rollout.identity import rollout_id
 from routing.rules.effect import Effect
 from routing.rules.split import Splitter
+from routing.rules.table import RouteTable
 from tests.routing.rules.written_routes import (
     CANARY,
     STABLE,
     STEPS,
     principal,
+    privacy,
     request,
     route,
     table,
+    text,
 )
 
 
@@ -177,6 +181,20 @@ def test_the_rollout_and_mirrors_in_force_are_told() -> None:
     assert [each.share for each in told.arms] == [80.0, 20.0]
     assert told.mirrors[0]["percent"] == 10.0
     assert told.policies["timeouts"]["total"] == "2s"
+
+
+@pytest.mark.parametrize(("written", "told"), [("enforce", "enforce"), ("observe", "observe")])
+def test_a_policy_is_told_with_the_mode_that_is_in_force(written: str, told: str) -> None:
+    files = [
+        ("a.yaml", text(privacy={"policy": "bank"})),
+        ("b.yaml", privacy("bank", mode=written)),
+    ]
+    documents = check_texts(files)
+    rules = RouteTable(documents.routes, {}, documents.policies)
+
+    found = explain(rules, splitter(), question({"model": "fraud"}), None)
+
+    assert found.policies["privacy"] == {"policy": "bank", "mode": told}
 
 
 def test_an_explanation_is_json() -> None:
