@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +161,13 @@ class AuditLog:
         self.event("strangers", left_out=self._strangers.left_out())
 
     def _write(self, entries: Sequence[Entry | Record]) -> None:
-        records = [each if isinstance(each, Mapping) else record(each) for each in entries]
         drops = self._queue.dropped
+        gap: list[Record] = []
         if drops > self._told_drops:
             missing = drops - self._told_drops
-            records.append({"at": self._wall(), "what": "gap", "dropped": missing})
-        self.chain.append(records)
+            gap = [{"at": self._wall(), "what": "gap", "dropped": missing}]
+        records = (each if isinstance(each, Mapping) else record(each) for each in entries)
+        self.chain.append(chain(records, gap))
         self._told_drops = drops
         self._tidy()
 
