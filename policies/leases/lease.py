@@ -17,6 +17,7 @@ REFUSED_SECONDS = 1.5 * LEASE_SECONDS  # that an empty bucket is remembered, at 
 RECHECK_SECONDS = 1.0  # and at most, where what was reserved may be given back
 SHORTEST_WAIT = 0.001  # seconds; 0 would mean that it can be taken now
 RENEW_SECONDS = 1.0  # what is out is told so often, or it would be taken for lost
+QUIET_SECONDS = 0.5  # after which a lease is no longer looked at with every exchange
 _SMALLEST_GRAIN = 1e-3
 
 
@@ -47,6 +48,7 @@ class Lease:
         "_waits_for",
         "_wished",
         "balance",
+        "live",
         "name",
         "terms",
     )
@@ -55,6 +57,7 @@ class Lease:
         self.name = name
         self.terms = terms
         self.balance = 0.0
+        self.live = False  # whether its lessee looks at it with every exchange
         self._settled = settled
         self._reserved = 0.0  # of a rate
         self._touched = now
@@ -184,11 +187,17 @@ class Lease:
         """Wants nothing more."""
         self._demand = self._wished = 0.0
 
-    def idle(self, now: float, after: float) -> bool:
-        """Whether nothing was taken for so long, and nothing is left to say."""
-        return now - self._touched > after and not (
+    def quiet(self, now: float) -> bool:
+        """Whether nothing is left to say, and nothing was taken for some time."""
+        return now - self._touched > QUIET_SECONDS and not (
             self.balance or self._reserved or self._pending or self._still_owed(now, 1)
         )
+
+    def forgettable(self, now: float) -> bool:
+        """Whether nobody could tell it from a new one."""
+        if self._left is None or not self.terms.rate:
+            return self._left is None or now >= self._resets_at
+        return self._left + (now - self._known_at) * self.terms.rate >= self.terms.size
 
     def _learn(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         self._pending = 0.0

@@ -23,9 +23,8 @@ from policies.limits.calendar import period
 from protos.route.policies import Limit
 
 BATCH = 256  # asks; a script on a server shared with others shouldn't run for long
-RATE_IDLE = 2.0  # seconds that the lease of an unused bucket is kept
-BUDGET_IDLE = 60.0  # and of a budget, whose rest is worth knowing
-MANY = 10_000  # leases; beyond that budgets are kept no longer than buckets
+MANY = 10_000  # leases; beyond that those that are quiet are forgotten, whatever they know
+SWEEP_SECONDS = 5.0  # between looks at what can be forgotten
 LOST_WAIT = 1.0  # seconds that clients are told while limits can't be asked for and refuse
 
 AnyLease = Lease | SlotLease
@@ -75,7 +74,9 @@ class Lessee:
         self.asked = 0  # requests that waited for an answer
         self._stand_in = Ledger()
         self._limits: WeakValueDictionary[LimitId, _Leases] = WeakValueDictionary()
-        self._live: dict[AnyLease, _Place] = {}
+        self._places: dict[AnyLease, _Place] = {}
+        self._live: dict[AnyLease, None] = {}
+        self._swept_at = 0.0
         self._urgent: dict[AnyLease, None] = {}
         self._waiting: dict[AnyLease, list[asyncio.Future[None]]] = {}
 
@@ -92,12 +93,20 @@ class Lessee:
             lease.terms = terms  # a budget was raised, and what was used of it stays used
         return Leased(self, limit_id, limit, terms, leases)
 
-    def watch(self, lease: AnyLease, limit: LimitId, leases: _Leases, key: str) -> None:
-        """Looks after a lease until it is idle."""
-        self._live[lease] = _Place(limit, leases, key)
+    def place(self, lease: AnyLease, limit: LimitId, leases: _Leases, key: str) -> None:
+        """Knows a new lease."""
+        leases[key] = lease
+        self._places[lease] = _Place(limit, leases, key)
+
+    def watch(self, lease: AnyLease) -> None:
+        """Looks after a lease until it is quiet."""
+        lease.live = True
+        self._live[lease] = None
 
     def hurry(self, lease: AnyLease) -> None:
         """Asks for it before its turn."""
+        if not lease.live:
+            self.watch(lease)
         if lease not in self._urgent:
             self._urgent[lease] = None
             self.wake()
@@ -118,7 +127,7 @@ class Lessee:
         """What is to be asked now: what is urgent, or with `all_` whatever there is to say."""
         leases: Iterable[AnyLease] = self._urgent
         if all_:
-            self._forget_idle(now)
+            self._tidy(now)
             leases = self._live
         batches: list[Batch] = []
         for lease in leases:
@@ -134,7 +143,7 @@ class Lessee:
         return batches
 
     def _with_used(self, lease: AnyLease, ask: Ask, wall: float) -> Ask:
-        kind, place = ask.terms.kind, self._live.get(lease)
+        kind, place = ask.terms.kind, self._places.get(lease)
         if place is None or (kind != "day" and kind != "month"):
             return ask
         used = self._elsewhere.used(str(place.limit), period(kind, wall).name, place.key)
@@ -146,7 +155,7 @@ class Lessee:
         self.holders = max(1, answer.holders)
         for lease, ask, grant in zip(batch.leases, batch.asks, answer.grants, strict=True):
             lease.granted(ask, grant, now, self.holders)
-            place = self._live.get(lease)
+            place = self._places.get(lease)
             over = min(ask.charge, -grant.left - grant.granted)
             if over > 0.0 and place is not None and ask.terms.kind != "slots":
                 self.over_admitted[place.limit] = self.over_admitted.get(place.limit, 0.0) + over
@@ -179,13 +188,17 @@ class Lessee:
         self._stand_in.begin(ask.name, share, min(share.size, left), now, wall)
         return ask._replace(terms=share, used=0.0)
 
-    def _forget_idle(self, now: float) -> None:
-        budgets = RATE_IDLE if len(self._live) > MANY else BUDGET_IDLE
-        for lease, place in list(self._live.items()):
-            after = RATE_IDLE if lease.terms.rate else budgets
-            if lease.idle(now, after) and lease not in self._waiting:
+    def _tidy(self, now: float) -> None:
+        for lease in [each for each in self._live if each.quiet(now)]:
+            if lease not in self._waiting:
+                lease.live = False
                 del self._live[lease]
-                place.leases.pop(place.key, None)
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            many = len(self._places) > MANY
+            for lease, place in list(self._places.items()):
+                if not lease.live and (many or lease.forgettable(now)):
+                    del self._places[lease], place.leases[place.key]
 
 
 class Leased:
@@ -221,6 +234,8 @@ class Leased:
         if lease is None:
             lease = self._begin(key, now)
         left = lease.take(amount, now)
+        if not lease.live:
+            self._lessee.watch(lease)
         if lease.low():
             self._lessee.hurry(lease)
         return left
@@ -230,6 +245,8 @@ class Leased:
         if lease is None:
             lease = self._begin(key, now)
         lease.settle(taken, used, at, now)
+        if not lease.live:
+            self._lessee.watch(lease)
 
     def left(self, key: str, now: float) -> float:
         lease = self._leases.get(key)
@@ -252,8 +269,7 @@ class Leased:
         else:
             holders = self._lessee.holders
             lease = Lease(name, self._terms, settled=self._settled, holders=holders, now=now)
-        self._leases[key] = lease
-        self._lessee.watch(lease, self._limit, self._leases, key)
+        self._lessee.place(lease, self._limit, self._leases, key)
         return lease
 
 

@@ -4,7 +4,7 @@ How many there are is told anew each time rather than what has changed, so that 
 lose one. There is no credit: a slot that isn't leased is asked for.
 """
 
-from policies.leases.lease import RENEW_SECONDS
+from policies.leases.lease import QUIET_SECONDS, RENEW_SECONDS
 from policies.leases.terms import LEASE_SECONDS, Ask, Grant, Terms
 from policies.limits.allowance import ASK
 
@@ -24,6 +24,7 @@ class SlotLease:
         "_touched",
         "_waiting",
         "held",
+        "live",
         "name",
         "terms",
         "used",
@@ -34,6 +35,7 @@ class SlotLease:
         self.terms = terms
         self.held = 0.0
         self.used = 0.0
+        self.live = False
         self._waiting = 0.0
         self._most = 0.0  # in use at once since the last exchange
         self._free: float | None = None  # with the ledger
@@ -96,5 +98,8 @@ class SlotLease:
         """Keeps no slot that is free."""
         self._most = 0.0
 
-    def idle(self, now: float, after: float) -> bool:
-        return now - self._touched > after and not (self.used or self.held or self._told)
+    def quiet(self, now: float) -> bool:
+        return now - self._touched > QUIET_SECONDS and not (self.used or self.held or self._told)
+
+    def forgettable(self, now: float) -> bool:
+        return True
