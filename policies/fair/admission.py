@@ -15,8 +15,9 @@ from policies.fair.queue import FairQueue, Flow, Ticket
 from policies.fair.settings import Fairness
 from protos.errors import Kind, PenstockError
 
-# What a wait may take longer than predicted before a deadline is missed.
-CAUTION = 1.1
+# What a wait may take longer than predicted before a deadline is missed. If all waited as long as
+# they could, all would be late as soon as the model got a little slower, and nothing of use done.
+CAUTION = 2.0
 LEAST_RETRY_AFTER = 0.01  # seconds
 # Device seconds of a row, until it is known.
 UNKNOWN_WORK = 0.001
@@ -116,7 +117,7 @@ class Admission:
         if not queue.waiting or self.in_flight >= self.bound.value:
             return None
         ticket = queue.head()
-        if ticket.deadline < now + self.bound.compute:
+        if ticket.deadline < now + self.bound.latency:
             queue.remove(ticket)
             return ticket, False
         queue.take()

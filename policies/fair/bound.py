@@ -10,7 +10,6 @@ a batch takes, and N' is never less than two batches for each endpoint that answ
 that other models keep busy, a bound that followed the time alone would shrink to nothing.
 """
 
-from math import ceil
 from typing import NamedTuple
 
 FIRST = 64  # requests, until something is known
@@ -56,7 +55,7 @@ class Bound:
         "_together",
         "_work",
         "compute",
-        "latency",
+        "rate",
         "row_work",
         "value",
         "work",
@@ -64,7 +63,7 @@ class Bound:
 
     def __init__(self, share: float = 1.0) -> None:
         self.value = FIRST
-        self.latency = 0.0  # seconds in flight, mean; 0 until it is known
+        self.rate = 0.0  # requests done in a second when busy; 0 until it is known
         self.compute = 0.0  # seconds that a batch takes, mean
         self.row_work = 0.0  # device seconds, mean
         self.work = 0.0  # device seconds of a request, mean
@@ -101,8 +100,8 @@ class Bound:
         # smaller one gains more by it.
         aim = max(follows + 1.0, batches)
         within = min(max(aim, self.value / 2), self.value * 2)
-        self.value = min(max(ceil(within), LEAST), MOST)
-        self.latency = _smoothed(self.latency, elapsed)
+        self.value = min(max(round(within), LEAST), MOST)
+        self.rate = _smoothed(self.rate, self._in_flight / count / elapsed)
         self.compute = _smoothed(self.compute, compute)
         self.row_work = _smoothed(self.row_work, self._row_work / count)
         self.work = _smoothed(self.work, self._work / count)
@@ -116,9 +115,14 @@ class Bound:
         self._instances: set[str] = set()
 
     @property
+    def latency(self) -> float:
+        """Seconds that a request will be in flight at this bound; 0 until it is known."""
+        return self.value / self.rate if self.rate else 0.0
+
+    @property
     def speed(self) -> float:
-        """Device seconds done in a second; 0 until it is known."""
-        return self.value * self.work / self.latency if self.latency else 0.0
+        """Device seconds done in a second when busy; 0 until it is known."""
+        return self.rate * self.work
 
     def __repr__(self) -> str:
         return f"<Bound {self.value}, {self.latency * 1e3:.1f} ms>"
