@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from grpc import aio
 
 from gateway import quota
+from gateway.cache import told
 from gateway.control import Control
 from gateway.gate import Gate, client_gone, trace_of, usable_id
 from gateway.grpc_guard import credential_of, names_of, one_value
@@ -255,12 +256,12 @@ Trailers = tuple[tuple[str, str], ...]
 
 
 def _trailers(timeline: Timeline) -> Trailers:
-    trailers: Trailers = ()
+    trailers = told(timeline)
     if timeline.quota is not None:
         trailers += quota.told(timeline.quota)
     if timeline.arm_shown:
-        trailers += (("x-penstock-arm", f"{timeline.route}/{timeline.arm}"),)
-    return trailers
+        trailers.append(("x-penstock-arm", f"{timeline.route}/{timeline.arm}"))
+    return tuple(trailers)
 
 
 async def _abort(context: Context, error: Exception, trailers: Trailers = ()) -> NoReturn:

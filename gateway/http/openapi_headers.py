@@ -13,6 +13,8 @@ TRACED = {
     "server-timing": {"$ref": "#/components/headers/ServerTiming"},
     "ratelimit-policy": {"$ref": "#/components/headers/RateLimitPolicy"},
     "ratelimit": {"$ref": "#/components/headers/RateLimit"},
+    "x-cache": {"$ref": "#/components/headers/Cache"},
+    "age": {"$ref": "#/components/headers/Age"},
 }
 # Header, component, and the errors that have it.
 ON_ERRORS = (
@@ -28,6 +30,11 @@ def headers() -> dict[str, Any]:
     return {
         "RequestId": header("The request's own, or one that was made for it."),
         "ServerTiming": header("Milliseconds of each stage (W3C Server Timing)."),
+        "Cache": header(
+            "Where the answer is from, on routes that keep answers.",
+            {"enum": ["hit", "coalesced", "miss", "bypass"]},
+        ),
+        "Age": header("Seconds since a kept answer was made (RFC 9111).", _DIGITS),
         "JsonLength": header("Bytes of the JSON before the tensors.", _DIGITS),
         "RateLimitPolicy": header(
             "The limit that is nearest to its end, if any: its name, `q` in `w` seconds.",
@@ -55,6 +62,10 @@ def parameters() -> dict[str, Any]:
         "Version": path("version"),
         "JsonLength": header(LENGTH, "Bytes of the JSON before the tensors.", _DIGITS),
         "ContentEncoding": header("Content-Encoding", "How the body is compressed.", encodings),
+        "CacheControl": header(
+            "Cache-Control",
+            "no-store, no-cache, max-age, min-fresh and only-if-cached (RFC 9111, 5.2.1).",
+        ),
         "RequestId": header(
             "x-request-id", "Up to 128 letters, digits, - and _; others are replaced."
         ),

@@ -8,6 +8,7 @@ import orjson
 from starlette.types import Send
 
 from gateway import quota
+from gateway.cache import told
 from gateway.http.head import Head
 from protos.errors import Kind, PenstockError
 from protos.values import Bytes, Timeline
@@ -109,6 +110,8 @@ def common_headers(head: Head) -> Headers:
         headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
     if timeline.quota is not None:
         headers += [(name.encode(), value.encode()) for name, value in quota.told(timeline.quota)]
+    if timeline.cache:
+        headers += [(name.encode(), value.encode()) for name, value in told(timeline)]
     return headers
 
 
