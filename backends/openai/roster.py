@@ -30,7 +30,7 @@ class Roster:
 
     def __init__(self, names: Mapping[str, str], *, unlisted: bool = False) -> None:
         self._names = dict(names)
-        self._unlisted = unlisted
+        self.unlisted = unlisted
         self._entries = {
             name: Entry(name, upstream, pb.LOADING, "the server is starting")
             for name, upstream in names.items()
@@ -42,7 +42,7 @@ class Roster:
         names = self._names or {**{e.name: e.upstream for e in self.entries()}, **_same(listed)}
         entries = {}
         for name, upstream in names.items():
-            if upstream in listed or (self._unlisted and self._names):
+            if upstream in listed or self.unlisted:
                 entries[name] = Entry(name, upstream, pb.READY)
             else:
                 why = f"the server doesn't list {quote(upstream)}"

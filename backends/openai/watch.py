@@ -47,7 +47,7 @@ class Watch:
         before = self.unhealthy_reason is None
         changed = False
         try:
-            changed = self._roster.update({each["id"] for each in await self._upstream.models()})
+            changed = self._roster.update(await self._listed())
             self.unhealthy_reason = await self._illness()
             self._well_at = self._clock()
         except httpx.ConnectError:
@@ -57,6 +57,12 @@ class Watch:
                 self._unwell(f"the model's server doesn't answer ({type(error).__name__})")
         await self._read_signals()
         return changed or before != (self.unhealthy_reason is None)
+
+    async def _listed(self) -> set[str]:
+        """What the server lists; some have no list to give, nor need one then."""
+        if self._roster.unlisted and self._asks_health:
+            return set()
+        return {each["id"] for each in await self._upstream.models()}
 
     async def _illness(self) -> str | None:
         if not self._asks_health:

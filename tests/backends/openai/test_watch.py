@@ -43,9 +43,11 @@ class Clock:
 
 
 @asynccontextmanager
-async def watching(server: Server, clock: Clock | None = None) -> AsyncIterator[Watch]:
+async def watching(
+    server: Server, clock: Clock | None = None, roster: Roster | None = None
+) -> AsyncIterator[Watch]:
     upstream = Upstream("http://server/v1", None, httpx.MockTransport(server))
-    yield Watch(upstream, Roster({}), clock or Clock())
+    yield Watch(upstream, roster or Roster({}), clock or Clock())
     await upstream.close()
 
 
@@ -124,3 +126,19 @@ async def test_gateways_hear_of_models_that_come_and_go():
         server.answers["/v1/models"] = {"data": [{"id": "b"}, {"id": "c"}]}
         assert await watch.look()
         assert names(watch) == ["a", "b", "c"]
+
+
+async def test_a_server_that_has_no_list_is_well_if_its_health_says_so():
+    server = Server()
+    server.answers["/v1/models"] = 500
+    roster = Roster({"chat": "/models/a"}, unlisted=True)
+    async with watching(server, roster=roster) as watch:
+        await watch.look()
+        assert watch.unhealthy_reason is None
+        assert roster.get("chat", "").upstream == "/models/a"
+        del server.answers["/health"]
+        server.answers["/v1/models"] = MODELS  # then this has to say that it is there
+        await watch.look()
+        await watch.look()
+        assert server.asked.count("/v1/models") == 1
+        assert watch.unhealthy_reason is None
