@@ -20,12 +20,6 @@ def notes_of(routes: Iterable[Loaded]) -> list[str]:
 def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
     if spec.cache is not None and spec.cache.scope == "route":
         yield ("spec", "cache"), "cache: the route's tenants get each other's answers"
-    for index, limit in enumerate(spec.limits):
-        if limit.tokens is not None:
-            yield (
-                ("spec", "limits", index),
-                "limits: tokens are those of language models, which are not served yet",
-            )
     for index, mirror in enumerate(spec.mirror):
         if mirror.compare.payloads and (spec.privacy is None or spec.privacy.mode == "observe"):
             yield (

@@ -115,7 +115,7 @@ def _limits(limits: list[dict[str, Any]]) -> RenderableType:
         row = _route(each["route"]), each["per"], each["limit"], each["mode"]
         table.add_row(*map(Text, row), _fired(each["before"]), _fired(each["after"]), Text(tenants))
     sides = [each[when] for each in limits for when in ("before", "after") if each[when]]
-    note = "* requests whose subject isn't recorded are not counted"
+    note = "* requests of which too little is recorded are not counted"
     return _block(
         "Limits, and the requests a second that they refuse",
         table,

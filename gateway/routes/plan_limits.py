@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policies.limits.amounts import burst, rate_of
+from policies.limits.amounts import burst, rate_of, unit
 from policies.limits.buckets import Buckets
 from policies.limits.tenants import Tenants
 from protos.route.policies import Limit, Mode
@@ -38,7 +38,8 @@ class _Limit:
         self.limit = limit
         self.tenants = Tenants(limit.tenants)
         self.burst = burst(limit)
-        self.buckets = Buckets(rate_of(limit).per_second, self.burst)
+        replayed = limit.requests is not None or limit.rows is not None
+        self.buckets = Buckets(rate_of(limit).per_second, self.burst) if replayed else None
         self.refused: dict[str, Tally] = defaultdict(Tally)
         self.undetermined = Tally()
 
@@ -46,8 +47,11 @@ class _Limit:
         """Whether the record tells what the limit makes of the request.
 
         Where a route is sticky by something else than the subject, that is what its records have:
-        a tenant's unit would be one bucket for all of its keys.
+        a tenant's unit would be one bucket for all of its keys. Records have no tokens and don't
+        tell what was under way, and a month is longer than they are kept.
         """
+        if self.buckets is None:
+            return False
         return self.limit.per != "key" or decision.key == SUBJECT or self._never_fits(decision)
 
     def key(self, decision: Decision) -> str:
@@ -77,7 +81,7 @@ class _Limit:
         if self._never_fits(decision):
             return 0.0
         amount = self.amount(decision)
-        if not amount:
+        if not amount or self.buckets is None:
             return 1.0
         level = self.buckets.left(self.key(decision), decision.at)
         return min(1.0, max(0.0, level) / amount)
@@ -87,11 +91,7 @@ class _Limit:
 
 
 class LimitReplay:
-    """Takes records in the order of time with the routes that they would have.
-
-    Only rates of requests and rows are replayed: records tell no tokens, nor what was under way,
-    and a month is longer than they are kept.
-    """
+    """Takes records in the order of time with the routes that they would have."""
 
     def __init__(self) -> None:
         self._limits: dict[str, Sequence[tuple[int, _Limit]]] = {}
@@ -109,7 +109,7 @@ class LimitReplay:
         passed = min(enforced, default=1.0)  # what one refuses takes nothing from the others
         for each, share in known:
             taken = passed if each.limit.mode == "enforce" else min(share, passed)
-            if taken:
+            if taken and each.buckets is not None:
                 each.buckets.take(each.key(decision), taken * each.amount(decision), decision.at)
             if share < 1.0:
                 each.refused[decision.tenant].add(decision, 1.0 - share)
@@ -118,9 +118,7 @@ class LimitReplay:
         limits = self._limits.get(route.name)
         if limits is None:
             limits = self._limits[route.name] = [
-                (index, _Limit(limit))
-                for index, limit in enumerate(route.spec.limits)
-                if limit.requests is not None or limit.rows is not None
+                (index, _Limit(limit)) for index, limit in enumerate(route.spec.limits)
             ]
         return limits
 
@@ -135,12 +133,11 @@ class LimitReplay:
 
 def _firing(route: str, index: int, each: _Limit, seconds: float) -> Firing:
     tenants = {tenant: scaled(tally.total(), 1 / seconds) for tenant, tally in each.refused.items()}
-    what = "rows" if each.limit.rows else "requests"
     return Firing(
         route,
         index,
         each.limit.per,
-        f"{rate_of(each.limit)} {what}, {each.burst:g} at once",
+        _said(each.limit),
         each.limit.mode,
         _together(tenants),
         scaled(each.undetermined.total(), 1 / seconds),
@@ -154,3 +151,12 @@ def _together(parts: Mapping[str, Interval]) -> Interval:
     below = sum((each.estimate - each.low) ** 2 for each in parts.values()) ** 0.5
     above = sum((each.high - each.estimate) ** 2 for each in parts.values()) ** 0.5
     return Interval(estimate, estimate - below, estimate + above)
+
+
+def _said(limit: Limit) -> str:
+    whom = "" if "*" in limit.tenants else f" for {', '.join(limit.tenants)}"
+    if limit.concurrency is not None:
+        return f"{limit.concurrency} under way{whom}"
+    if limit.budget is not None:
+        return f"{burst(limit):g} {unit(limit)} a {limit.budget.every}{whom}"
+    return f"{rate_of(limit)} {unit(limit)}, {burst(limit):g} at once{whom}"

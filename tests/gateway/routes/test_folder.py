@@ -191,7 +191,6 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
             "a",
             backends=[{"name": "only", "model": "fraud"}],
             cache={"ttl": "5m", "scope": "route"},
-            limits=[{"per": "tenant", "tokens": "100k/1m"}],
             mirror=[
                 {"backend": "m", "model": "n", "percent": 1, "compare": {"payloads": True}},
             ],
@@ -204,8 +203,7 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
     assert [each.partition(": ")[0] for each in notes] == [
         "a.yaml:9",
         "a.yaml:11",
-        "a.yaml:15",
-        "a.yaml:22",
+        "a.yaml:19",
     ]
     assert notes[1].endswith("cache: the route's tenants get each other's answers")
 

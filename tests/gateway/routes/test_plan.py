@@ -209,13 +209,15 @@ def test_limits_fire_as_they_would(run: Run, state: Path) -> None:
         {"per": "key", "rows": "1/s", "mode": "observe"},
         {"per": "route", "tokens": "1/m"},
     ]
-    by_key, by_tenant = answered(run, fraud=text(**HALF, limits=limits))["limits"]
+    by_key, by_tokens, by_tenant = answered(run, fraud=text(**HALF, limits=limits))["limits"]
     assert [each["tenant"] for each in by_tenant["after"]["by_tenant"]] == ["acme"]
     # In the first second 4 of 10 pass from a full bucket, in each of the others 4.
     assert by_tenant["after"]["refused"]["estimate"] * 19 == pytest.approx(120, abs=1)
     assert (by_tenant["per"], by_tenant["limit"]) == ("tenant", "4/1s requests, 4 at once")
     assert (by_key["mode"], by_key["after"]["refused"]["estimate"]) == ("observe", 0.0)
     assert by_tenant["before"] is by_key["before"] is None
+    assert (by_tokens["limit"], by_tokens["after"]["by_tenant"]) == ("1/60s tokens, 1 at once", [])
+    assert by_tokens["after"]["undetermined"]["estimate"] * 19 == pytest.approx(220, abs=1)
 
 
 def test_limits_in_force_are_compared_with_the_new_ones(
@@ -244,7 +246,7 @@ def test_limits_of_keys_that_are_not_recorded_are_said_to_be_unknown(
     assert found["after"]["undetermined"]["estimate"] == pytest.approx(11.0)
     said = run(fraud=new).stdout
     assert "not known *" in said
-    assert "  * requests whose subject isn't recorded are not counted\n" in said
+    assert "  * requests of which too little is recorded are not counted\n" in said
 
 
 def test_limits_see_the_requests_that_were_not_recorded(run: Run, state: Path) -> None:

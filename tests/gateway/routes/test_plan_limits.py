@@ -59,3 +59,29 @@ def test_other_limits_are_known_all_the_same() -> None:
 def test_rows_that_never_fit_are_refused_whoever_sends_them() -> None:
     (found,) = fired([{"per": "key", "rows": "1k/s", "burst": 50}], users(2, "tenant", rows=100))
     assert (found.refused.estimate, found.undetermined.estimate) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"per": "tenant", "tokens": "100k/1m"}, "100000/60s tokens, 100000 at once"),
+        ({"per": "tenant", "concurrency": 8}, "8 under way"),
+        (
+            {"per": "tenant", "budget": {"every": "month", "deviceSeconds": 60}},
+            "60 device-seconds a month",
+        ),
+    ],
+)
+def test_what_records_dont_tell_enough_for_is_said_to_be_unknown(
+    limit: dict[str, Any], said: str
+) -> None:
+    (found,) = fired([limit], users(20))
+    assert (found.limit, found.refused.estimate, found.undetermined.estimate) == (said, 0.0, 20.0)
+
+
+def test_a_limit_is_replayed_for_the_tenants_that_it_is_for() -> None:
+    theirs, others = (TENANT | {"tenants": [tenant]} for tenant in ("ac*", "other"))
+    for_them, for_others = fired([theirs, others], users(20))
+    assert for_them.limit == "15/1s requests, 15 at once for ac*"
+    assert for_them.refused.estimate == pytest.approx(5.0)
+    assert for_others.refused.estimate == 0.0
