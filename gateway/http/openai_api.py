@@ -39,7 +39,7 @@ class OpenAiApi:
         self._models = models
         self._decoder = decoder
         self._body_limit = body_limit
-        self._found = {
+        self.paths = {
             "/v1/chat/completions": _inference(self.chat_completions),
             "/v1/completions": _inference(self.completions),
             "/v1/embeddings": _inference(self.embeddings),
@@ -48,7 +48,7 @@ class OpenAiApi:
 
     def find(self, path: str) -> Found:
         """What a path stands for; errors on all of them have OpenAI's shape."""
-        found = self._found.get(path)
+        found = self.paths.get(path)
         if found is not None:
             return found
         if path.startswith(f"{MODELS}/"):  # the rest is the name, slashes included

@@ -2,38 +2,33 @@
 
 from collections.abc import Sequence
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from gateway.http.openapi_headers import LENGTH, ON_ERRORS, TRACED, headers, parameters
+from gateway.http import openapi_openai
+from gateway.http.openapi_headers import LENGTH, headers, parameters
+from gateway.http.openapi_operations import (
+    ANYWHERE,
+    ASKED,
+    BODY,
+    INFER,
+    KNOWN,
+    MANAGE,
+    OF_MODEL,
+    Operation,
+    content,
+    inference_parameters,
+    operation,
+    parameter,
+)
 from gateway.http.openapi_schemas import schemas
-from gateway.http.openapi_values import Schema, ref
+from gateway.http.openapi_values import ref
 from gateway.identity import NAME, VERSION
-from protos.errors import TABLE, Kind
-
-Operation = dict[str, Any]
+from protos.errors import Kind
 
 MODEL = "/v2/models/{model}"
 VERSIONED = "/v2/models/{model}/versions/{version}"
-
-# What the server itself refuses, whatever the path: malformed, slow and too large heads, transfer
-# codings that it doesn't know, too many connections; and what nobody foresaw.
-_ANYWHERE = (
-    Kind.INVALID,
-    Kind.SLOW_CLIENT,
-    Kind.HEADERS_TOO_LARGE,
-    Kind.INTERNAL,
-    Kind.UNIMPLEMENTED,
-    Kind.OVERLOADED,
-)
-_KNOWN = (*_ANYWHERE, Kind.UNAUTHENTICATED)
-_MODEL = (*_KNOWN, Kind.NOT_FOUND)
-_ASKED = (*_MODEL, Kind.BAD_REPLY, Kind.DEADLINE)  # a backend answers
-_BODY = (Kind.TOO_LARGE, Kind.UNSUPPORTED_MEDIA)
-_INFER = (*_ASKED, *_BODY, Kind.MODEL_FAILED)
-_MANAGE = (*_ASKED, Kind.FORBIDDEN)
 
 
 @cache
@@ -45,7 +40,8 @@ def document() -> bytes:
             "info": {
                 "title": NAME,
                 "version": VERSION,
-                "summary": "The Open Inference Protocol V2 with Triton's extensions.",
+                "summary": "The Open Inference Protocol V2 with Triton's extensions, and OpenAI's"
+                " API.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
@@ -58,7 +54,7 @@ def document() -> bytes:
                 },
                 "headers": headers(),
                 "parameters": parameters(),
-                "schemas": schemas(),
+                "schemas": {**schemas(), **openapi_openai.schemas()},
             },
         }
     )
@@ -70,74 +66,75 @@ def _paths() -> dict[str, Any]:
         "/v2/health/ready": {
             "get": _health("ready", "Whether any model can be served", "ServerReady")
         },
-        "/v2": {"get": _get("server", "Name, version and extensions", "ServerMetadata", _KNOWN)},
+        "/v2": {"get": _get("server", "Name, version and extensions", "ServerMetadata", KNOWN)},
         "/v2/models/stats": {
-            "get": _get("allStatistics", "Statistics of all models", "Statistics", _ASKED)
+            "get": _get("allStatistics", "Statistics of all models", "Statistics", ASKED)
         },
-        **_of_model("", "get", _get("model", "A model's interface", "ModelMetadata", _MODEL)),
+        **_of_model("", "get", _get("model", "A model's interface", "ModelMetadata", OF_MODEL)),
         **_of_model("/ready", "get", _model_ready()),
         **_of_model(
-            "/config", "get", _get("config", "A model's configuration", "ModelConfig", _ASKED)
+            "/config", "get", _get("config", "A model's configuration", "ModelConfig", ASKED)
         ),
-        **_of_model("/stats", "get", _get("statistics", "Statistics", "Statistics", _ASKED)),
+        **_of_model("/stats", "get", _get("statistics", "Statistics", "Statistics", ASKED)),
         **_of_model("/infer", "post", _infer()),
         **_of_model("/generate", "post", _generate()),
         **_of_model("/generate_stream", "post", _generate_stream()),
         "/v2/repository/index": {"post": _index()},
         "/v2/repository/models/{model}/load": _of_repository(
-            _post("load", "Loads a model, or loads it anew", "LoadRequest", (*_MANAGE, *_BODY))
+            _post("load", "Loads a model, or loads it anew", "LoadRequest", (*MANAGE, *BODY))
         ),
         # Triton's clients send parameters here that mean nothing to this server.
         "/v2/repository/models/{model}/unload": _of_repository(
-            _operation("unload", "Unloads a model", _content("Done"), _MANAGE)
+            operation("unload", "Unloads a model", content("Done"), MANAGE)
         ),
+        **openapi_openai.paths(),
         "/openapi.json": {
-            "get": _operation("openapi", "This document", {"application/json": {}}, _KNOWN)
+            "get": operation("openapi", "This document", {"application/json": {}}, KNOWN)
         },
     }
 
 
-def _of_model(tail: str, method: str, operation: Operation) -> dict[str, Any]:
+def _of_model(tail: str, method: str, made: Operation) -> dict[str, Any]:
     """The same operation with and without a version; without one the newest that is READY."""
-    pinned = {**operation, "operationId": f"{operation['operationId']}OfVersion"}
+    pinned = {**made, "operationId": f"{made['operationId']}OfVersion"}
     return {
-        MODEL + tail: {"parameters": [_parameter("Model")], method: operation},
+        MODEL + tail: {"parameters": [parameter("Model")], method: made},
         VERSIONED + tail: {
-            "parameters": [_parameter("Model"), _parameter("Version")],
+            "parameters": [parameter("Model"), parameter("Version")],
             method: pinned,
         },
     }
 
 
-def _of_repository(operation: Operation) -> dict[str, Any]:
-    return {"parameters": [_parameter("Model")], "post": operation}
+def _of_repository(made: Operation) -> dict[str, Any]:
+    return {"parameters": [parameter("Model")], "post": made}
 
 
 def _get(name: str, summary: str, schema: str, errors: Sequence[Kind]) -> Operation:
-    return _operation(name, summary, _content(schema), errors)
+    return operation(name, summary, content(schema), errors)
 
 
 def _post(name: str, summary: str, schema: str, errors: Sequence[Kind]) -> Operation:
-    operation = _operation(name, summary, _content("Done"), errors)
-    return {**operation, "requestBody": {"required": False, "content": _content(schema)}}
+    made = operation(name, summary, content("Done"), errors)
+    return {**made, "requestBody": {"required": False, "content": content(schema)}}
 
 
 def _index() -> Operation:
-    operation = _get("index", "All models that the caller may use", "Index", (*_KNOWN, *_BODY))
-    return {**operation, "requestBody": {"required": False, "content": _content("IndexRequest")}}
+    made = _get("index", "All models that the caller may use", "Index", (*KNOWN, *BODY))
+    return {**made, "requestBody": {"required": False, "content": content("IndexRequest")}}
 
 
 def _health(name: str, summary: str, schema: str) -> Operation:
-    operation = _operation(name, summary, _content(schema), _ANYWHERE)
+    made = operation(name, summary, content(schema), ANYWHERE)
     if name == "ready":
-        operation["responses"]["503"]["content"] = _either(schema)
-    return {**operation, "security": []}
+        made["responses"]["503"]["content"] = _either(schema)
+    return {**made, "security": []}
 
 
 def _model_ready() -> Operation:
-    operation = _get("modelReady", "Whether a model can be served now", "ModelReady", _MODEL)
-    operation["responses"]["503"]["content"] = _either("ModelReady")
-    return operation
+    made = _get("modelReady", "Whether a model can be served now", "ModelReady", OF_MODEL)
+    made["responses"]["503"]["content"] = _either("ModelReady")
+    return made
 
 
 def _either(schema: str) -> dict[str, Any]:
@@ -151,7 +148,7 @@ def _infer() -> Operation:
         " `binary_data_size`, in their order."
     )
     replies = {
-        **_content("InferReply"),
+        **content("InferReply"),
         "application/octet-stream": {
             "schema": {
                 "description": binary.format("an InferReply"),
@@ -159,10 +156,10 @@ def _infer() -> Operation:
             }
         },
     }
-    operation = _operation("infer", "Inference on tensors", replies, _INFER, traced=True)
-    operation["responses"]["200"]["headers"][LENGTH] = {"$ref": "#/components/headers/JsonLength"}
+    made = operation("infer", "Inference on tensors", replies, INFER, traced=True)
+    made["responses"]["200"]["headers"][LENGTH] = {"$ref": "#/components/headers/JsonLength"}
     requests = {
-        **_content("InferRequest"),
+        **content("InferRequest"),
         "application/octet-stream": {
             "schema": {
                 "description": binary.format("an InferRequest")
@@ -172,17 +169,17 @@ def _infer() -> Operation:
         },
     }
     return {
-        **operation,
-        "parameters": [_parameter("JsonLength"), *_inference_parameters()],
+        **made,
+        "parameters": [parameter("JsonLength"), *inference_parameters()],
         "requestBody": {"required": True, "content": requests},
     }
 
 
 def _generate() -> Operation:
-    operation = _operation(
-        "generate", "Inference on a flat object", _content("GenerateReply"), _INFER, traced=True
+    made = operation(
+        "generate", "Inference on a flat object", content("GenerateReply"), INFER, traced=True
     )
-    return {**operation, **_generate_input()}
+    return {**made, **_generate_input()}
 
 
 def _generate_stream() -> Operation:
@@ -196,52 +193,12 @@ def _generate_stream() -> Operation:
             }
         }
     }
-    operation = _operation(
-        "generateStream", "Inference whose reply comes in parts", events, _INFER, traced=True
+    made = operation(
+        "generateStream", "Inference whose reply comes in parts", events, INFER, traced=True
     )
-    return {**operation, **_generate_input()}
+    return {**made, **_generate_input()}
 
 
 def _generate_input() -> Operation:
-    body = {"required": True, "content": _content("GenerateRequest")}
-    return {"parameters": _inference_parameters(), "requestBody": body}
-
-
-def _inference_parameters() -> list[Schema]:
-    return [
-        _parameter(name) for name in ("ContentEncoding", "CacheControl", "RequestId", "TraceParent")
-    ]
-
-
-def _operation(
-    name: str,
-    summary: str,
-    content: dict[str, Any],
-    errors: Sequence[Kind],
-    *,
-    traced: bool = False,
-) -> Operation:
-    shared = TRACED if traced else {}
-    responses: dict[str, Any] = {
-        "200": {"description": "OK", "headers": dict(shared), "content": content}
-    }
-    for status in sorted({TABLE[kind].http for kind in errors}):
-        more = {
-            header: {"$ref": f"#/components/headers/{component}"}
-            for header, component, statuses in ON_ERRORS
-            if status in statuses
-        }
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "headers": {**shared, **more},
-            "content": _content("Error"),
-        }
-    return {"operationId": name, "summary": summary, "responses": responses}
-
-
-def _content(schema: str) -> dict[str, Any]:
-    return {"application/json": {"schema": ref(schema)}}
-
-
-def _parameter(name: str) -> Schema:
-    return {"$ref": f"#/components/parameters/{name}"}
+    body = {"required": True, "content": content("GenerateRequest")}
+    return {"parameters": inference_parameters(), "requestBody": body}

@@ -10,9 +10,12 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from gateway.control import Control
+from gateway.decode import Decoder
 from gateway.gate import Gate
 from gateway.http.control_face import control_face
 from gateway.http.infer import InferFace
+from gateway.http.openai_api import OpenAiApi
+from gateway.http.openai_models import Models
 from gateway.http.openapi import document
 from protos.datatypes import DATATYPES
 from protos.errors import TABLE
@@ -38,7 +41,8 @@ def test_it_is_built_once() -> None:
 
 
 def test_it_has_the_routes_of_the_faces_and_no_others() -> None:
-    assert {(method, path) for method, path, _ in OPERATIONS} == _control_routes() | _inference()
+    described = {(method, path) for method, path, _ in OPERATIONS}
+    assert described == _control_routes() | _inference() | _openai()
 
 
 def _control_routes() -> set[tuple[str, str]]:
@@ -68,6 +72,13 @@ def _inference() -> set[tuple[str, str]]:
     }
 
 
+def _openai() -> set[tuple[str, str]]:
+    api = OpenAiApi(cast(Gate, None), cast(Models, None), cast(Decoder, None), 0)
+    paths = [*api.paths, "/v1/models/{model}"]
+    assert all(api.find(path).model in ("", "{model}") for path in paths)
+    return {(api.find(path).method, path) for path in paths}
+
+
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
 def test_every_operation_says_what_is_refused_and_how(
     method: str, path: str, operation: dict[str, Any]
@@ -79,7 +90,8 @@ def test_every_operation_says_what_is_refused_and_how(
     assert {400, 408, 431, 500, 503} <= errors
     assert (401 in errors) is not health
     assert (operation.get("security") == []) is health
-    assert (404 in errors) == ("{model}" in path or path.endswith("/stats"))
+    of_model = "{model}" in path or path.endswith("/stats")
+    assert (404 in errors) == (of_model or (path.startswith("/v1/") and method == "POST"))
     assert (403 in errors) == path.endswith("load")
 
 
@@ -95,3 +107,10 @@ def test_every_datatype_has_a_form() -> None:
 
     assert in_json == set(DATATYPES) - {"FP16", "BF16"}
     assert set(schemas["TensorMetadata"]["properties"]["datatype"]["enum"]) == set(DATATYPES)
+
+
+def test_refusals_below_v1_have_openais_shape_and_others_the_protocols() -> None:
+    for _, path, operation in OPERATIONS:
+        (schema,) = operation["responses"]["400"]["content"].values()
+        name = "OpenAiError" if path.startswith("/v1/") else "Error"
+        assert schema["schema"]["$ref"].rpartition("/")[2] == name
