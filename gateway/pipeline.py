@@ -1,8 +1,8 @@
 """The way of a request, on one page, in the order in which the request meets it.
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
-          → audit → authorise → remember → limits → privacy → output → split
-          → cache → fair → mirror
+          → audit → authorise → remember → limits → privacy → samples → output
+          → split → cache → fair → mirror
           → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
@@ -21,6 +21,8 @@ The order of what follows is bound by these reasons:
 - privacy stands below limits, so that what is refused costs no search, and above everything that
   keeps, copies or sends a request on: cache, mirrors, records and models see placeholders only, and
   errors from below pass it before anybody reads them;
+- samples stand directly below privacy, so that of what they keep of a request somebody's data is
+  hidden already, and above output, so that they keep nothing that it refuses;
 - output stands below privacy, so that it sees what the model itself says and nothing that was
   restored, and above split, since a classifier is asked the same way: of all filters only those
   below it have to do with that;
@@ -55,6 +57,7 @@ from policies.limits.filter import Limits
 from policies.output.filter import Output
 from policies.output.judge import Models
 from policies.privacy import Privacy
+from policies.samples import Sample, Samples
 from protos.service import Filter, Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
@@ -79,6 +82,7 @@ class Pipeline:
     audit: Audit
     limits: Limits
     privacy: Privacy
+    samples: Samples
     output: Output
     split: Split
     cache: ResponseCache
@@ -104,6 +108,7 @@ def build(
     audit: Audit,
     limits: Limits,
     privacy_key: Callable[[], bytes],
+    sample: Callable[[Sample], object],
     models: Models,
     decided: Observe,
     record: Callable[[PairRecord], object],
@@ -115,9 +120,9 @@ def build(
 
     This is one of so many `workers`. A request may take `total` seconds unless its route says
     otherwise, and leave parts unread for `idle`. `stores` are where answers are kept. `privacy_key`
-    is called when a route has a policy, and may raise. `models` knows those that output policies
-    ask. `decided` is told where each request went. `record` takes what mirrors found, from another
-    thread, and counts what it drops.
+    is called when a route has a policy, and may raise. `sample` takes what is kept of requests and
+    replies, `models` knows those that output policies ask. `decided` is told where each request
+    went. `record` takes what mirrors found, from another thread, and counts what it drops.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -159,6 +164,7 @@ def build(
         clock=clock,
         wall=time.time,
     )
+    samples = Samples(chance.random, sample)
     output = Output(models, clock)
     fair = Fair(fairness, 1.0 / workers, clock, call_at)
     filters: list[Filter] = [
@@ -167,6 +173,7 @@ def build(
         Remember(decided),
         limits,
         privacy,
+        samples,
         output,
         split,
         cache,
@@ -182,6 +189,7 @@ def build(
         audit,
         limits,
         privacy,
+        samples,
         output,
         split,
         cache,

@@ -20,6 +20,7 @@ from gateway import cache_metrics, output_metrics, privacy_metrics
 from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.audit.metrics import register as register_audit
+from gateway.audit.samples import SampleFiles
 from gateway.cache import stores
 from gateway.classifiers import Classifiers
 from gateway.config import Config
@@ -92,7 +93,14 @@ class Worker:
         self.table = EndpointTable(self._connect)
         self.routes = CurrentRoutes()
         self._routed = False
-        self._audit = AuditLog.of(config, f"worker-{process.partition('/')[0]}")
+        role = f"worker-{process.partition('/')[0]}"
+        self._audit = AuditLog.of(config, role)
+        self._samples = SampleFiles(
+            config.audit_folder / "payloads",
+            role,
+            lambda route, parts: self._pipeline.privacy.sample(route, parts),
+            keep=config.audit.keep_payloads,
+        )
         loop = asyncio.get_running_loop()
         self._records = Records(config.store_url)
         pairs = self._records.recorder(_write_pairs, "comparisons")
@@ -117,6 +125,7 @@ class Worker:
             ),
             limits=Limits(allowances, time.monotonic, time.time, self._accounts.spending.add),
             privacy_key=lambda: privacy_key(config.privacy, config.state_folder),
+            sample=self._samples.put,
             models=Classifiers(self.table, self.routes),
             decided=decided,
             record=pairs.put,
@@ -131,7 +140,13 @@ class Worker:
         usage_metrics.register(self.metrics.totals, self._accounts)
         if self._leasing is not None:
             register_leasing(self.metrics.totals, self._leasing)
-        register_audit(self.metrics.totals, self._audit, self._pipeline.audit)
+        register_audit(
+            self.metrics.totals,
+            self._audit,
+            self._pipeline.audit,
+            self._samples,
+            self._pipeline.samples,
+        )
         self._authenticator = authenticator(config, self._records.store)
         self.gate = Gate(
             self._pipeline.service,
@@ -201,6 +216,7 @@ class Worker:
         await asyncio.gather(*faces)
         if self._watch is not None:
             self._watch.cancel()
+        await self._pipeline.privacy.close()
         await self._pipeline.cache.close()
         if self._leasing is not None:
             await self._leasing.close()
@@ -213,6 +229,7 @@ class Worker:
         self._decoder.close()
         await self._accounts.close()
         await asyncio.to_thread(self._records.close, RECORDS_CLOSE)
+        await asyncio.to_thread(self._samples.close, RECORDS_CLOSE)
         await asyncio.to_thread(self._audit.close, RECORDS_CLOSE)
 
     def report(self) -> pb.WorkerReport:

@@ -48,12 +48,17 @@ class Privacy:
     `found` counts by route, mode and entity, `refused` requests and replies by route.
     """
 
-    def __init__(self, key: Callable[[], bytes], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        key: Callable[[], bytes],
+        clock: Callable[[], float],
+        readers: Readers | None = None,
+    ) -> None:
         self._key = key
         self._clock = clock
+        self._readers = readers or Readers()
         self._ready: dict[tuple[int, Mode], Ready] = {}
         self._routes: dict[RouteSnapshot, Ready] = {}
-        self._readers = Readers()
         self.found: defaultdict[tuple[str, Mode], Counter[str]] = defaultdict(Counter)
         self.refused: Counter[str] = Counter()
 
@@ -125,6 +130,17 @@ class Privacy:
         passage = self._of_nobody(route)
         return "" if passage is None else in_json(passage, {"primary": primary, "candidate": other})
 
+    def sample(self, route: RouteSnapshot, reply: Sequence[Part]) -> str:
+        """A reply as JSON that may be kept; empty where no policy redacts it.
+
+        Names that only a model finds are not looked for here, so where a policy has them looked for
+        it is empty too. Raises FORBIDDEN for what the policy blocks.
+        """
+        passage = self._of_nobody(route)
+        if passage is None or passage.redactor.policy.deep is not None:
+            return ""
+        return in_json(passage, {"reply": reply})
+
     def sentence(self, route: RouteSnapshot, text: str) -> str:
         """What a model said, within a sentence about it."""
         passage = self._of_nobody(route) if text else None
@@ -187,7 +203,8 @@ class _Way:
 
     async def work(self, steps: Steps[T], as_it_was: T) -> T:
         """The result of the steps, which refuse and fail only where the policy is enforced."""
-        return await self._guarded(in_turns(steps, self._in_time), as_it_was)
+        made = await self._guarded(in_turns(steps, self._in_time), as_it_was)
+        return made if self._enforcing else as_it_was
 
     async def read(self, request: InferRequest, ready: Ready, pool: Pool) -> None:
         """Has names and places looked for in the request's texts, for the passage to hide them."""
@@ -202,7 +219,7 @@ class _Way:
 
     async def _guarded(self, work: Awaitable[T], as_it_was: T) -> T:
         try:
-            made = await work
+            return await work
         except PenstockError as error:
             if not self._enforcing:
                 return as_it_was
@@ -213,7 +230,6 @@ class _Way:
             if not self._enforcing:
                 return as_it_was
             raise told from None
-        return made if self._enforcing else as_it_was
 
     def rename(self) -> None:
         """The id under which the request is recorded may be the client's own."""

@@ -1,11 +1,15 @@
 """What a worker's audit log counts, as metrics."""
 
 from gateway.audit.log import AuditLog
+from gateway.audit.samples import SampleFiles
 from gateway.metrics import Totals
 from policies.audit import Audit
+from policies.samples import Samples
 
 
-def register(totals: Totals, log: AuditLog, filter_: Audit) -> None:
+def register(
+    totals: Totals, log: AuditLog, filter_: Audit, files: SampleFiles, samples: Samples
+) -> None:
     """Adds the counters to those of a worker."""
     totals.add(
         "penstock_audit_records_written",
@@ -26,4 +30,14 @@ def register(totals: Totals, log: AuditLog, filter_: Audit) -> None:
         "penstock_audit_refusals",
         "Requests refused because they could not be recorded.",
         lambda: filter_.refused,
+    )
+    totals.add(
+        "penstock_audit_payloads_written",
+        "Sampled requests that were kept with their replies.",
+        lambda: files.written,
+    )
+    totals.add(
+        "penstock_audit_payloads_dropped",
+        "Sampled requests that were not kept: too large, unfinished, not redacted, or too many.",
+        lambda: files.dropped + samples.left_out,
     )

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gateway.routes.kinds import BY_NAME, POLICY_KINDS, ROUTE
 from gateway.routes.notes import notes_of
+from policies.pii.settings import PrivacyDocument
 from protos.errors import PenstockError
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError, Document, read, validate
@@ -63,6 +64,7 @@ def check_texts(
     found.extend(_duplicates(checked))
     found.extend(ambiguities(checked.routes))
     found.extend(_unknown_policies(checked))
+    found.extend(_unredacted_samples(checked))
     found.extend(_unusable(checked.policies))
     if found:
         raise _together(found)
@@ -130,6 +132,24 @@ def _unknown_policies(documents: Documents) -> Iterable[ConfigError]:
                 ("spec", kind.block, "policy"),
                 f"spec.{kind.block}.policy: there is no document of kind {kind.name} called"
                 f" {quote(wanted)}{hint}",
+            )
+
+
+def _unredacted_samples(documents: Documents) -> Iterable[ConfigError]:
+    """Routes that would keep what nobody has redacted."""
+    redacting = {
+        each.name
+        for each in documents.policies
+        if isinstance(each.policy, PrivacyDocument) and each.policy.spec.mode == "enforce"
+    }
+    for each in documents.routes:
+        audit, privacy = each.route.spec.audit, each.route.spec.privacy
+        if audit is None or not audit.payloads:
+            continue
+        if privacy is None or privacy.mode == "observe" or privacy.policy not in redacting:
+            message = "payloads are kept only where a privacy policy is enforced that redacts them"
+            yield each.document.error(
+                ("spec", "audit", "payloads"), f"spec.audit.payloads: {message}"
             )
 
 

@@ -43,6 +43,7 @@ def pipeline():
         limits=Limits(Local(1.0, lambda: 0.0), lambda: 0.0, lambda: 0.0),
         audit=Audit(refuse=False, writable=lambda: True),
         privacy_key=lambda: bytes(16),
+        sample=print,
         models=None,
         decided=lambda request, code, now: None,
         record=lambda record: True,
