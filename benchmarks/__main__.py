@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import batching, caching, codecs, gateways, mirrors, routing, stages
+from benchmarks import batching, caching, codecs, gateways, limiting, mirrors, routing, stages
 
 FOLDER = Path(".penstock/bench").absolute()
-NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "caching", "batching")
+NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "caching", "limiting", "batching")
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def main() -> None:
             mirrors.run(FOLDER, quick=given.quick)
         elif name == "caching":
             caching.run(quick=given.quick)
+        elif name == "limiting":
+            limiting.run(quick=given.quick)
         else:
             batching.run(FOLDER, given.device, quick=given.quick)
 
