@@ -10,6 +10,8 @@ import typer
 
 from gateway.command import load_settings
 from gateway.privacy_key import privacy_key, read_key
+from policies.pii.deep.loading import load as load_model
+from policies.pii.deep.settings import Deep
 from policies.pii.redactor import Redactor
 from policies.pii.settings import Policy, PrivacyDocument, Rule
 from protos.errors import PenstockError, invalid
@@ -62,6 +64,8 @@ def redact(
     """
     settings = BUILT_IN if policy is None else _load(policy)
     redactor = Redactor(settings, _key(key_file, config))
+    if settings.deep is not None:
+        redactor = _naming(redactor, settings.deep)
     failed = _run(redactor, sys.stdin.buffer, spans, tenant)
     if failed:
         raise typer.Exit(1)
@@ -85,6 +89,15 @@ def _key(key_file: Path | None, config: Path | None) -> bytes:
     return privacy_key(settings.privacy, settings.state_folder)
 
 
+def _naming(redactor: Redactor, deep: Deep) -> Redactor:
+    """The policy with its model loaded here, where nobody else waits."""
+    try:
+        model = load_model(deep.model, deep.entities)
+    except ValueError as error:
+        raise invalid(f"deep: {error}") from None
+    return redactor.naming(lambda text: model.find([text])[0])
+
+
 def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
     """Whether a line was refused."""
     vault = redactor.vault(tenant)
@@ -95,7 +108,7 @@ def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
         except UnicodeDecodeError:
             print(f"penstock: line {number} is not UTF-8", file=sys.stderr)
             failed = True
-            print()
+            print('{"text": "", "spans": []}' if spans else "")
             continue
         result = redactor.redact(text, vault)
         if spans:

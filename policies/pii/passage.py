@@ -190,7 +190,7 @@ class Passage:
         return self.vault.restore(hidden, escaped=json)
 
     def _leaf(self, text: str, name: str) -> Steps[str]:
-        if len(text) <= SLICE:
+        if len(text) <= SLICE or self.redactor.names_texts:
             result = self.redactor.redact(text, self.vault, name)
             if result.spans:
                 self._count(result.spans)

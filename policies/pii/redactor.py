@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from policies.pii.custom import own_pattern, recogniser
+from policies.pii.deep.merging import merged
 from policies.pii.detector import Detector
 from policies.pii.fold import fold, unmask
 from policies.pii.national import national
@@ -18,6 +20,7 @@ from policies.pii.vault import Vault
 from protos.errors import Kind, PenstockError
 
 Canonical = Callable[[str], str]
+Naming = Callable[[str], Sequence[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,21 @@ class Redactor:
             self._canonical.setdefault(each.entity, each.canonical)
         self._allowed = [_Allowed(entry, self.canonical) for entry in policy.allow]
         self._tokens = Tokens(key)
+        self._naming: Naming | None = None
+
+    def naming(self, naming: Naming) -> "Redactor":
+        """The same policy, which gets names and places in each text from `naming`.
+
+        Texts have to be given whole to it.
+        """
+        made = copy(self)
+        made._naming = naming
+        return made
+
+    @property
+    def names_texts(self) -> bool:
+        """Whether it can only look at whole texts."""
+        return self._naming is not None
 
     def vault(self, tenant: str) -> Vault:
         """An empty vault, for one request of a tenant."""
@@ -57,7 +75,10 @@ class Redactor:
 
     def find(self, text: str, tenant: str, *, begin: int = 0, hint: str = "") -> list[Span]:
         """What the policy is about in `text`; `begin` and `hint` are the detector's."""
+        named = () if self._naming is None else self._naming(text)
         spans = self.detector.find(text, begin, hint)
+        if named:
+            spans = merged(spans, [span for span in named if self._wanted(span)], text)
         if not spans or not self._allowed:
             return spans
         allowed = [entry for entry in self._allowed if entry.is_for(tenant)]
@@ -129,6 +150,12 @@ class Redactor:
         """The form that all spellings of a value have in common."""
         folded = unmask(value).data.decode("latin-1")
         return self._canonical.get(entity, compact)(folded)
+
+    def _wanted(self, span: Span) -> bool:
+        policy = self.policy
+        return policy.rule(span.entity).action != "ignore" and span.score >= policy.least(
+            span.entity
+        )
 
     def _replacement(self, entity: str, found: str, vault: Vault) -> str:
         rule = self.policy.rule(entity)

@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from policies.pii.deep.settings import ALL as NAMED
+from policies.pii.deep.settings import Deep
 from policies.pii.numbering import is_region
 from policies.pii.recognisers import built_in
 from protos.settings import Settings
@@ -70,7 +72,7 @@ class Policy(Settings):
     """Entities without a rule of their own follow `default`; `observe` counts and changes nothing.
 
     `binaryInputs` and `binaryOutputs` are names of inputs and outputs whose bytes are no text;
-    elsewhere bytes that are not UTF-8 are refused.
+    elsewhere bytes that are not UTF-8 are refused. `deep` looks for names and places as well.
     """
 
     mode: Literal["enforce", "observe"] = "enforce"
@@ -82,13 +84,17 @@ class Policy(Settings):
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IN", "AU")
     binary_inputs: tuple[str, ...] = ()
     binary_outputs: tuple[str, ...] = ()
+    deep: Deep | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         known = {each.entity for each in built_in()} | {each.entity for each in self.patterns}
+        known |= set(() if self.deep is None else self.deep.entities)
         named = [("entities", name) for name in self.entities]
         named += [("allow", name) for each in self.allow for name in each.entities]
         for where, name in named:
+            if name in NAMED and name not in known:
+                raise ValueError(f"{where}: {name} is looked for by deep, which doesn't ask for it")
             if name not in known:
                 raise ValueError(f"{where}: no entity {quote(name)}{did_you_mean(name, known)}")
         for region in self.phone_regions:
