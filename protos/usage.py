@@ -124,8 +124,8 @@ def _bytes(value: object) -> int:
 
 def _ids(value: object) -> int:
     """The tokens among prompts that are given as such."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         return 0
-    return sum(
-        1 if type(each) is int else len(each) if isinstance(each, list) else 0 for each in value
-    )
+    if type(value[0]) is int:
+        return len(value)
+    return sum(len(each) for each in value if isinstance(each, list))
