@@ -66,7 +66,7 @@ def redact(
     redactor = Redactor(settings, _key(key_file, config))
     if settings.deep is not None:
         redactor = _naming(redactor, settings.deep)
-    failed = _run(redactor, sys.stdin.buffer, spans, tenant)
+    failed = _run(redactor, sys.stdin.buffer, sys.stdout.buffer, spans, tenant)
     if failed:
         raise typer.Exit(1)
 
@@ -98,8 +98,8 @@ def _naming(redactor: Redactor, deep: Deep) -> Redactor:
     return redactor.naming(lambda text: model.find([text])[0])
 
 
-def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
-    """Whether a line was refused."""
+def _run(redactor: Redactor, lines: BinaryIO, out: BinaryIO, spans: bool, tenant: str) -> bool:
+    """Whether a line was refused. What comes in and goes out is UTF-8, whatever the locale is."""
     vault = redactor.vault(tenant)
     failed = False
     for number, raw in enumerate(lines, 1):
@@ -108,7 +108,7 @@ def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
         except UnicodeDecodeError:
             print(f"penstock: line {number} is not UTF-8", file=sys.stderr)
             failed = True
-            print('{"text": "", "spans": []}' if spans else "")
+            out.write(b'{"text": "", "spans": []}\n' if spans else b"\n")
             continue
         result = redactor.redact(text, vault)
         if spans:
@@ -121,14 +121,16 @@ def _run(redactor: Redactor, lines: BinaryIO, spans: bool, tenant: str) -> bool:
                 }
                 for span in result.spans
             ]
-            print(json.dumps({"text": result.text, "spans": found}, ensure_ascii=False))
+            told = json.dumps({"text": result.text, "spans": found}, ensure_ascii=False)
+            out.write(f"{told}\n".encode())
             continue
         try:
             redactor.check(result.spans)
         except PenstockError as error:
             print(f"penstock: line {number}: {error.message}", file=sys.stderr)
             failed = True
-            print()
+            out.write(b"\n")
             continue
-        print(result.text)
+        out.write(f"{result.text}\n".encode())
+    out.flush()
     return failed

@@ -76,3 +76,15 @@ def test_lines_that_are_not_utf8_fail_closed() -> None:
     assert result.stdout == "ok\n\n"
     assert "line 2 is not UTF-8" in result.stderr
     assert result.exit_code == 1
+
+
+def test_odd_lines_stay_lines() -> None:
+    text = b"\r\n\n\xff\n\xf0\x9f\x98\x80\x00\xe2\x80\xa8 bob@example.com\r\nlast"
+    result = run(text)
+    assert result.stdout_bytes == "\r\n\n\n😀\x00\u2028 [EMAIL]\r\nlast\n".encode()
+    assert result.exit_code == 1
+
+    lines = run(text, "--spans").stdout_bytes.decode().split("\n")[:-1]
+    assert [json.loads(line)["text"] for line in lines] == [
+        *("\r", "", "", "😀\x00\u2028 [EMAIL]\r", "last"),
+    ]
