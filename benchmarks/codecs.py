@@ -16,8 +16,13 @@ from rich.table import Table
 from protos import exchange_codec, oip_grpc, text, v2_generate, v2_json
 from protos import open_inference_pb2 as pb
 from protos.arrays import join_bytes, to_tensor
+from protos.json_reader import read_object
+from protos.openai import reply
+from protos.openai import request as requests
+from protos.openai.chunks import Chunks
 from protos.values import (
     NO_PARAMETERS,
+    Chat,
     Context,
     InferRequest,
     Part,
@@ -54,7 +59,7 @@ def rest() -> Iterator[Case]:
     small = rng.standard_normal(64).astype(np.float32)
     large = rng.standard_normal(3 * 224 * 224)
     image = [1, 3, 224, 224]
-    reply = _part(rng.standard_normal(10).astype(np.float32))
+    answer = _part(rng.standard_normal(10).astype(np.float32))
     large_reply = _part(large.astype(np.float32))
     for name, data, datatype, shape, nested, budget in (
         ("64 FP32, flat", small, "FP32", [1, 64], False, 20),
@@ -82,7 +87,7 @@ def rest() -> Iterator[Case]:
     )
     whole = binary + large.astype(np.float32).tobytes()
     yield "REST decode: image, binary", lambda: v2_json.decode_request(whole, len(binary)), 1, None
-    yield "REST encode: 10 FP32", lambda: v2_json.encode_reply("m", "7", reply), 1, 5
+    yield "REST encode: 10 FP32", lambda: v2_json.encode_reply("m", "7", answer), 1, 5
     yield "REST encode: image of FP32", lambda: v2_json.encode_reply("m", "7", large_reply), 1, 4000
     signature = Signature("llm", (TensorSpec("text_input", "BYTES", (1,)),), ())
     prompt = orjson.dumps({"text_input": "hello " * 100, "temperature": 0.5})
@@ -102,10 +107,10 @@ def messages() -> Iterator[Case]:
     typed.inputs.add(name="x", datatype="FP32", shape=x.shape).contents.fp32_contents.extend(
         range(64)
     )
-    reply = _part(np.zeros(10, np.float32))
+    answer = _part(np.zeros(10, np.float32))
     yield "gRPC decode: 64 FP32, raw", lambda: oip_grpc.decode_request(message), 1, None
     yield "gRPC decode: 64 FP32, typed", lambda: oip_grpc.decode_request(typed), 1, None
-    yield "gRPC encode: 10 FP32", lambda: oip_grpc.encode_reply("m", "7", reply), 1, None
+    yield "gRPC encode: 10 FP32", lambda: oip_grpc.encode_reply("m", "7", answer), 1, None
     words = Tensors((Tensor("t", "BYTES", (16,), join_bytes([b"some words of text"] * 16)),))
     yield "texts: 16 elements", lambda: text.texts(words), 1, None
 
@@ -142,6 +147,43 @@ def exchange() -> Iterator[Case]:
     yield "exchange: decode a part", lambda: exchange_codec.decode_parts(answered), FRAME, 5
 
 
+def openai() -> Iterator[Case]:
+    words = "some words of a conversation " * 8
+    messages = [
+        {"role": role, "content": words} for role in ("system", "user", "assistant", "user")
+    ]
+    sent = orjson.dumps({"model": "m", "messages": messages, "stream": True, "max_tokens": 99})
+    asked = requests.chat(read_object(sent), len(sent))
+    choice = {"index": 0, "delta": {"content": " word"}, "finish_reason": None, "logprobs": None}
+    chunk = {
+        "id": "chatcmpl-0123456789abcdef0123456789abcdef",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": "m",
+        "choices": [choice],
+        "usage": None,
+    }
+    event = reply.encode_event(asked, Part(Chat(chunk), "1", NO_PARAMETERS, False))
+    part = exchange_codec.encode_part(7, Chat(chunk), "1", final=False)
+    frame = exchange_codec.reply_frame([part])
+    value = Part(Chat(chunk), "1", NO_PARAMETERS, False)
+    yield (
+        f"OpenAI decode: a chat ({len(sent):,} B)",
+        lambda: requests.chat(read_object(sent)),
+        1,
+        None,
+    )
+    yield "OpenAI: a chunk from the model server", lambda: Chunks().feed(event), 1, None
+    yield (
+        "OpenAI: a chunk to the exchange",
+        lambda: exchange_codec.encode_part(7, Chat(chunk), "1", final=False),
+        1,
+        None,
+    )
+    yield "OpenAI: a chunk from the exchange", lambda: exchange_codec.decode_parts(frame), 1, None
+    yield "OpenAI: a chunk to the client", lambda: reply.encode_event(asked, value), 1, None
+
+
 def _part(array: np.ndarray[Any, Any]) -> Part:
     return Part(Tensors((to_tensor("y", array),)), "3", NO_PARAMETERS, True)
 
@@ -149,7 +191,7 @@ def _part(array: np.ndarray[Any, Any]) -> Part:
 def main() -> None:
     table = Table("what", "µs", "budget", box=None)
     table.columns[1].justify = table.columns[2].justify = "right"
-    for cases in (rest(), messages(), exchange()):
+    for cases in (rest(), messages(), exchange(), openai()):
         for name, what, calls, budget in cases:
             took = best(what) / calls
             table.add_row(name, f"{took:,.1f}", f"{budget:,.0f}" if budget else "")
