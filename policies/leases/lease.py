@@ -31,7 +31,6 @@ class Lease:
         "_grain",
         "_known_at",
         "_left",
-        "_low",
         "_owed",
         "_owed_at",
         "_pending",
@@ -49,6 +48,7 @@ class Lease:
         "_wished",
         "balance",
         "live",
+        "low",
         "name",
         "terms",
     )
@@ -77,7 +77,8 @@ class Lease:
         self._takes = 0
         self._since = now
         self._grain = 1.0  # the size of a request
-        self._low = -self._credit(None, holders) / 2
+        # With less than that, more is asked for before the next exchange would come anyway.
+        self.low = -self._credit(None, holders) / 2
 
     def __repr__(self) -> str:
         return f"<Lease {self.name} {self.balance:g}, left {self._left}>"
@@ -124,15 +125,13 @@ class Lease:
 
     def left(self, now: float) -> float:
         """As `Allowance.left`: the ledger's, as far as it is known, and what is leased."""
-        size = self.terms.size - self._reserved
+        terms, left = self.terms, self._left
+        most = terms.size - self._reserved
         own = self.balance - self._pending
-        if self._left is None:
-            return size + min(0.0, own)
-        return min(size, self._left + (now - self._known_at) * self.terms.rate + own)
-
-    def low(self) -> bool:
-        """Whether more should be asked for before the next exchange would come anyway."""
-        return self.balance < self._low
+        if left is None:
+            return most + own if own < 0.0 else most
+        left += (now - self._known_at) * terms.rate + own
+        return left if left < most else most
 
     def need(self, amount: float) -> None:
         """A request waits for so much."""
@@ -207,7 +206,7 @@ class Lease:
         if ask.want:
             self._cap = grant.cap
         self._resets_at = now + grant.reset if grant.reset else inf
-        self._low = self._when_low(grant, holders)
+        self.low = self._when_low(grant, holders)
 
     def _when_low(self, grant: Grant, holders: int) -> float:
         size, rate = self.terms.size, self.terms.rate

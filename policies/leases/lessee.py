@@ -236,7 +236,7 @@ class Leased:
         left = lease.take(amount, now)
         if not lease.live:
             self._lessee.watch(lease)
-        if lease.low():
+        if lease.balance < lease.low:
             self._lessee.hurry(lease)
         return left
 

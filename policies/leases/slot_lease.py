@@ -4,6 +4,8 @@ How many there are is told anew each time rather than what has changed, so that 
 lose one. There is no credit: a slot that isn't leased is asked for.
 """
 
+from typing import ClassVar
+
 from policies.leases.lease import QUIET_SECONDS, RENEW_SECONDS
 from policies.leases.terms import LEASE_SECONDS, Ask, Grant, Terms
 from policies.limits.allowance import ASK
@@ -13,8 +15,10 @@ REFUSED_SECONDS = LEASE_SECONDS  # that it is remembered that all slots are take
 
 
 class SlotLease:
-    """`used` of `held` slots are taken."""
+    """`used` of `held` slots are taken; there are no others to ask for in advance."""
 
+    balance: ClassVar[float] = 0.0
+    low: ClassVar[float] = 0.0
     __slots__ = (
         "_free",
         "_full_until",
@@ -65,9 +69,6 @@ class SlotLease:
     def left(self, now: float) -> float:
         free = self.terms.size - self.held if self._free is None else self._free
         return free + self.held - self.used
-
-    def low(self) -> bool:
-        return False
 
     def need(self, amount: float) -> None:
         self._waiting += amount
