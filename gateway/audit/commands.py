@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="The audit log: sealed records of w
 
 LOOK_INTERVAL = 0.5  # seconds between looks for what is new
 _LONGEST = 8192  # characters of a line
-_HIDDEN = frozenset({"n", "at", "what", "digest", "previous", "file", "line"})
+_HIDDEN = frozenset({"n", "at", "what", "previous", "file", "line"})
 
 Format = Annotated[Literal["text", "json"], typer.Option("--format", help="How it is printed.")]
 Folder = Annotated[

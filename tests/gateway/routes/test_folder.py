@@ -216,6 +216,36 @@ def test_answers_are_not_shared_between_tenants_where_something_is_hidden(tmp_pa
         load_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("by_route", "own", "kept"),
+    [
+        ("enforce", "enforce", True),
+        ("observe", "enforce", False),
+        ("enforce", "observe", False),
+        (None, "enforce", False),
+    ],
+)
+def test_payloads_are_kept_only_where_they_are_redacted(
+    tmp_path: Path, by_route: str | None, own: str, kept: bool
+) -> None:
+    asked = {} if by_route is None else {"privacy": {"policy": "bank", "mode": by_route}}
+    route = text(audit={"payloads": "0.1%"}, **asked)
+    write(tmp_path, bank=privacy("bank", mode=own), fraud=route)
+    if kept:
+        assert load_folder(tmp_path).routes
+    else:
+        assert re.match(r"fraud\.yaml:[0-9]+: spec\.audit\.payloads: .*", refused(tmp_path))
+
+
+def test_output_policies_are_documents_as_well(tmp_path: Path) -> None:
+    document = privacy("clean", entities={"EMAIL": {"action": "mask"}}).replace("Privacy", "Output")
+    write(tmp_path, clean=document, fraud=text(output={"policy": "clear"}))
+    assert 'no document of kind Output called "clear"; did you mean "clean"?' in refused(tmp_path)
+    write(tmp_path, fraud=text(output={"policy": "clean"}))
+    ((kind, name),) = [(each.kind, each.name) for each in load_folder(tmp_path).policies]
+    assert (kind, name) == ("Output", "clean")
+
+
 def test_the_examples_of_the_documentation_hold() -> None:
     page = (Path(__file__).parents[3] / "docs" / "routes.md").read_text()
     whole, *fragments = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
