@@ -224,6 +224,7 @@ class _Way:
             if not self._enforcing:
                 return as_it_was
             self._refused[self._route] += 1
+            self._context.timeline.refused = "privacy"
             raise error from None
         except Exception as error:
             told = broken(error)
