@@ -44,35 +44,31 @@ class Channels:
 
     def take(self, part: Part) -> Steps[list[Part]]:
         """The parts to give on for one that came. Raises BAD_REPLY for one of no known form."""
-        pieces: list[tuple[Channel | None, str | None]] = []
-
-        def collect(channel: Channel | None, text: str | None) -> None:
-            pieces.append((channel, text))
-
         payload = part.payload
-        rewritten(payload, collect)
         over = finished(payload)
-        written: list[str | None] = []
         rest: dict[Channel, str] = {}
-        for channel, text in pieces:
+        # A part with much text is worked on before it is written, as that has no steps.
+        done = iter((yield from self._in_slices(payload))) if _large(payload) else None
+
+        def written(channel: Channel | None, text: str | None) -> str | None:
             if channel is None:
-                written.append(None if text is None else self._whole(text))
-            elif text is None:
+                return None if text is None else self._whole(text)
+            if text is None:
                 error = self._unreadable(channel)
                 if error is not None:
                     raise error
-                written.append(None)
-            elif part.final or channel[0] in over:
-                said = (yield from self._push(channel, text, payload)) + self._flush(channel)
+                return None
+            said = self._open(channel).push(text) if done is None else next(done)
+            self._likeness[channel] = payload
+            if part.final or channel[0] in over:
+                said += self._flush(channel)
                 if isinstance(payload, OpenAi):
                     rest[channel], said = said, ""
-                written.append(said)
-            else:
-                written.append((yield from self._push(channel, text, payload)))
+            return said
+
+        new = rewritten(payload, written)
         for channel in [c for c in self._streams if part.final or c[0] in over]:
             rest[channel] = self._flush(channel)
-        changed = iter(written)
-        new = rewritten(payload, lambda channel, text: next(changed))
         last = Part(
             new,
             part.version,
@@ -82,24 +78,36 @@ class Channels:
             part.compute_us,
             part.batch_rows,
         )
-        return [*self._said(part, rest), last]
+        return [*self._said(part, rest), last] if rest else [last]
 
     def end(self, part: Part) -> list[Part]:
         """What is left when no part comes any more; `part` is the last one that came."""
         return self._said(part, {channel: self._flush(channel) for channel in [*self._streams]})
 
-    def _push(self, channel: Channel, text: str, payload: Payload) -> Steps[str]:
+    def _in_slices(self, payload: Payload) -> Steps[list[str]]:
+        """What its pieces give out, in their order."""
+        pieces: list[tuple[Channel, str]] = []
+
+        def collect(channel: Channel | None, text: str | None) -> None:
+            if channel is not None and text is not None:
+                pieces.append((channel, text))
+
+        rewritten(payload, collect)
+        done: list[str] = []
+        for channel, text in pieces:
+            stream = self._open(channel)
+            said = []
+            for start in range(0, len(text), SLICE):
+                said.append(stream.push(text[start : start + SLICE]))
+                yield
+            done.append("".join(said))
+        return done
+
+    def _open(self, channel: Channel) -> TextStream:
         stream = self._streams.get(channel)
         if stream is None:
             stream = self._streams[channel] = self._stream(channel)
-        self._likeness[channel] = payload
-        if len(text) <= SLICE:
-            return stream.push(text)
-        said = []
-        for start in range(0, len(text), SLICE):
-            said.append(stream.push(text[start : start + SLICE]))
-            yield
-        return "".join(said)
+        return stream
 
     def _flush(self, channel: Channel) -> str:
         return self._streams.pop(channel).flush()
@@ -115,3 +123,10 @@ class Channels:
                 parts.append((like, {}))
             parts[-1][1][channel] = text
         return [Part(saying(like, said), part.version, {}, final=False) for like, said in parts]
+
+
+def _large(payload: Payload) -> bool:
+    """Whether it has more text than may be worked on without a pause."""
+    if isinstance(payload, OpenAi):
+        return payload.size > SLICE
+    return sum([len(tensor.data) for tensor in payload.tensors]) > SLICE

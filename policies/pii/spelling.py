@@ -12,7 +12,7 @@ from protos.values import OpenAi
 Object = TypeVar("Object", bound=OpenAi)
 
 _ASKED = ("logprobs", "prompt_logprobs", "return_token_ids", "return_tokens_as_token_ids")
-_GIVEN = ("logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids")
+_GIVEN = frozenset({"logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids"})
 
 
 def refuse_spelling(payload: OpenAi) -> None:
@@ -38,6 +38,6 @@ def without_spelling(payload: Object) -> Object:
 
 
 def _without(value: Any) -> Any:
-    if not any(value.get(field) for field in _GIVEN):
+    if _GIVEN.isdisjoint(value) or not any(value.get(field) for field in _GIVEN):
         return value
     return {key: None if key in _GIVEN else inner for key, inner in value.items()}

@@ -6,13 +6,15 @@ has one of these a choice and channel.
 """
 
 from policies.pii.cuts import settled
-from policies.pii.fold import fold, unmask
+from policies.pii.fold import DISGUISE, fold, unmask
+from policies.pii.patterns import compiled
 from policies.pii.redactor import Redactor
 from policies.pii.span import Span
 from policies.pii.vault import LONGEST, UNFINISHED, Vault
 
 # Characters before the undecided text that are kept, since findings look back.
 _KEPT = 1024
+_DISGUISED = compiled(DISGUISE)
 
 
 class StreamRedactor:
@@ -39,7 +41,8 @@ class StreamRedactor:
         """What can be given out now. Raises FORBIDDEN where the policy blocks what was found."""
         self._text += piece
         folded = fold(self._text)
-        if b"&" in folded.data or b"%" in folded.data or b"\\" in folded.data:
+        data = folded.data
+        if (b"&" in data or b"%" in data or b"\\" in data) and _DISGUISED.search(data) is not None:
             folded = unmask(self._text)
         begin = folded.position(self._begin)
         place = settled(folded.data, begin, self._redactor.detector.wait)
