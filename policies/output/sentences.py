@@ -10,8 +10,8 @@ from policies.channels import TextStream
 
 LONGEST = 2000  # characters, where no sentence ends
 
-# One blank suffices, since whether more follow isn't known yet.
-_END = re.compile(r"[.!?…。！？][\"'”’)\]]*\s|[。！？\n]")
+# One blank suffices, since whether more follow isn't known yet; nor does Chinese need any.
+_END = re.compile(r"[.!?…][\"'”’)\]]*\s|[。！？\n]")
 
 
 class Sentences:

@@ -40,9 +40,11 @@ def test_endless_text_is_cut_by_length():
     assert [len(each) for each in cut("x" * (2 * LONGEST + 5))] == [LONGEST, LONGEST, 5]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.sampled_from(["Yes", ". ", "!", '"', " ", "\n", "x" * 700, "。"]), max_size=20),
+    st.lists(
+        st.sampled_from(["Yes", ". ", "!", '"', " ", "\n", "x" * 700, "。", "…", ")"]), max_size=20
+    ),
     st.data(),
 )
 def test_the_same_text_makes_the_same_sentences_however_it_came(words: list[str], data):
