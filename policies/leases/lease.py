@@ -169,7 +169,6 @@ class Lease:
 
     def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         """The ledger's answer."""
-        self._owed = 0.0
         self._learn(ask, grant, now, holders)
 
     def stood_in(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:

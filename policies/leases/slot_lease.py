@@ -75,12 +75,12 @@ class SlotLease:
 
     def ask(self, now: float, *, stand_in: bool) -> Ask | None:
         held = max(self.used, min(self.held, self._most))
+        self._most = self.used
         renews = held and now - self._told_at >= RENEW_SECONDS
         if not (self._waiting or renews or held != self._told):
             return None
         need = max(0.0, self.used + self._waiting - held)
         self.held = held
-        self._most = self.used
         self._waiting = 0.0
         self._told_at = now
         return Ask(self.name, self.terms, held, need)
