@@ -8,12 +8,11 @@ around it. Patterns that say little by themselves need such words.
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any
 
 import re2
 
 from policies.pii.fold import DISGUISE, fold, unmask
-from policies.pii.patterns import compiled, options
+from policies.pii.patterns import Place, options
 from policies.pii.recogniser import Recogniser
 from policies.pii.search import BEFORE, Finding, Kind, Search, reader
 from policies.pii.span import Span
@@ -39,7 +38,7 @@ class Detector:
         self._disguise = self._set.Add(DISGUISE)
         self.wait = 0  # characters behind a place that streams must have seen to know what it is
         self._kinds: dict[int, Kind] = {}
-        words: dict[bytes, tuple[int, Any]] = {}
+        words: dict[bytes, tuple[int, Place]] = {}
         for recogniser in recognisers:
             lowest = least(recogniser.entity)
             if max(recogniser.score, recogniser.confirmed, recogniser.alone) < lowest:
@@ -47,12 +46,12 @@ class Detector:
             context = recogniser.context
             if context and context not in words:
                 source = rb"(?i)(?:^|[^0-9A-Za-z])(?:" + context + _SUFFIX + rb"(?:$|[^0-9A-Za-z])"
-                words[context] = self._set.Add(source), compiled(source)
+                words[context] = self._set.Add(source), Place(source)
             if recogniser.crosses and not recogniser.opening:
                 self.wait = max(self.wait, 2 * recogniser.longest + BEFORE)
             words_at, telling = words[context] if context else (-1, None)
             try:
-                place = compiled(recogniser.whole, groups=False)
+                place = Place(recogniser.whole)
                 group = reader(recogniser)
                 index = self._set.Add(recogniser.whole)
             except re2.error as error:
@@ -103,6 +102,12 @@ def _resolved(searches: Sequence["Search"], begin: int) -> Iterator[Finding]:
     """
     live = [search for search in searches if search.seek(begin)]
     while live:
+        if len(live) == 1:  # nothing else decides
+            if live[0].find() and (found := live[0].found) is not None:
+                yield found
+                if live[0].seek(found.end):
+                    continue
+            return
         search = min(live, key=_AT)
         if search.found is None:
             if not search.test():

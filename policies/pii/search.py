@@ -7,7 +7,7 @@ from typing import Any
 from policies.pii.cuts import BEHIND, has_cut, heard
 from policies.pii.fold import Folded, unmask
 from policies.pii.lookalikes import labelled, part_of_account, part_of_token
-from policies.pii.patterns import compiled
+from policies.pii.patterns import Place, compiled
 from policies.pii.recogniser import Recogniser
 
 # How far before a finding words count for it, in characters of the text.
@@ -26,9 +26,9 @@ class Kind:
     """
 
     recogniser: Recogniser
-    place: Any
+    place: Place
     group: Any
-    words: Any | None
+    words: Place | None
     words_at: int
     least: float
 
@@ -74,7 +74,8 @@ class Search:
         self._folded = folded
         self._data = folded.data
         self._worded = worded  # whether there is a context word anywhere
-        self._hinted = bool(hints and kind.words is not None and kind.words.search(hints))
+        words = kind.words
+        self._hinted = bool(hints) and words is not None and words.search(hints) is not None
         self._position = 0
         self._match = -1  # where the current match begins, with what stands before it
         self.at = 0  # where the next finding begins, at the earliest
@@ -93,10 +94,17 @@ class Search:
 
     def test(self) -> bool:
         """Makes the match a finding, or goes to the next one; False if there is none."""
-        self.found = self._tested()
-        if self.found is None:
+        found = self.found = self._tested()
+        if found is None:
             return self._next(self._match + 1)
-        self.at = self.found.start
+        self.at = found.start
+        return True
+
+    def find(self) -> bool:
+        """Makes the next match that is one a finding; False if there is none."""
+        while self.found is None:
+            if not self.test():
+                return False
         return True
 
     def order(self) -> tuple[int, float, int]:
@@ -105,10 +113,10 @@ class Search:
 
     def _next(self, place: int) -> bool:
         self.found = None
-        match = self._kind.place.search(self._data, place)
-        if match is None:
+        found = self._kind.place.search(self._data, place)
+        if found is None:
             return False
-        self._match = match.start()
+        self._match = found[0]
         # Unless it is the text's beginning, what stands before a finding is one character at least.
         beside = bool(self._match and self._kind.recogniser.left)
         self.at = max(self._match + beside, self._position)
@@ -159,11 +167,13 @@ class Search:
         words = self._kind.words
         if words is None:
             return 0.0
-        ends: list[int] = [match.end() for match in words.finditer(before)]
-        if ends:
-            return 1 - (len(before) - ends[-1]) / (BEFORE + 1)
-        match = words.search(heard(found, behind))
-        away = BEFORE + 1 if match is None else int(match.start())
+        last = 0
+        while (word := words.search(before, last)) is not None:
+            last = word[1]
+        if last:
+            return 1 - (len(before) - last) / (BEFORE + 1)
+        word = words.search(heard(found, behind))
+        away = BEFORE + 1 if word is None else word[0]
         return 1 - away / (BEFORE + 1)
 
     def _scored(self, near: float) -> float:
