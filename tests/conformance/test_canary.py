@@ -17,9 +17,11 @@ from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_model
+from tests.openai_server import Server, serving
 
 MAIL = "canary@bird.example.com"
 CARD = "4111 1111 1111 1111"
+SSN = "536-90-4399"  # blocked
 TEXT = f"I am {MAIL}, my card is {CARD}, thanks."
 # What may not be found anywhere, in any case and however it is written.
 NEEDLES = ("canary@bird", "canary%40bird", "canary\\u0040bird", CARD, CARD.replace(" ", ""))
@@ -93,14 +95,24 @@ spec:
   backends: [{name: stable, model: tells, version: "1"}]
   privacy: {policy: bank}
 """,
+    "assistant.yaml": """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: assistant}
+spec:
+  match: [{model: assistant}]
+  backends: [{name: stable, model: echo, version: "1"}]
+  privacy: {policy: bank}
+""",
 }
 
 
 class Site:
-    """A mesh with its clients; all that is kept lies in `mesh.folder`."""
+    """A mesh with its clients; all that it keeps lies in `mesh.folder`."""
 
-    def __init__(self, mesh: Mesh, rest: httpx.Client, stub: Any) -> None:
+    def __init__(self, mesh: Mesh, server: Server, rest: httpx.Client, stub: Any) -> None:
         self.mesh = mesh
+        self.server = server
         self.rest = rest
         self.stub = stub
         self.metadata = (("authorization", f"Bearer {mesh.token('infer:*')}"),)
@@ -115,14 +127,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         write_model(repository / "sees" / str(version), SEES.format(version=version, **more), "")
     (repository / "sees" / "model.yaml").write_text(SEES_TENSORS)
     write_model(repository / "tells", TELLS.format(**more), TELLS_TENSORS)
-    with Mesh(folder, routes=ROUTES) as mesh:
+    server = Server()
+    with serving(server) as url, Mesh(folder, routes=ROUTES) as mesh:
+        mesh.join_openai("llm", url)
         mesh.start_backend("backend", repository)
-        mesh.wait_ready(("sees", "1"), ("sees", "2"), ("tells", "1"))
+        mesh.wait_ready(("sees", "1"), ("sees", "2"), ("tells", "1"), ("echo", "1"))
         with (
             mesh.client("infer:*") as rest,
             grpc.insecure_channel(mesh.address("grpc")) as channel,
         ):
-            yield Site(mesh, rest, GRPCInferenceServiceStub(channel))
+            yield Site(mesh, server, rest, GRPCInferenceServiceStub(channel))
 
 
 # --- the ways in ----------------------------------------------------------------------------------
@@ -206,8 +220,59 @@ def grpc_stream(site: Site, text: str) -> str:
     )
 
 
+def _chat(text: str) -> dict[str, Any]:
+    """A conversation with the canary in every kind of place; the last message is repeated."""
+    arguments = json.dumps({"mail": MAIL, "card": CARD})
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {
+        "model": "assistant",
+        "messages": [
+            {"role": "system", "content": f"You serve {MAIL}."},
+            {"role": "user", "name": MAIL, "content": [{"type": "text", "text": TEXT}]},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": json.dumps([MAIL, CARD])},
+            {"role": "user", "content": text},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "description": f"asks {MAIL}"}}],
+        "metadata": {"mail": MAIL, MAIL: "mail"},
+        "user": MAIL,
+        "stop": [MAIL],
+    }
+
+
+def chat(site: Site, text: str) -> str:
+    reply = site.rest.post("/v1/chat/completions", json=_chat(text))
+    return str(reply.json()["choices"][0]["message"]["content"]) if reply.is_success else reply.text
+
+
+def chat_stream(site: Site, text: str) -> str:
+    return _streamed(site, "/v1/chat/completions", _chat(text))
+
+
+def completions(site: Site, text: str) -> str:
+    reply = site.rest.post("/v1/completions", json={"model": "assistant", "prompt": text})
+    return str(reply.json()["choices"][0]["text"]) if reply.is_success else reply.text
+
+
+def completions_stream(site: Site, text: str) -> str:
+    return _streamed(site, "/v1/completions", {"model": "assistant", "prompt": text, "user": MAIL})
+
+
+def _streamed(site: Site, path: str, body: dict[str, Any]) -> str:
+    reply = site.rest.post(path, json={**body, "stream": True})
+    if not reply.is_success:
+        return reply.text
+    lines = [line[6:] for line in reply.text.splitlines() if line.startswith("data: {")]
+    choices = [choice for line in lines for choice in json.loads(line).get("choices", ())]
+    return "".join(
+        each.get("text") or each.get("delta", {}).get("content") or "" for each in choices
+    )
+
+
 Face = Callable[[Site, str], str]
+OPENAI: tuple[Face, ...] = (chat, chat_stream, completions, completions_stream)
 FACES: tuple[Face, ...] = (
+    *OPENAI,
     rest_json,
     rest_binary,
     generate,
@@ -235,6 +300,7 @@ def _records(site: Site) -> str:
 PLACES: dict[str, Callable[[Site], str]] = {
     "files": _files,
     "what models saw": lambda site: (site.mesh.folder / "seen").read_text(),
+    "what the model server saw": lambda site: json.dumps(site.server.requests),
     "records": _records,
     "metrics": lambda site: site.mesh.metrics(),
     "endpoints": lambda site: json.dumps(site.mesh.endpoints()),
@@ -254,13 +320,14 @@ def answers(site: Site) -> dict[str, str]:
     return said
 
 
-@pytest.mark.parametrize("face", [each.__name__ for each in FACES])
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
 def test_who_sent_a_value_gets_it_back_and_nothing_of_the_models_own(
-    answers: dict[str, str], face: str
+    answers: dict[str, str], face: Face
 ) -> None:
-    assert TEXT in answers[face]
-    assert MODELS_OWN not in answers[face]
-    assert "And I know [EMAIL_" in answers[face]
+    said = answers[face.__name__]
+    assert TEXT in said
+    assert MODELS_OWN not in said
+    assert face in OPENAI or "And I know [EMAIL_" in said
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -282,15 +349,25 @@ def test_answers_that_are_kept_of_mirrors_are_redacted(site: Site, answers: dict
     assert MODELS_OWN not in kept
 
 
-@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
-@pytest.mark.parametrize(
-    "text", [f"please fail, {TEXT}", f"My SSN is 536-90-4399, {TEXT}"], ids=["fails", "blocked"]
-)
-def test_errors_have_no_value_in_them(site: Site, face: Face, text: str) -> None:
+def _refused(site: Site, face: Face, text: str) -> None:
     told = face(site, text)
     assert told
-    assert [each for each in (*NEEDLES, "536-90-4399", MODELS_OWN) if each in told] == []
-    assert [each for each in (*NEEDLES, "536-90-4399") if each in _files(site)] == []
+    assert [each for each in (*NEEDLES, SSN, MODELS_OWN) if each in told] == []
+    assert [each for each in (*NEEDLES, SSN) if each in _files(site)] == []
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_a_refusal_has_no_value_in_it(site: Site, face: Face) -> None:
+    _refused(site, face, f"My SSN is {SSN}, {TEXT}")
+
+
+@pytest.mark.parametrize(
+    "face", [each for each in FACES if each not in OPENAI], ids=lambda face: face.__name__
+)
+def test_the_failure_of_a_model_that_quotes_its_input_has_no_value_in_it(
+    site: Site, face: Face
+) -> None:
+    _refused(site, face, f"please fail, {TEXT}")
 
 
 def test_the_id_of_a_request_is_echoed_exactly(site: Site) -> None:
