@@ -1,4 +1,4 @@
-"""What surrounds a request: its deadline and whose that is, its trace, and what is counted of it."""
+"""A request's deadline and whose that is, its trace, and what is counted of it."""
 
 from math import inf
 from types import SimpleNamespace
