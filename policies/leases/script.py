@@ -5,12 +5,17 @@ server's, the same for all holders; the calendar's months come with the call, as
 none. All keys begin with the same tag and so lie in one slot of a cluster.
 
     KEYS: the set of holders, then a hash for each ask
-    ARGV: holder, three starts of months (Unix), then for each ask kind, size, rate, charge, need,
-          want, held, reserved, grain, used
+    ARGV: JSON with `holder`, `months` (three starts of them, Unix) and `asks`, each a list of kind,
+          size, rate, charge, need, want, held, reserved, grain, used
     returns: the number of holders, then for each ask granted, left, cap, reset, as decimal texts
+             with spaces between
+
+Both are one text, since to pack and parse every number for itself costs more than the script.
 """
 
 from collections.abc import Sequence
+
+import orjson
 
 from policies.leases.terms import (
     ACTIVE_SECONDS,
@@ -31,7 +36,8 @@ local ACTIVE, OUT, LEASE, PART, ROUNDING =
     {ACTIVE_SECONDS!r}, {OUT_SECONDS!r}, {LEASE_SECONDS!r}, {LEASE_PART!r}, {ROUNDING!r}
 """
     + """
-local holder = ARGV[1]
+local told = cjson.decode(ARGV[1])
+local holder, mine = told.holder, 'h:' .. told.holder
 local max, min, abs, floor = math.max, math.min, math.abs, math.floor
 
 local function written(number)
@@ -42,9 +48,9 @@ local function period_end(kind)
     if kind == 'day' then
         return (floor(now / 86400) + 1) * 86400
     end
-    local from = tonumber(ARGV[2])
-    for i = 3, 4 do
-        if now >= from then from = tonumber(ARGV[i]) end
+    local from = told.months[1]
+    for i = 2, 3 do
+        if now >= from then from = told.months[i] end
     end
     return from
 end
@@ -64,7 +70,7 @@ local function read(key)
                 redis.call('HDEL', key, name)
             else
                 out = out + tonumber(has)
-                if name == 'h:' .. holder then
+                if name == mine then
                     record.had = tonumber(has)
                 elseif silent <= ACTIVE then
                     wants = wants + tonumber(want)
@@ -89,17 +95,13 @@ redis.call('PEXPIRE', KEYS[1], 60000)
 local answer = {written(redis.call('ZCARD', KEYS[1]))}
 
 for i = 2, #KEYS do
-    local key, at = KEYS[i], 5 + (i - 2) * 10
-    local kind = ARGV[at]
-    local size, rate = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local charge, need = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-    local want, held = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-    local reserved, grain = tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
-    local used = tonumber(ARGV[at + 9])
-
+    local key = KEYS[i]
+    local kind, size, rate, charge, need, want, held, reserved, grain, used =
+        unpack(told.asks[i - 1])
     local record, wants, out = read(key)
     local share = want > 0 and want / (wants + want) or 0
     local granted, left, cap, reset, has, keep = 0, 0, 0, 0, 0, 0
+    local kept
     if kind == 'rate' then
         local level, since = record.level or size, record.at or now
         out = out - (record.had or 0) + held + reserved
@@ -110,13 +112,14 @@ for i = 2, #KEYS do
         left = level - granted
         has = held + reserved + max(0, granted - need)
         keep = (size - left) / rate
-        redis.call('HSET', key, 'level', written(left), 'at', written(now))
+        kept = {'level', written(left), 'at', written(now)}
     elseif kind == 'slots' then
         cap = floor(size * share)
         local free = size - (out - (record.had or 0) + charge)
         granted = floor(grant(free, cap, need, want, held, grain))
         left = free - granted
         has = charge + granted
+        kept = {}
     else
         local last, before = period_end(kind), record.used or 0
         if record['end'] and last <= record['end'] then
@@ -131,16 +134,16 @@ for i = 2, #KEYS do
         left = left - granted
         reset = last - now
         keep = reset
-        redis.call('HSET', key, 'used', written(before + granted), 'end', written(last))
+        kept = {'used', written(before + granted), 'end', written(last)}
     end
-    local told = table.concat({written(want), written(has), written(now)}, '|')
-    redis.call('HSET', key, 'h:' .. holder, told)
+    local said = table.concat({written(want), written(has), written(now)}, '|')
+    redis.call('HSET', key, mine, said, unpack(kept))
     redis.call('PEXPIRE', key, string.format('%d', (keep + OUT) * 1000))
     for _, number in ipairs({granted, left, cap, reset}) do
         answer[#answer + 1] = written(number)
     end
 end
-return answer
+return table.concat(answer, ' ')
 """
 )
 
@@ -154,19 +157,15 @@ def script(clock: str = CLOCK) -> str:
 
 def arguments(
     prefix: str, holder: str, months: Sequence[int], asks: Sequence[Ask]
-) -> list[str | float]:
-    """What `EVAL` takes behind the script: the number of keys, keys and arguments."""
-    found: list[str | float] = [len(asks) + 1, f"{prefix}holders"]
-    found += [f"{prefix}{ask.name}" for ask in asks]
-    found += [holder, *months]
-    for ask in asks:
-        found += [ask.terms.kind, ask.terms.size, ask.terms.rate, ask.charge, ask.need, ask.want]
-        found += [ask.held, ask.reserved, ask.grain, ask.used]
-    return found
+) -> list[str | bytes | int]:
+    """What `EVAL` takes behind the script: the number of keys, keys and argument."""
+    rows = [(*ask.terms, *ask[2:]) for ask in asks]
+    told = orjson.dumps({"holder": holder, "months": months, "asks": rows})
+    return [len(asks) + 1, f"{prefix}holders", *(f"{prefix}{ask.name}" for ask in asks), told]
 
 
-def answer(reply: Sequence[bytes]) -> Answer:
+def answer(reply: bytes) -> Answer:
     """The script's reply; ValueError for what is none."""
-    holders, *rest = map(float, reply)
+    holders, *rest = map(float, reply.split())
     grants = [Grant(*rest[i : i + _NUMBERS]) for i in range(0, len(rest), _NUMBERS)]
     return Answer(int(holders), tuple(grants))
