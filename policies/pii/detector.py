@@ -78,12 +78,14 @@ class Detector:
             seen = self._set.Match(folded.data) or []
         hints = _WORDS_APART.sub(" ", hint).encode("ascii", "replace") if hint else b""
         alone = not hint and (len(text) <= SHORT or "\n" in text[:SHORT])
+        told = alone or bool(hints)
         searches = [
-            Search(kind, text, folded, kind.words_at in seen, hints, alone)
+            search
             for index in seen
             if (kind := self._kinds.get(index)) is not None
+            and ((worded := kind.words_at in seen) or told or kind.sure)
+            and (search := Search(kind, text, folded, worded, hints, alone)).may_find
         ]
-        searches = [search for search in searches if search.may_find]
         searches.sort(key=_MOST, reverse=True)  # of matches that begin together, the surest first
         if not searches:
             return []

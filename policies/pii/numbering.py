@@ -26,7 +26,8 @@ def is_region(name: str) -> bool:
 
 def without_extension(text: str) -> str:
     """The number before `ext. 12` or `x12`."""
-    return _EXTENSION.sub("", text)
+    # All of them have a letter or a number sign, which few numbers do.
+    return text if text.upper() == text.lower() and "#" not in text else _EXTENSION.sub("", text)
 
 
 def is_international(text: str) -> bool:

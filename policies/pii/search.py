@@ -32,6 +32,11 @@ class Kind:
     words_at: int
     least: float
 
+    @property
+    def sure(self) -> bool:
+        """Whether it counts without a word for it."""
+        return self.recogniser.score >= self.least
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
