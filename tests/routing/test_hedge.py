@@ -37,6 +37,7 @@ class Endpoints:
             self.cancelled.append(number)
             raise
         request.context.timeline.queue_us += number + 1
+        request.context.timeline.used.completion_tokens = number + 1
         if isinstance(outcome, Kind):
             raise PenstockError(outcome, "scripted")
         return outcome
@@ -101,6 +102,7 @@ async def test_the_timeline_names_all_who_were_asked_the_answering_one_last(
     await hedging.filter(request, Endpoints((first, OK), (second, OK)))
     timeline = request.context.timeline
     assert (timeline.instances, timeline.queue_us) == (instances, queue_us)
+    assert timeline.used.completion_tokens == queue_us  # what the others used is nobody's
 
 
 async def test_while_little_is_known_nothing_is_hedged():
