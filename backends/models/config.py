@@ -129,6 +129,27 @@ class WarmUpConfig(Settings):
         return value
 
 
+class TokeniserConfig(Settings):
+    """The tokeniser before a model of token ids, which then takes texts.
+
+    `file` is what the package tokenizers reads, and lies beside the artifact; `input` is what the
+    texts are called. Longer ones than `maxTokens` are refused, never cut; `pad` is the token that
+    shorter ones are filled up with.
+    """
+
+    file: str = "tokenizer.json"
+    input: Annotated[str, Field(min_length=1)] = "text"
+    max_tokens: Positive = 512
+    pad: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("file")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if name_fault(value) or not value.endswith(".json"):
+            raise ValueError("must be the name of a .json file beside the model")
+        return value
+
+
 class ModelConfig(Settings):
     """`model.yaml`. What it leaves out is read from the artifact or has a default."""
 
@@ -147,6 +168,7 @@ class ModelConfig(Settings):
     decoupled: bool = False
     memory: Size | None = None
     warm_up: WarmUpConfig = WarmUpConfig()
+    tokenizer: TokeniserConfig | None = None
     parameters: dict[str, str | bool | int | float] = Field(default_factory=dict)
 
     @field_validator("name")

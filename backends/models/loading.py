@@ -15,6 +15,7 @@ from backends.models.config import ModelConfig
 from backends.models.repository import Candidate
 from backends.models.samples import Sample, samples
 from backends.models.signature import settle
+from backends.models.tokenised import Tokenised
 from backends.runtime import Runtime
 from backends.runtimes import RuntimeModule
 from protos.values import Signature
@@ -76,6 +77,8 @@ class Loader:
             raise ValueError("it is code; start the backend with --allow-code to run it")
         config = candidate.config
         runtime = self._module.create(candidate.artifact, config, self._device, self._threads)
+        if config.tokenizer is not None:
+            runtime = Tokenised(runtime, candidate.artifact.parent, config.tokenizer)
         try:
             artifact = runtime.load()
             # On a GPU every shape is captured or tuned for once, so there should be few.
