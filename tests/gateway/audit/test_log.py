@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -166,3 +167,14 @@ def test_the_key_is_the_configurations(tmp_path: Path):
     AuditLog.of(load_config(file), "gateway").close(10.0)
     assert verify(tmp_path / "log", Seal(b"sixteen bytes or more")).sound
     assert not verify(tmp_path / "log", Seal()).sound
+
+
+def test_the_documentations_example_holds(tmp_path: Path):
+    page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "penstock.yaml"
+    file.write_text(f"apiVersion: penstock/v1\nkind: Penstock\n{example}")
+    written = load_config(file).audit.model_dump()
+    defaults = AuditSettings().model_dump()
+    differ = {name for name in defaults if written[name] != defaults[name]}
+    assert differ == {"folder", "key_file"}

@@ -1,6 +1,8 @@
 """Output documents: what they may say, and what is wrong with the others."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +92,9 @@ def test_mistakes_are_told_with_their_place(spec: dict[str, object], sentence: s
         read(**spec)
     assert sentence in str(refused.value)
     assert str(refused.value).startswith("clean.yaml:")
+
+
+def test_the_documentations_example_holds():
+    page = (Path(__file__).parents[3] / "docs" / "output.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert load(example, "output.md", OutputDocument).spec.classifier is not None
