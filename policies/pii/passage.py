@@ -200,6 +200,8 @@ class Passage:
         pieces: list[str] = []
         for start in range(0, len(text), SLICE):
             pieces.append(stream.push(text[start : start + SLICE]))
+            self._count(stream.spans)
+            stream.spans = []
             yield
         pieces.append(stream.flush())
         self._count(stream.spans)

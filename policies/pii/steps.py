@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 Steps = Generator[None, None, T]
 
-SLICE = 4096  # characters of text between two steps: a millisecond or two where much is found
+SLICE = 2048  # characters of text between two steps: a millisecond or two where much is found
 
 
 def at_once(steps: Steps[T]) -> T:
