@@ -106,7 +106,7 @@ class Worker:
         pairs = self._records.recorder(_write_pairs, "comparisons")
         decided, decisions = self._decisions()
         self._redis = _shared_state(config.state)
-        local = Local(1.0 / config.workers, time.time)
+        local = Local(1.0, time.time)
         self._leasing = leasing(config, process, supervisor, self._redis, local.elsewhere)
         allowances = local if self._leasing is None else self._leasing.lessee
         self._accounts = Accounts(self._records, name, local.elsewhere, config.usage.tenants)

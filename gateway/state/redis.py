@@ -17,7 +17,7 @@ from hashlib import sha1
 from typing import Any, Final
 
 from redis.asyncio import Connection, SSLConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from gateway.state.settings import StateSettings
 
@@ -71,6 +71,7 @@ class Redis:
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
         self._probing: asyncio.Task[None] | None = None
+        self._refusal = ""
         self.up = True  # until the contrary is known
         self.losses = 0  # times that the server was lost
         self.lost_calls = 0
@@ -114,9 +115,10 @@ class Redis:
         try:
             async with _within(patience), self._slots:
                 return await call()
+        except ReadOnlyError as error:
+            self._lose(type(error).__name__)
         except ResponseError as error:
-            # The server is there and says no: out of memory, a replica that takes no writes.
-            log.warning("the shared state refused a command: %s", _first_word(error))
+            self._tell_refusal(error)
         except TimeoutError:
             self._lose(f"no answer in {patience * 1000:g} ms")
         except Exception as error:  # whatever a broken server can make redis-py raise
@@ -129,6 +131,9 @@ class Redis:
         try:
             await connection.send_command(*command)
             reply = await connection.read_response()
+        except ReadOnlyError:
+            await _close(connection)  # a former primary: its name may lead elsewhere by now
+            raise
         except ResponseError:
             self._idle.append(connection)  # its reply has been read to the end
             raise
@@ -195,6 +200,13 @@ class Redis:
         log.warning("the shared state at %s is lost: %s", self._settings.address, why)
         self._probing = asyncio.create_task(self._probe(), name="shared state")
 
+    def _tell_refusal(self, error: ResponseError) -> None:
+        """The server is there and says no, such as OOM; each reason is told once in a row."""
+        reason = (str(error).split() or ["?"])[0]  # the rest may hold arguments
+        if reason != self._refusal:
+            self._refusal = reason
+            log.warning("the shared state refuses commands: %s", reason)
+
     async def _probe(self) -> None:
         """Asks until the server answers; meanwhile no request does."""
         while not self.up:
@@ -226,8 +238,3 @@ async def _within(seconds: float) -> AsyncIterator[None]:
 async def _close(connection: Connection) -> None:
     with contextlib.suppress(RedisError, OSError):
         await connection.disconnect(nowait=True)
-
-
-def _first_word(error: ResponseError) -> str:
-    """Redis's name of the error, such as OOM; the rest may hold arguments."""
-    return (str(error).split() or ["?"])[0]

@@ -8,7 +8,7 @@ from policies.leases.ledger import month_starts
 from policies.leases.script import answer, arguments, script
 from policies.leases.terms import Answer, Ask
 
-PREFIX = "{penstock-limits}:"  # the tag keeps them in one slot of a cluster
+PREFIX = "{penstock-limits}:"  # the tag keeps them in one slot behind a cluster's proxy
 
 
 class RedisLedger:

@@ -162,3 +162,17 @@ async def test_over_tls_the_server_has_to_show_a_certificate_of_its_authority(
             async with client(settings) as redis:
                 assert redis.up is up
                 assert await redis.execute("PING") == (b"PONG" if up else LOST)
+
+
+async def test_a_former_primary_is_left_for_where_its_name_leads_now(
+    shared: RedisServer,
+) -> None:
+    async with client(shared.settings) as redis:
+        await redis.execute("REPLICAOF", "127.0.0.1", "1")
+        try:
+            assert await redis.execute("SET", "a", "1") is LOST
+            assert redis.losses == 1
+        finally:
+            await until(lambda: redis.up)
+            await redis.execute("REPLICAOF", "NO", "ONE")
+        assert await redis.execute("SET", "a", "1") == b"OK"
