@@ -169,7 +169,14 @@ class Lease:
 
     def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         """The ledger's answer."""
-        self._learn(ask, grant, now, holders)
+        self._pending = 0.0
+        self._told = ask.held + ask.reserved + max(0.0, grant.granted - ask.need)
+        self.balance += grant.granted
+        self._left, self._known_at = grant.left, now
+        if ask.want:
+            self._cap = grant.cap
+        self._resets_at = now + grant.reset if grant.reset else inf
+        self.low = self._when_low(grant, holders)
 
     def stood_in(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         """A stand-in's answer, as the ledger's didn't come.
@@ -179,7 +186,7 @@ class Lease:
         """
         self._owed = max(0.0, self._still_owed(now, holders) + ask.charge + grant.granted)
         self._owed_at = now
-        self._learn(ask, grant, now, holders)
+        self.granted(ask, grant, now, holders)
 
     def retire(self) -> None:
         """Wants nothing more."""
@@ -196,16 +203,6 @@ class Lease:
         if self._left is None or not self.terms.rate:
             return self._left is None or now >= self._resets_at
         return self._left + (now - self._known_at) * self.terms.rate >= self.terms.size
-
-    def _learn(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
-        self._pending = 0.0
-        self._told = ask.held + ask.reserved + max(0.0, grant.granted - ask.need)
-        self.balance += grant.granted
-        self._left, self._known_at = grant.left, now
-        if ask.want:
-            self._cap = grant.cap
-        self._resets_at = now + grant.reset if grant.reset else inf
-        self.low = self._when_low(grant, holders)
 
     def _when_low(self, grant: Grant, holders: int) -> float:
         size, rate = self.terms.size, self.terms.rate
