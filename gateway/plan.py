@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.children import Command
 from gateway.client import reachable
-from gateway.config import Backend, Config
+from gateway.config import Backend, Config, ModelServer
 from gateway.cores import share
 from protos.errors import invalid
 
@@ -55,13 +55,13 @@ def plan(config: Config, file: Path, join_token_file: Path, machine: Machine) ->
         environment=_LOGS_AT_ONCE,
     )
     named = list(zip(names(config.backends), config.backends, strict=True))
-    on_cpu = [backend.threads for backend in config.backends if backend.device == "cpu"]
+    on_cpu = [backend.threads for backend in config.backends if backend.computes]
     spare = max(0, min(config.workers, len(machine.cores) - len(on_cpu)))
     shares = iter(share(machine.cores[spare:], on_cpu))
     discovery = str(reachable(config.listener("discovery").address))
     backends = []
     for name, backend in _on_each_gpu(named, machine.gpus):
-        taken = next(shares) if backend.device == "cpu" else ()
+        taken = next(shares) if backend.computes else ()
         backends.append(_backend(backend, name, discovery, join_token_file, taken))
     return Plan(gateway, tuple(backends))
 
@@ -104,22 +104,36 @@ def _backend(
 ) -> Command:
     threads = backend.threads or len(cores) or 1
     arguments = [sys.executable, "-m", "backends", backend.runtime, "--name", name]
-    arguments += [
-        "--model-repository",
-        str(backend.repository.resolve()),
-        "--device",
-        backend.device,
-    ]
+    arguments += ["--device", backend.device]
     arguments += ["--join", discovery, "--join-token-file", str(join_token_file)]
-    arguments += ["--threads", str(threads)]
     if backend.address is not None:
         arguments += ["--listen", str(backend.address)]
+    if backend.server is not None:
+        arguments += _of_server(backend.server)
+    if backend.repository is not None:
+        arguments += ["--model-repository", str(backend.repository.resolve())]
+        arguments += ["--threads", str(threads)]
     if backend.allow_code:
         arguments.append("--allow-code")
     if backend.memory_budget is not None:
         arguments += ["--memory-budget", f"{backend.memory_budget}B"]
     environment = {**_LOGS_AT_ONCE, "OMP_NUM_THREADS": str(threads)}
     return Command(name, tuple(arguments), cores, environment)
+
+
+def _of_server(server: ModelServer) -> list[str]:
+    arguments = ["--url", server.url]
+    for name, upstream in server.models.items():
+        arguments += ["--model", f"{name}={upstream}"]
+    if server.unlisted:
+        arguments.append("--unlisted")
+    if server.key_file is not None:
+        arguments += ["--api-key-file", str(server.key_file.resolve())]
+    if server.start:
+        arguments += ["--start", server.start]
+    if server.revision:
+        arguments += ["--revision", server.revision]
+    return arguments
 
 
 def _check_supported(config: Config) -> None:

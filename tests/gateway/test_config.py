@@ -104,7 +104,7 @@ def test_relative_paths_are_relative_to_the_file(
             3,
             "issuers: two have the issuer b",
         ),
-        ("backends: [{runtime: onnx}]", 3, '"repository" is missing'),
+        ("backends: [{runtime: onnx}]", 3, "takes a repository"),
         ("backends: [{runtime: onnx, repository: m, memoryBudget: 2}]", 3, "number with its unit"),
     ],
 )

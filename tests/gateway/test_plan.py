@@ -7,7 +7,7 @@ import pytest
 from gateway.config import Config
 from gateway.plan import Machine, names, plan
 from protos.errors import PenstockError
-from protos.strict_yaml import load
+from protos.strict_yaml import ConfigError, load
 
 HEAD = "apiVersion: penstock/v1\nkind: Penstock\n"
 FILE = Path("penstock.yaml")
@@ -36,12 +36,44 @@ def test_a_backend_is_told_all_that_the_configuration_says():
     [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
     assert command.name == "safe"
     assert command.arguments[1:] == (
-        *("-m", "backends", "python", "--name", "safe"),
-        *("--model-repository", str(Path("models").resolve()), "--device", "cpu"),
+        *("-m", "backends", "python", "--name", "safe", "--device", "cpu"),
         *("--join", "127.0.0.1:8010", "--join-token-file", "state/join-token"),
-        *("--threads", "2", "--listen", "127.0.0.1:9000"),
+        *("--listen", "127.0.0.1:9000"),
+        *("--model-repository", str(Path("models").resolve()), "--threads", "2"),
         *("--allow-code", "--memory-budget", "1048576B"),
     )
+
+
+def test_a_server_of_openais_api_is_joined_as_the_configuration_says():
+    server = "url: http://127.0.0.1:8080/v1, models: {chat: org/m}, unlisted: true, keyFile: key"
+    text = f"backends: [{{runtime: openai, server: {{{server}, start: serve m, revision: a}}}}]\n"
+    [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
+    assert command.arguments[command.arguments.index("--url") :] == (
+        *("--url", "http://127.0.0.1:8080/v1", "--model", "chat=org/m", "--unlisted"),
+        *("--api-key-file", str(Path("key").resolve()), "--start", "serve m", "--revision", "a"),
+    )
+    assert command.cores == (1,)
+
+
+def test_who_only_passes_work_on_takes_no_cores():
+    text = "backends: [{runtime: openai, server: {url: 'http://host/v1'}}]\n"
+    [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
+    assert command.cores == ()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "runtime: openai, repository: models",
+        "runtime: onnx, server: {url: 'http://host/v1'}",
+        "runtime: onnx",
+        "runtime: openai",
+        "runtime: openai, server: {url: 'http://host/v1'}, repository: models",
+    ],
+)
+def test_a_runtime_takes_a_server_or_a_repository(entry: str):
+    with pytest.raises(ConfigError, match=r"takes a (server|repository)"):
+        config(f"backends: [{{{entry}}}]\n")
 
 
 def test_backends_on_the_cpu_take_cores_of_their_own_and_do_not_spin():
