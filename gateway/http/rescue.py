@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 
 def rescue_handlers(
     stranger: Callable[[str, PenstockError], None] = lambda peer, error: None,
-) -> dict[Any, Callable[[Request, Exception], Response]]:
+) -> dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]]:
     """For Starlette's `exception_handlers`: the protocol's error form for everything.
 
     `stranger` is told the address of whoever was refused without having proved who they are.
     """
 
-    def ours(request: Request, error: Exception) -> Response:
+    # A coroutine, since Starlette calls other functions in threads.
+    async def ours(request: Request, error: Exception) -> Response:
         if isinstance(error, PenstockError) and error.kind is Kind.UNAUTHENTICATED:
             stranger(peer_of(request.scope), error)
         return _ours(request, error)
