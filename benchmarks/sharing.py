@@ -217,7 +217,7 @@ def _losses(what: str, answers: list[dict[str, Any]], phase: float) -> Table:
     lost = max(a["server"] for a in answers if phase - 0.1 <= a["at"] < phase + 0.7)
     note = (
         f"Redis {what} for {phase:g} s under {4 * RATE:g} requests/s a route. In all"
-        f" {len(answers)} answers {failed} were 5xx or none. While it was lost the slowest took"
+        f" {len(answers)} answers {failed} were 5xx or none. When it was lost the slowest took"
         f" {lost * 1e3:.0f} ms at the server, in all the time {slow[-1] * 1e3:.0f} ms;"
         f" {sum(s > 0.05 for s in slow)} took more than 50 ms."
     )
