@@ -31,6 +31,7 @@ _LABELS = frozenset(
         *(b"sku", b"asin", b"doi", b"ticket", b"tracking", b"shipment", b"parcel", b"version"),
         *(b"ver", b"revision", b"timestamp", b"epoch", b"md5", b"sha1", b"sha256", b"uuid"),
         *(b"guid", b"barcode", b"waybill", b"section", b"chapter", b"figure", b"shape"),
+        b"firmware",
     )
 )
 _PROSE = frozenset(
@@ -43,6 +44,7 @@ _PROSE = frozenset(
     )
 )
 _NUMBER = frozenset((b"no", b"nr", b"num", b"number", b"id", b"code", b"key", b"time"))
+_INITIALS = ([b"p", b"n"], [b"s", b"n"])
 _FILLING = frozenset((b"is", b"was"))
 
 
@@ -57,6 +59,8 @@ def labelled(before: bytes) -> bool:
     signs = tail[tail.rfind(words[-1]) + len(words[-1]) :]
     if any(sign in signs for sign in b",;\n"):
         return False
+    if words[-2:] in _INITIALS:
+        return True
     if words[-1] in _NUMBER:
         return len(words) > 1 and (words[-2] in _LABELS or words[-2] in _PROSE)
     if words[-1] in _LABELS:

@@ -1,7 +1,7 @@
 """Australia: business and company numbers, tax files and Medicare."""
 
 from policies.pii.checksums import digits, weighted
-from policies.pii.recogniser import Recogniser
+from policies.pii.recogniser import APART_LEFT, APART_RIGHT, Recogniser
 
 _ABN = rb"abn|australian business|business number"
 _ACN = rb"acn|australian company|company number"
@@ -42,6 +42,11 @@ RECOGNISERS = (
         0.6,
         context=_ABN,
         check=is_abn,
+        left=APART_LEFT,
+        right=APART_RIGHT,
+    ),
+    Recogniser(
+        "AU_ABN", rb"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}", 0.3, context=_ABN, check=is_abn
     ),
     Recogniser(
         "AU_TFN",

@@ -54,7 +54,7 @@ def is_random(text: str) -> bool:
     return (
         any(map(str.isdigit, text))
         and any(map(str.isalpha, text))
-        and len(set(text)) >= min(10, len(text) // 2)
+        and len(set(text)) >= min(8, len(text) // 2)
     )
 
 
