@@ -5,11 +5,11 @@ from functools import partial
 
 from backends.batching.job import Job, Outcome
 from backends.exchange import Answer, Taken
-from backends.incident import incident
 from backends.intake import Intake
 from backends.reply import output_tensors
 from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError
+from protos.incident import incident
 from protos.values import Signature
 
 REPLY_BYTES = 256 * 1024 * 1024

@@ -11,11 +11,11 @@ from typing import Protocol
 from backends.batching.bucket import bucket_of
 from backends.batching.device_loop import DeviceLoop
 from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
-from backends.incident import incident
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_codec import Call
+from protos.incident import incident
 from protos.values import Signature
 from protos.wording import quote
 

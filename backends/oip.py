@@ -6,8 +6,6 @@ tell the queue and compute times that the exchange's replies carry.
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -24,11 +22,10 @@ from protos import open_inference_pb2 as pb
 from protos.arrays import to_array
 from protos.errors import Kind, PenstockError
 from protos.exchange_codec import Call
+from protos.incident import incident
 from protos.oip_metadata import metadata_message
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceServicer
 from protos.values import Part, Signature, Tensors
-
-log = logging.getLogger(__name__)
 
 Context = aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -221,8 +218,6 @@ class OipService(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generat
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
     if not isinstance(error, PenstockError):
-        incident = secrets.token_hex(8)
-        log.error("incident %s", incident, exc_info=error)
-        error = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
+        error = incident(error, "a request failed")
     await context.abort(error.row.grpc, error.message)
     raise AssertionError("abort raises")

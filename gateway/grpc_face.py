@@ -1,8 +1,6 @@
 """The gRPC face: the Open Inference Protocol with Triton's streaming and repository calls."""
 
 import asyncio
-import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
@@ -20,10 +18,9 @@ from policies.authorize import ADMIN, require_scope
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
+from protos.incident import incident
 from protos.oip_metadata import metadata_message
 from protos.values import Headers, InferRequest, Principal, Timeline
-
-log = logging.getLogger(__name__)
 
 Context = aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -267,9 +264,7 @@ def _trailers(timeline: Timeline) -> Trailers:
 async def _abort(context: Context, error: Exception, trailers: Trailers = ()) -> NoReturn:
     """Ends the call with the table's status; whatever isn't ours becomes an opaque incident."""
     if not isinstance(error, PenstockError):
-        incident = secrets.token_hex(8)
-        log.error("incident %s", incident, exc_info=error)
-        error = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
+        error = incident(error, "a request failed")
     if error.retry_after is not None:
         # gRPC's own name for it (A6, client retries): milliseconds.
         trailers = (

@@ -5,8 +5,6 @@ part come in the order of the requests, as Triton's do; parts of streamed ones a
 """
 
 import asyncio
-import logging
-import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,10 +15,9 @@ from grpc import aio
 from gateway.gate import Gate, client_gone
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
-from protos.errors import Kind, PenstockError
+from protos.errors import PenstockError
+from protos.incident import incident
 from protos.values import Headers, Part, Principal, Timeline
-
-log = logging.getLogger(__name__)
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -167,13 +164,9 @@ def _arm(timeline: Timeline) -> str:
 
 
 def _failure(message: pb.ModelInferRequest, error: Exception) -> pb.ModelStreamInferResponse:
-    if isinstance(error, PenstockError):
-        text = error.message
-    else:
-        incident = secrets.token_hex(8)
-        log.error("incident %s", incident, exc_info=error)
-        text = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}").message
-    answer = pb.ModelStreamInferResponse(error_message=text)
+    if not isinstance(error, PenstockError):
+        error = incident(error, "a request failed")
+    answer = pb.ModelStreamInferResponse(error_message=error.message)
     # Which of the stream's requests failed can only be told here.
     answer.infer_response.id = message.id
     answer.infer_response.model_name = message.model_name

@@ -6,7 +6,6 @@ only. It fails closed: what can't be looked at, and what fails while it is looke
 
 import logging
 import secrets
-import traceback
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -21,6 +20,7 @@ from policies.pii.said import SaidReply
 from policies.pii.settings import PrivacyDocument
 from policies.pii.steps import Steps, in_turns
 from protos.errors import Kind, PenstockError
+from protos.incident import frames_of
 from protos.route.policies import Mode
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
@@ -302,13 +302,9 @@ def _made_here(request_id: str) -> bool:
 
 def broken(error: Exception) -> PenstockError:
     """For a failure of redaction itself. It is logged without its text, which may quote a value."""
-    incident = secrets.token_hex(8)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    log.error(
-        "incident %s: redaction failed with %s in %s, line %s",
-        *(incident, type(error).__name__, frame.filename, frame.lineno),
-    )
-    return PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
+    name = secrets.token_hex(8)
+    log.error("incident %s: a text could not be redacted: %s", name, frames_of(error))
+    return PenstockError(Kind.INTERNAL, f"internal error, incident {name}")
 
 
 def _policy(route: RouteSnapshot) -> tuple[PrivacyDocument, Mode]:

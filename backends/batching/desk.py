@@ -16,9 +16,9 @@ from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.batching.scheduler import Scheduler
 from backends.batching.statistics import ModelStatistics, Times
 from backends.batching.streams import Stream, Streams
-from backends.incident import incident
 from backends.runtime import Runtime
 from protos.errors import Kind, PenstockError, unknown_model
+from protos.incident import incident
 from protos.values import Signature
 
 NO_TIMES = Times(0.0, 0.0, 0.0)

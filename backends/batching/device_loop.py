@@ -20,9 +20,9 @@ from backends.batching.job import BatchPolicy, Job, LoadReport, ModelKey, Outcom
 from backends.batching.scheduler import Scheduler
 from backends.batching.statistics import ModelStatistics
 from backends.batching.streams import Stream
-from backends.incident import frames_of
 from backends.runtime import Runtime
 from protos.errors import Kind, PenstockError
+from protos.incident import frames_of
 from protos.values import Signature
 
 T = TypeVar("T")

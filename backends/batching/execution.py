@@ -9,10 +9,10 @@ from typing import Any
 from backends.batching.batch import Batch, assemble, split
 from backends.batching.job import BatchPolicy, ModelKey
 from backends.batching.statistics import Recorder
-from backends.incident import frames_of
 from backends.runtime import Arrays, Runtime
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
+from protos.incident import frames_of
 from protos.values import Signature
 
 log = logging.getLogger(__name__)

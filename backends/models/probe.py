@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from backends.incident import frames_of
 from backends.models.loading import Device, Model
+from protos.incident import frames_of
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from contextlib import aclosing
 import httpx
 
 from backends.exchange import Answer
-from backends.incident import incident
 from backends.openai.forward import Content, Forward
 from backends.openai.roster import VERSION
 from backends.openai.upstream import broken
 from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
+from protos.incident import incident
 from protos.values import OpenAi, Tensors
 
 

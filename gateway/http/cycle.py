@@ -1,8 +1,6 @@
 """One request and its reply on a connection."""
 
 import asyncio
-import logging
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +8,8 @@ import orjson
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from protos.errors import Kind, PenstockError
-
-log = logging.getLogger(__name__)
+from protos.errors import PenstockError
+from protos.incident import incident
 
 
 class Cycle(RequestResponseCycle):
@@ -114,10 +111,8 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         except PenstockError as error:
             await self._answer(error)
-        except Exception:
-            incident = secrets.token_hex(8)
-            log.exception("incident %s", incident)
-            await self._answer(PenstockError(Kind.INTERNAL, f"internal error, incident {incident}"))
+        except Exception as error:
+            await self._answer(incident(error, "a request failed"))
         finally:
             # The scope leads back here; without this the garbage collector would cost 10 µs.
             self.scope = _ENDED

@@ -5,8 +5,6 @@ path costs one; so the paths that carry load are found here and the rest is hand
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,10 +15,9 @@ from gateway.http.head import Head
 from gateway.http.respond import AlreadyTold, plain_error, send_error
 from gateway.http.scope import peer_of
 from protos.errors import Kind, PenstockError
+from protos.incident import incident
 from protos.names import check_text
 from protos.values import Timeline
-
-log = logging.getLogger(__name__)
 
 PREFIX = "/v2/models/"
 OPENAI = "/v1/"
@@ -95,10 +92,7 @@ class Dispatch:
             raise
         except Exception as error:
             failure = error
-            incident = secrets.token_hex(8)
-            log.exception("incident %s", incident)
-            opaque = PenstockError(Kind.INTERNAL, f"internal error, incident {incident}")
-            await send_error(send, head, opaque, encode)
+            await send_error(send, head, incident(error, "a request failed"), encode)
         finally:
             if found.face:
                 self._observe(model or head.timeline.model, found.face, head.timeline, failure)

@@ -1,7 +1,5 @@
 """Where errors become answers in the Starlette applications; the inference paths have their own."""
 
-import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,8 +10,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.http.respond import error_headers
 from gateway.http.scope import peer_of
 from protos.errors import Kind, PenstockError
-
-log = logging.getLogger(__name__)
+from protos.incident import incident
 
 
 def rescue_handlers(
@@ -47,6 +44,4 @@ def _starlettes(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
-    incident = secrets.token_hex(8)
-    log.error("incident %s", incident, exc_info=error)
-    return _ours(request, PenstockError(Kind.INTERNAL, f"internal error, incident {incident}"))
+    return _ours(request, incident(error, "a request failed"))
