@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -192,10 +192,15 @@ def predecessor(folder: Path, role: str) -> dict[str, Any] | None:
     chains = [name for name in segments(folder) if role_of(name) == role]
     if not chains:
         return None
-    files = segments(folder)[chains[-1]]
-    newest = files[max(files)]
+    newest, *earlier = [path for _, path in sorted(segments(folder)[chains[-1]].items())][::-1]
     live = is_live(newest)
-    return {"chain": chains[-1], **asdict(end_of(newest)), "live": live}
+    end = end_of(newest)
+    for path in earlier:
+        if end.n >= 0:
+            break
+        # It was killed before the first record of its last file was whole.
+        end = replace(end_of(path), torn=end.torn)
+    return {"chain": chains[-1], **asdict(end), "live": live}
 
 
 def _chain_name(now: float, role: str) -> str:

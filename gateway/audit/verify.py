@@ -121,8 +121,9 @@ class _Reader:
                     return checked
                 else:
                     self._record(path, index, line)
-            if not self._told and not path.stat().st_size:
-                self._tell(path, 0, "is empty")
+            if not path.stat().st_size:
+                killed = last and checked.state == "cut"
+                self._tell(path, 0, "is empty", fault=not killed)
             if last and checked.state == "cut" and live:
                 checked.state = "open"
         return checked
@@ -214,7 +215,7 @@ def _links(found: Mapping[str, Mapping[int, Path]]) -> Iterator[Head]:
             continue
         line = take_apart(next(_lines(files[0]), b""))
         before = None if line is None else line.record.get("before")
-        if isinstance(before, dict) and before.get("n", -1) >= 0:
+        if isinstance(before, dict):
             yield Head(before["chain"], before["n"], before["digest"], f"the chain {name}")
 
 

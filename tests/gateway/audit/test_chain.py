@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit import chain as chains
-from gateway.audit.files import end_of, is_live, role_of, segments
+from gateway.audit.files import end_of, is_live, role_of, segment_path, segments
 from gateway.audit.verify import verify
 from tests.gateway.audit.written_log import KEYED, START, Wall, chain, files, lines, write
 
@@ -185,7 +185,7 @@ def test_a_writer_killed_in_the_middle_leaves_what_holds_and_the_next_start_says
     assert writer.stdout is not None
     for _ in range(4):
         assert writer.stdout.readline() == "written\n"
-    assert is_live(files(tmp_path)[-1])
+    assert any(map(is_live, files(tmp_path)))
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     writer.stdout.close()
@@ -209,6 +209,31 @@ def test_a_writer_killed_in_the_middle_leaves_what_holds_and_the_next_start_says
     report = verify(tmp_path, KEYED)
     assert report.sound
     assert any("its process was killed" in each.message for each in report.findings)
+
+
+@pytest.mark.parametrize("left", [0, 10], ids=["nothing", "half a record"])
+@pytest.mark.parametrize("count", [0, 12], ids=["first file", "later file"])
+def test_a_writer_killed_before_its_new_file_had_a_record_leaves_what_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int, left: int
+):
+    written = chain(tmp_path, Wall())
+    write(written, count)
+    written.open()
+    number = end_of(written.path).n
+    written.close()
+    if count:
+        last = segment_path(tmp_path, written.name, len(files(tmp_path)))
+        content = written.path.read_bytes().splitlines(keepends=True)
+        written.path.write_bytes(b"".join(content[:-1]))  # as if it hadn't been closed
+    else:
+        last, number = written.path, -1
+    last.write_bytes(b'{"n":17,"a'[:left])
+    following = chain(tmp_path, Wall(2e9))
+    following.open()
+    following.close()
+    assert f"was not closed: it ends after record {number}" in caplog.text
+    report = verify(tmp_path, KEYED)
+    assert report.sound, report.findings
 
 
 def test_every_prefix_of_a_file_holds_up_to_its_last_whole_record(tmp_path: Path):
