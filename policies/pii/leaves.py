@@ -13,6 +13,7 @@ from simdjson import Parser as _Parser
 from policies.pii.steps import SLICE, Steps
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _COLON = re.compile(r"[ \t\r\n]*:")
 # An identifier that is written as a number has at least as many digits.
 _SHORTEST = 6
@@ -62,7 +63,13 @@ def redact_leaves(text: str, redact: Callable[[str, str], Steps[str]]) -> Steps[
         else:
             continue
         if changed != value:
-            pieces += (text[done : token.start()], json.dumps(changed, ensure_ascii=False))
+            pieces += (text[done : token.start()], _written(changed))
             done = token.end()
     pieces.append(text[done:])
     return "".join(pieces)
+
+
+def _written(value: str) -> str:
+    """As a string of JSON, with letters as they are; halves of a surrogate pair stay escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if _SURROGATE.search(text) else text

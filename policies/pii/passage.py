@@ -14,9 +14,9 @@ from policies.pii.span import Span
 from policies.pii.spelling import refuse_spelling, without_spelling
 from policies.pii.steps import SLICE, Steps
 from policies.pii.streams import StreamRedactor
-from protos.errors import Kind, PenstockError, invalid
+from protos.errors import Kind, PenstockError
 from protos.text import texts, with_texts
-from protos.values import InferRequest, OpenAi, Parameters, Part, Payload
+from protos.values import InferRequest, JsonObject, OpenAi, Parameters, Part, Payload
 
 # What a text is called says what is in it (`customer_ssn`), unless it is called a text.
 _PLAIN = frozenset(
@@ -32,16 +32,17 @@ Work = Callable[[str, str], Steps[str]]  # a text and what it is called
 class Passage:
     """The vault of a request, and how often each entity was found, in both directions.
 
-    `total` is counted up as well.
+    `total` is counted up as well. `answers_json` says whether the request asked for JSON.
     """
 
-    __slots__ = ("_names", "_total", "found", "observing", "redactor", "vault")
+    __slots__ = ("_names", "_total", "answers_json", "found", "observing", "redactor", "vault")
 
     def __init__(self, redactor: Redactor, names: Names, tenant: str, total: Counter[str]) -> None:
         self.redactor = redactor
         self.vault = redactor.vault(tenant)
         self.found: Counter[str] = Counter()
         self.observing = redactor.policy.mode == "observe"
+        self.answers_json = False
         self._names = names
         self._total = total
 
@@ -57,6 +58,8 @@ class Passage:
         request_id = self._id(request.id) if request.id else ""
         if parameters:
             parameters = yield from self._strings(parameters, self._parameter)
+        if isinstance(payload, OpenAi):
+            self.answers_json = _asks_for_json(payload.body)
         payload = yield from self._payload(payload, self._hidden, reply=False)
         self.redactor.refuse(self.found, "this text")
         self.vault.close()
@@ -160,8 +163,13 @@ class Passage:
             return payload
         try:
             return with_texts(payload, replaced, reply=reply)
+        except UnicodeEncodeError:
+            raise
         except ValueError:
-            raise invalid("two keys of an object are one when what is in them is hidden") from None
+            raise PenstockError(
+                Kind.BAD_REPLY if reply else Kind.INVALID,
+                "two keys of an object are one when what is in them is hidden",
+            ) from None
 
     def _strings(self, parameters: Parameters, work: Work) -> Steps[Parameters]:
         made: dict[str, bool | int | float | str] = {}
@@ -217,3 +225,8 @@ class Passage:
 def hint_of(name: str) -> str:
     """What a text's name says about what is in it."""
     return "" if name in _PLAIN else name
+
+
+def _asks_for_json(body: JsonObject) -> bool:
+    wanted = body.get("response_format")
+    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")

@@ -42,7 +42,9 @@ class SaidReply:
     def _stream(self, channel: Channel) -> TextStream:
         if channel[1] in (TOOLS, FUNCTION):
             return SaidArguments(self._passage)
-        return SaidText(self._passage, hint_of(str(channel[0])))
+        if isinstance(channel[0], str):
+            return SaidText(self._passage, hint_of(channel[0]))
+        return SaidText(self._passage, escaped=self._passage.answers_json)
 
     def _whole(self, text: str) -> str:
         known = self._known.get(text)
@@ -58,12 +60,15 @@ class SaidReply:
 
 
 class SaidText:
-    """A text. Raises FORBIDDEN before it gives out what the policy blocks."""
+    """A text; with `escaped`, values come back in the form that they have in JSON.
 
-    def __init__(self, passage: Passage, hint: str) -> None:
+    Raises FORBIDDEN before it gives out what the policy blocks.
+    """
+
+    def __init__(self, passage: Passage, hint: str = "", *, escaped: bool = False) -> None:
         self._passage = passage
         self._redactor = StreamRedactor(passage.redactor, passage.vault, hint, blocking=False)
-        self._restorer = StreamRestorer(passage.vault)
+        self._restorer = StreamRestorer(passage.vault, escaped=escaped)
 
     def push(self, piece: str) -> str:
         return self._restorer.push(self._checked(self._redactor.push(piece)))

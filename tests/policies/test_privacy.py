@@ -413,3 +413,20 @@ async def test_the_name_under_which_a_request_is_recorded_is_redacted() -> None:
         asked.context.timeline.request_id = given
         await made()(asked, Model())
         assert asked.context.timeline.request_id.startswith(kept)
+
+
+async def test_a_stream_of_json_gets_values_in_the_form_of_json() -> None:
+    own = {"patterns": [{"entity": "ACCOUNT", "pattern": r"CORP\\[a-z]+"}]}
+    body = {**chat(r"I am CORP\bob").body, "response_format": {"type": "json_object"}}
+    asked = request(Chat(body), on=route(**own))
+
+    async def model(seen: InferRequest) -> Reply:
+        place = seen.payload.body["messages"][0]["content"].removeprefix("I am ")
+        parts = [chunk({"content": f'{{"who": "{place}"}}'}), chunk({}, "stop"), part(Tensors(()))]
+        return await Model(*parts)(seen)
+
+    parts = await all_of(await made()(asked, model))
+    said = "".join(
+        each.payload.body["choices"][0]["delta"].get("content") or "" for each in parts[:-1]
+    )
+    assert json.loads(said) == {"who": r"CORP\bob"}

@@ -37,3 +37,10 @@ def test_escapes_are_read_before_and_written_after() -> None:
 @pytest.mark.parametrize("text", ["{", "bob", '"bob"', "12", "[1,]", "[" * 100_000])
 def test_only_objects_and_arrays_are_json(text: str) -> None:
     assert not is_json(text)
+
+
+def test_halves_of_surrogate_pairs_stay_escaped() -> None:
+    written = at_once(redact_leaves(r'["\ud800 bob", "ä bob"]', quoted))
+    assert written.encode()
+    assert json.loads(written) == ['"\ud800 bob"', '"ä bob"']
+    assert "ä" in written
