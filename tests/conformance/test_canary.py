@@ -84,6 +84,7 @@ spec:
     - {backend: next, model: sees, version: "2", percent: 100,
        compare: {kind: text, payloads: true}}
   privacy: {policy: bank}
+  audit: {payloads: 100%}
   cache: {ttl: 5m}
 """,
     "tells.yaml": """
@@ -94,6 +95,7 @@ spec:
   match: [{model: tells}]
   backends: [{name: stable, model: tells, version: "1"}]
   privacy: {policy: bank}
+  audit: {payloads: 100%}
 """,
     "assistant.yaml": """
 apiVersion: penstock/v1
@@ -103,6 +105,7 @@ spec:
   match: [{model: assistant}]
   backends: [{name: stable, model: echo, version: "1"}]
   privacy: {policy: bank}
+  audit: {payloads: 100%}
 """,
 }
 
@@ -316,7 +319,14 @@ def answers(site: Site) -> dict[str, str]:
     def compared() -> bool:
         return '"compared"' in _records(site) or "'compared'" in _records(site)
 
+    def sampled() -> bool:
+        folder = site.mesh.folder / "state" / "audit" / "payloads"
+        return len("".join(path.read_text() for path in folder.glob("*")).splitlines()) >= len(
+            FACES
+        )
+
     site.mesh.wait(compared, "a mirrored request to be recorded")
+    site.mesh.wait(sampled, "samples of requests and replies")
     return said
 
 
