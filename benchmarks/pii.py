@@ -92,7 +92,7 @@ def cases() -> Iterator[Case]:
 
     accents = str.maketrans("ae", "äé")
     yield "clean prose", many(lambda: prose(rng)), 20, 50
-    yield "clean prose about cards and calls", many(lambda: prose(rng, telling=True)), None, None
+    yield "clean prose about cards and calls", many(lambda: prose(rng, telling=True)), 20, 50
     yield "clean prose with accents", many(lambda: prose(rng).translate(accents)), None, None
     yield "JSON floats", many(lambda: floats(rng)), 20, None
     yield "64 characters of prose", many(lambda: prose(rng, 64)), None, None

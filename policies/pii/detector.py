@@ -20,7 +20,7 @@ from policies.pii.span import Span
 # Between the words of `customer_ssn`, `customerSsn` and `customer-ssn`.
 _WORDS_APART = re.compile(r"[_.-]|(?<=[a-z0-9])(?=[A-Z])")
 # What keys and labels append to a word: `passportNumber`, `Passnr`.
-_SUFFIX = rb")(?:number|nummer|num|no|nr|id|value)?"
+_SUFFIX = rb")s?(?:number|nummer|num|no|nr|id|value)?"
 SHORT = 64  # characters within which a line must end to be an answer
 
 

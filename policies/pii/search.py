@@ -121,10 +121,11 @@ class Search:
         found = self._kind.place.search(self._data, place)
         if found is None:
             return False
-        self._match = found[0]
+        at = self._match = found[0]
         # Unless it is the text's beginning, what stands before a finding is one character at least.
-        beside = bool(self._match and self._kind.recogniser.left)
-        self.at = max(self._match + beside, self._position)
+        if at and self._kind.recogniser.left:
+            at += 1
+        self.at = at if at > self._position else self._position
         return True
 
     def _tested(self) -> Finding | None:

@@ -38,7 +38,7 @@ def is_medicare(text: str) -> bool:
 RECOGNISERS = (
     Recogniser(
         "AU_ABN",
-        rb"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}|[1-9][0-9]{10}",
+        rb"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}",
         0.6,
         context=_ABN,
         check=is_abn,
@@ -46,7 +46,12 @@ RECOGNISERS = (
         right=APART_RIGHT,
     ),
     Recogniser(
-        "AU_ABN", rb"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}", 0.3, context=_ABN, check=is_abn
+        "AU_ABN",
+        rb"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}|[1-9][0-9]{10}",
+        0.3,
+        alone=0.65,
+        context=_ABN,
+        check=is_abn,
     ),
     Recogniser(
         "AU_TFN",

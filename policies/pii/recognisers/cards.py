@@ -7,7 +7,7 @@ from policies.pii.recogniser import Recogniser
 
 _CONTEXT = (
     rb"card|visa|mastercard|master ?card|amex|american express|maestro|discover|diners|jcb"
-    rb"|unionpay|rupay|debit|credit|pan|cc|tarjeta|karte|carta|carte"
+    rb"|unionpay|rupay|debit|credit|pan|cc|tarjeta|(?:kredit|debit|bank)?karten?|carta|carte"
 )
 
 # First six digits, from and to, and the lengths in use.

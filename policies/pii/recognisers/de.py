@@ -5,7 +5,7 @@ from collections import Counter
 from policies.pii.checksums import digits, mod11_10, weighted
 from policies.pii.recogniser import Recogniser, compact
 
-_TAX = rb"steuer|steuer-?id(?:nr)?|idnr|tin|tax|identifikationsnummer"
+_TAX = rb"steuer|steuer-?identifikations?|steuer-?id(?:nr)?|idnr|tin|tax|identifikationsnummer"
 _PASSPORT = rb"reisepass(?:es|nummer|nr)?|pass(?:nummer|nr)|german passports?"
 _CARD = rb"(?:personal)?ausweis(?:es|nummer|nr)?|id[- ]?(?:card|karte)|identity card"
 _ALPHABET = rb"[CFGHJKLMNPRTVWXYZ0-9]"
@@ -54,7 +54,6 @@ def is_checked(text: str) -> bool:
 
 
 RECOGNISERS = (
-    Recogniser("DE_TAX_ID", rb"[1-9][0-9]{10}", 0.5, 0.97, context=_TAX, check=is_tax_id),
     Recogniser(
         "DE_TAX_ID",
         rb"[0-9]{2}[ /-][0-9]{3}[ /-][0-9]{3}[ /-][0-9]{3}",

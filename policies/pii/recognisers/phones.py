@@ -6,7 +6,8 @@ from policies.pii.recogniser import WORD, Recogniser
 
 CONTEXT = (
     rb"phones?|tel|telephone|telefono?n?|mobile|mob|cell|cellphone|calls?|fax|whatsapp|sms"
-    rb"|text me|ring|dial|handy|movil|portable|contact|hotline|reach|landline"
+    rb"|text me|ring|dial|handy|mobil|movil|celular|cellulare|portable|contact|hotline|reach"
+    rb"|landline"
 )
 EXTENSION = rb"(?:,? ?(?:ext\.?|x|#) ?[0-9]{1,6})?"
 RIGHT = rb"(?:$|[^" + WORD + rb".\-/]|[./\-](?:$|[^0-9]))"

@@ -155,7 +155,8 @@ RECOGNISERS = (
     Recogniser(
         "TR_KIMLIK",
         rb"[1-9][0-9]{10}",
-        0.5,
+        0.3,
+        alone=0.65,
         context=rb"tckn|kimlik(?: no)?|tc no|turkish id",
         check=is_kimlik,
     ),

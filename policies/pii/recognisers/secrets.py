@@ -12,6 +12,7 @@ _LEFT = rb"(?:\\[nrt]|^|[^" + WORD + rb"-])"
 _RIGHT = rb"(?:$|[^" + WORD + rb"-])"
 # A name in a program, or what is asked of one: `config.db_password`, `os.environ[`, `getpass(`.
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.]*(?:\Z|[\[(])")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.")
 _B64 = rb"[0-9A-Za-z_-]"
 
 # Prefixes that the services document for their keys, so that they can be found.
@@ -50,9 +51,10 @@ def is_jwt(text: str) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Letters and digits mixed as nobody writes them: not a word, a path or a number."""
+    """Letters and digits mixed as nobody writes them: no word, path, number or version."""
     return (
-        any(map(str.isdigit, text))
+        _VERSION.match(text) is None
+        and any(map(str.isdigit, text))
         and any(map(str.isalpha, text))
         and len(set(text)) >= min(8, len(text) // 2)
     )

@@ -25,7 +25,7 @@ ANYWHERE = (
     "- {}\n- something else",
 )
 LABELS: Mapping[str, tuple[str, ...]] = {
-    "PHONE": ("call me at", "phone:", "my mobile is", "Tel.", "Telefon:", "mon portable:"),
+    "PHONE": ("call me at", "phone:", "my mobile is", "Tel.", "Telefonnummer:", "mon portable:"),
     "PASSWORD": ("password:", "my password is", "Passwort:", "pwd:"),
     "DATE_OF_BIRTH": (
         "born on",
@@ -54,7 +54,13 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "IT_PASSPORT": ("passaporto", "numero di passaporto:", "il mio passaporto è"),
     "IT_IDENTITY_CARD": ("carta d'identità", "carta di identità n.", "CIE:"),
     "FR_NIR": ("numéro de sécurité sociale :", "NIR", "mon numéro de sécu est"),
-    "DE_TAX_ID": ("Steuer-ID", "meine Steueridentifikationsnummer ist", "IdNr.", "Steuer-IdNr.:"),
+    "DE_TAX_ID": (
+        "Steuer-ID",
+        "meine Steueridentifikationsnummer ist",
+        "IdNr.",
+        "Steuer-IdNr.:",
+        "Steuernummer",
+    ),
     "DE_SOCIAL_SECURITY": ("Sozialversicherungsnummer", "Rentenversicherungsnummer:", "SV-Nummer"),
     "DE_PASSPORT": ("Reisepass", "Reisepassnummer:", "mein Reisepass hat die Nummer"),
     "DE_ID_CARD": ("Personalausweis", "Ausweisnummer:", "Personalausweis-Nr."),
@@ -67,7 +73,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "AU_TFN": ("TFN", "tax file number:", "my TFN is"),
     "AU_MEDICARE": ("Medicare", "Medicare card", "my medicare number is"),
     "SG_NRIC": ("NRIC", "my NRIC is", "FIN:"),
-    "CREDIT_CARD": ("card", "charge my visa", "Kreditkarte:", "tarjeta de crédito"),
+    "CREDIT_CARD": ("card", "charge my visa", "Kreditkartennummer:", "tarjeta de crédito"),
     "IBAN": ("IBAN", "please wire it to", "Kontonummer"),
     "IP_ADDRESS": ("client", "from ip", "IP address:"),
 }

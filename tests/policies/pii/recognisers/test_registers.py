@@ -24,7 +24,6 @@ from tests.policies.pii.finding import found, values
         ("CH_AHV", "756.9217.0769.85"),
         ("BR_CPF", "529.982.247-25"),
         ("KR_RRN", "960121-1234567"),
-        ("TR_KIMLIK", "10000000146"),
     ],
 )
 def test_some_have_a_form_of_their_own(entity: str, number: str) -> None:
@@ -43,6 +42,7 @@ def test_some_have_a_form_of_their_own(entity: str, number: str) -> None:
         ("CA_SIN", "Social Insurance Number:", "130-692-544"),
         ("KR_RRN", "resident registration", "9601211234567"),
         ("ZA_ID", "SA ID", "8001015009087"),
+        ("TR_KIMLIK", "TC Kimlik No:", "10000000146"),
     ],
 )
 def test_others_need_a_word(entity: str, label: str, number: str) -> None:
