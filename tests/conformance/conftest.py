@@ -11,13 +11,17 @@ from protos.datatypes import Array
 from tests.conformance.described import Description
 from tests.integration import mesh_models as models
 from tests.integration.mesh import Mesh
+from tests.openai_server import Server, serving
 
 USER = "infer:*"
 
 
 @pytest.fixture(scope="session")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """`quick` serves models that answer at once; those of `patient` take their time."""
+    """`quick` serves models that answer at once; those of `patient` take their time.
+
+    Of a server of OpenAI's API there are `chat` and `embed`.
+    """
     folder = tmp_path_factory.mktemp("conformance")
     quick, patient = folder / "quick", folder / "patient"
     models.write_echoes(quick)
@@ -26,11 +30,12 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     models.write_fails(quick)
     models.write_count(patient, folder / "streams")
     models.write_slow(patient, folder / "ran", folder / "release")
-    with Mesh(folder) as mesh:
+    with serving(Server()) as url, Mesh(folder) as mesh:
         mesh.start_backend("quick", quick)
         mesh.start_backend("patient", patient)
+        mesh.join_openai("llm", url, "--model", "chat=echo", "--model", "embed")
         names = [models.echo_name(datatype) for datatype in models.EVERY_DATATYPE]
-        names += ["several", "long", "fails", "count", "slow"]
+        names += ["several", "long", "fails", "count", "slow", "chat", "embed"]
         mesh.wait_ready(*((name, "1") for name in names))
         yield mesh
 
