@@ -3,10 +3,32 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import batching, caching, codecs, gateways, limiting, mirrors, routing, stages
+from benchmarks import (
+    batching,
+    caching,
+    codecs,
+    gateways,
+    limiting,
+    mirrors,
+    policies,
+    routing,
+    sharing,
+    stages,
+)
 
 FOLDER = Path(".penstock/bench").absolute()
-NAMES = ("codecs", "gateways", "stages", "routing", "mirrors", "caching", "limiting", "batching")
+NAMES = (
+    "codecs",
+    "gateways",
+    "stages",
+    "routing",
+    "policies",
+    "mirrors",
+    "caching",
+    "limiting",
+    "sharing",
+    "batching",
+)
 
 
 def main() -> None:
@@ -20,20 +42,24 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
+    options = gateways.Options(split=given.split)
+    if given.quick:
+        options = gateways.Options(1, 1.0, (1,), given.split)
     for name in given.names or NAMES:
         if name == "codecs":
             codecs.main()
         elif name == "gateways":
-            options = gateways.Options(split=given.split)
-            if given.quick:
-                options = gateways.Options(1, 1.0, (1,), given.split)
             gateways.run(options, FOLDER)
         elif name == "stages":
             stages.run(FOLDER, quick=given.quick)
         elif name == "routing":
             routing.run()
+        elif name == "policies":
+            policies.run(options, FOLDER)
         elif name == "mirrors":
             mirrors.run(FOLDER, quick=given.quick)
+        elif name == "sharing":
+            sharing.run(FOLDER, quick=given.quick)
         elif name == "caching":
             caching.run(quick=given.quick)
         elif name == "limiting":

@@ -124,17 +124,18 @@ def run(options: Options, folder: Path) -> None:
         f"{layout}. Medians of {options.rounds} rounds of {options.seconds:g} s; load average "
         f"before the start {busy:.1f}.",
     )
-    raw: list[dict[str, Any]] = []
+    figures: list[dict[str, Any]] = []
     for endpoints in options.endpoints:
         with bench(folder, endpoints, cores) as running:
             for case in cases(endpoints):
-                taken = _rounds(running, case, options)
-                raw += [_raw(case, name, figure) for name in taken for figure in taken[name]]
+                taken = rounds(running, case, options)
+                figures += [raw(case, name, each) for name in taken for each in taken[name]]
                 report.add(table(case, {name: median(each) for name, each in taken.items()}))
-    report.save("gateways-split" if options.split else "gateways", raw)
+    report.save("gateways-split" if options.split else "gateways", figures)
 
 
-def _rounds(running: Bench, case: Case, options: Options) -> dict[str, list[Figure]]:
+def rounds(running: Bench, case: Case, options: Options) -> dict[str, list[Figure]]:
+    """Figures of each subject of the case, by round."""
     taken: dict[str, list[Figure]] = {name: [] for name in case.subjects}
     for name in case.subjects:  # connections, caches and clocks warm up
         running.subjects[name].load(case.work, case.connections, 0.5)
@@ -183,6 +184,7 @@ def table(case: Case, figures: dict[str, Figure]) -> Table:
     )
 
 
-def _raw(case: Case, name: str, figure: Figure) -> dict[str, Any]:
+def raw(case: Case, name: str, figure: Figure) -> dict[str, Any]:
+    """A figure with what it is of, to be saved."""
     what = {"endpoints": case.endpoints, "work": case.work.model, "connections": case.connections}
     return {"subject": name, **what, **asdict(figure)}

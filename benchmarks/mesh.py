@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -53,8 +54,12 @@ def gateway(
     workers: int = 1,
     cores: Sequence[int] = (),
     routes: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Gateway:
-    """A gateway with JWT, everything else that is on by default, and routes by file name."""
+    """A gateway with JWT, everything else that is on by default, and routes by file name.
+
+    `settings` are further ones of its configuration.
+    """
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
     secret = place / "secret"
@@ -84,6 +89,7 @@ def gateway(
                         "secretFile": "secret",
                     }
                 ],
+                **(settings or {}),
             },
             sort_keys=False,
         )

@@ -40,13 +40,13 @@ class Work:
     outputs: tuple[int, ...]
     max_rows: int
 
-    def values(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The same numbers in every run, with as many digits as real ones."""
-        return np.random.default_rng(2).standard_normal(self.shape, np.float32)
+    def values(self, number: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The same numbers in every run, with as many digits as real ones; others by `number`."""
+        return np.random.default_rng(2 + number).standard_normal(self.shape, np.float32)
 
-    def rest(self) -> bytes:
+    def rest(self, number: int = 0) -> bytes:
         """The protocol's JSON."""
-        tensor = self._tensor() | {"data": self.values().ravel()}
+        tensor = self._tensor() | {"data": self.values(number).ravel()}
         return orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def binary(self) -> tuple[bytes, int]:
@@ -57,9 +57,9 @@ class Work:
         head = json.dumps({"inputs": [tensor], "parameters": parameters}).encode()
         return head + raw, len(head)
 
-    def transcoded(self) -> bytes:
+    def transcoded(self, number: int = 0) -> bytes:
         """The same request in protobuf's JSON mapping, which Envoy's transcoder reads."""
-        tensor = self._tensor() | {"contents": {"fp32_contents": self.values().ravel()}}
+        tensor = self._tensor() | {"contents": {"fp32_contents": self.values(number).ravel()}}
         return orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _tensor(self) -> dict[str, Any]:
