@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import (
+    auditing,
     batching,
     caching,
     codecs,
@@ -12,6 +13,7 @@ from benchmarks import (
     mirrors,
     policies,
     routing,
+    screening,
     sharing,
     stages,
 )
@@ -26,6 +28,8 @@ NAMES = (
     "mirrors",
     "caching",
     "limiting",
+    "auditing",
+    "screening",
     "sharing",
     "batching",
 )
@@ -64,6 +68,10 @@ def main() -> None:
             caching.run(quick=given.quick)
         elif name == "limiting":
             limiting.run(quick=given.quick)
+        elif name == "auditing":
+            auditing.run(quick=given.quick)
+        elif name == "screening":
+            screening.run(quick=given.quick)
         else:
             batching.run(FOLDER, given.device, quick=given.quick)
 
