@@ -99,7 +99,9 @@ class _Reader:
     def __init__(self, log: _Log, name: str, files: Mapping[int, Path]) -> None:
         self._log = log
         self._files = files
-        self._heads = {head.n: head for head in log.heads.get(name, ())}
+        self._heads: dict[int, list[Head]] = {}
+        for head in log.heads.get(name, ()):
+            self._heads.setdefault(head.n, []).append(head)
         self._checked = Checked(name, len(files))
         self._before = START
         self._known = False  # whether `_before` and `next` are those of a record that was read
@@ -124,7 +126,9 @@ class _Reader:
             if not path.stat().st_size:
                 killed = last and checked.state == "cut"
                 self._tell(path, 0, "is empty", fault=not killed)
-            if last and checked.state == "cut" and live:
+            # The writer may have gone on to the next file since the folder was read.
+            going_on = live or segment_path(path.parent, checked.name, number + 1).exists()
+            if last and checked.state == "cut" and going_on:
                 checked.state = "open"
         return checked
 
@@ -166,9 +170,9 @@ class _Reader:
         self._before, self._known = line.digest, True
         checked.next, checked.digest = number + 1, line.digest.decode()
         checked.records += 1
-        head = self._heads.get(number)
-        if head is not None and head.digest != checked.digest:
-            self._tell(path, index, f"record {number} is another than {head.source} says")
+        for head in self._heads.get(number, ()):
+            if head.digest != checked.digest:
+                self._tell(path, index, f"record {number} is another than {head.source} says")
 
     def _misplaced(self, path: Path, index: int, number: int) -> None:
         expected = self._checked.next

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit.files import end_of
+from gateway.audit.files import end_of, segments
 from gateway.audit.seal import Seal
 from gateway.audit.verify import Head, Report, verify
 from tests.gateway.audit.written_log import KEYED, Wall, chain, files, lines, log, rewrite, write
@@ -190,6 +190,33 @@ def test_heads_from_elsewhere_find_what_the_files_cannot(tmp_path: Path):
     )
     assert not verify(tmp_path, KEYED, [head._replace(n=10_000)]).sound
     assert not verify(tmp_path, KEYED, [head._replace(chain="unknown")]).sound
+
+
+def test_each_of_several_heads_is_held_against_the_log(tmp_path: Path):
+    wall = Wall()
+    first = chain(tmp_path, wall)
+    write(first, 3)
+    first.close()
+    following = chain(tmp_path, wall)
+    following.open()
+    following.close()
+    last = end_of(first.path)
+    assert verify(tmp_path, KEYED, [Head(first.name, last.n, last.digest)]).sound
+    assert not verify(tmp_path, KEYED, [Head(first.name, last.n, "0" * 64)]).sound
+
+
+def test_a_writer_that_goes_on_to_the_next_file_meanwhile_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = chain(tmp_path, Wall(), segment_bytes=1)
+    written.append([{"what": "request"}])
+    seen = segments(tmp_path)
+    written.append([{"what": "request"}])
+    monkeypatch.setattr("gateway.audit.verify.segments", lambda folder: seen)
+    report = verify(tmp_path, KEYED)
+    assert report.sound, report.findings
+    assert report.chains[0].state == "open"
+    written.close()
 
 
 def test_a_chain_that_is_being_written_is_open_and_holds(tmp_path: Path):
