@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from gateway.audit.findings import Head, Report
 from gateway.audit.read import Follower, Told, Wanted, as_json, records
 from gateway.audit.seal import Seal, read_seal
-from gateway.audit.verify import Head, Report
 from gateway.audit.verify import verify as verified
 from gateway.command import DEFAULT_FILE, File, load_settings
 from gateway.reports.markup import visible

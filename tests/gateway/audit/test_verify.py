@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.files import end_of, segments
+from gateway.audit.findings import Head, Report
 from gateway.audit.seal import Seal
-from gateway.audit.verify import Head, Report, verify
+from gateway.audit.verify import verify
 from tests.gateway.audit.written_log import KEYED, Wall, chain, files, lines, log, rewrite, write
 
 
