@@ -1,0 +1,290 @@
+"""The engine: requests in, and with every step some more of their answers out.
+
+Plan, compute, choose, settle; nothing here waits or knows of a network. What one request breaks
+ends that request alone.
+"""
+
+import logging
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Protocol
+
+import torch
+
+from backends.llm.blocks import BlockPool, salt
+from backends.llm.choice import Choice, Said, Vocabulary
+from backends.llm.ngram import guess
+from backends.llm.sampler import Row, sample
+from backends.llm.sampling import Likely, Sampling
+from backends.llm.scheduler import Scheduler, Work
+from backends.llm.sequence import Sequence
+from protos.errors import Kind, PenstockError
+from protos.incident import frames_of
+
+log = logging.getLogger(__name__)
+
+
+class Runner(Protocol):
+    """The model, and the cache that the blocks are of."""
+
+    def run(self, plan: list[Work]) -> torch.Tensor:
+        """Logits [rows, vocabulary], fp32: one row for each token that may be the next.
+
+        Those are, in the plan's order, of works that complete their sequence: one and one more for
+        each token of the draft.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for: at most `most` new tokens in each of `choices` answers."""
+
+    tokens: list[int]
+    most: int
+    sampling: Sampling
+    choices: int = 1
+    stops: tuple[str, ...] = ()
+    ignore_end: bool = False
+    tenant: str = ""
+    adapter: str = ""
+    priority: int = 1
+    deadline: float = inf
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """`open` choices have not finished; those that `follow` wait for the first one's prompt."""
+
+    id: Hashable
+    choices: list[Choice]
+    open: int
+    follow: list[Choice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Totals since the start, for whoever watches."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    generated_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+Step = list[tuple[Hashable, Said | PenstockError]]
+
+
+class Engine:
+    """`speculate` tokens are guessed ahead, at most; 0 guesses none."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        vocabulary: Vocabulary,
+        pool: BlockPool,
+        *,
+        longest: int,
+        budget: int = 512,
+        most: int = 64,
+        speculate: int = 0,
+    ) -> None:
+        self._runner = runner
+        self._vocabulary = vocabulary
+        self.scheduler = Scheduler(pool, budget=budget, most=most)
+        # The cache bounds an answer as the model does.
+        self.longest = min(longest, pool.count * pool.size)
+        self._speculate = speculate
+        self._requests: dict[Hashable, _Request] = {}
+        self._choices: dict[Sequence, tuple[_Request, Choice]] = {}
+        self._order = 0
+        self.counts = Counts()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._requests)
+
+    def check(self, tokens: int, most: int | None) -> int:
+        """How many new tokens a prompt of so many may get, where `most` were asked for.
+
+        Raises INVALID where they don't fit.
+        """
+        room = self.longest - tokens
+        wanted = room if most is None else most
+        if tokens < 1 or wanted < 1 or wanted > room:
+            what = f"has {tokens} tokens" + (f", and {most} more are asked for" if most else "")
+            raise PenstockError(
+                Kind.INVALID,
+                f"the prompt {what}: at most {self.longest} have room here in all",
+                code="context_length_exceeded",
+            )
+        return wanted
+
+    def add(self, id_: Hashable, ask: Ask) -> None:
+        """Takes a request in; raises INVALID for one that could never be answered."""
+        self.check(len(ask.tokens), ask.most)
+        if not all(0 <= token < self._vocabulary.size for token in ask.tokens):
+            raise PenstockError(Kind.INVALID, "the prompt has tokens that the model doesn't have")
+        ends = frozenset() if ask.ignore_end else self._vocabulary.ends
+        choices = [
+            Choice(at, self._sequence(ask), self._vocabulary, ask.stops, ends)
+            for at in range(ask.choices)
+        ]
+        request = _Request(id_, choices, len(choices), choices[1:])
+        self._requests[id_] = request
+        self._begin(request, choices[0])
+        self.counts.prompt_tokens += len(ask.tokens)
+
+    def cancel(self, id_: Hashable) -> None:
+        """Nobody wants it any more: its blocks are free at once. Nothing if it isn't here."""
+        request = self._requests.pop(id_, None)
+        for choice in request.choices if request else ():
+            if self._choices.pop(choice.sequence, None) is not None:
+                self.scheduler.remove(choice.sequence)
+
+    def step(self, now: float) -> Step:
+        """Computes once, for everybody that has room."""
+        if self._speculate:
+            self._guess()
+        plan = self.scheduler.schedule(now)
+        step: Step = []
+        for sequence in plan.expired:
+            if sequence in self._choices:
+                late = PenstockError(Kind.DEADLINE, "the deadline passed before the answer's end")
+                self._fail(sequence, late, step)
+        if plan.work:
+            self._work(plan.work, step)
+        return step
+
+    def _work(self, plan: list[Work], step: Step) -> None:
+        try:
+            logits = self._runner.run(plan)
+            found = self._sample(plan, logits)
+        except Exception as error:
+            if len(plan) == 1:
+                log.error("a request broke its step: %s", frames_of(error))
+                self._fail(plan[0].sequence, _broken(), step)
+                return
+            # One of them broke it, and takes nobody along.
+            for work in plan:
+                if work.sequence in self._choices:
+                    self._work([work], step)
+            return
+        for work, tokens in zip(plan, found, strict=True):
+            if work.sequence in self._choices:
+                self._settle(work, tokens, step)
+
+    def _settle(self, work: Work, found: list[Likely] | None, step: Step) -> None:
+        sequence = work.sequence
+        if found is None:
+            self._fail(sequence, _broken(), step)
+            return
+        drafted = len(sequence.draft)
+        self.scheduler.settle(work, max(0, len(found) - 1), found[-1].token if found else None)
+        if not found:
+            return
+        self.counts.drafted_tokens += drafted
+        self.counts.accepted_tokens += len(found) - 1
+        request, choice = self._choices[sequence]
+        said = choice.take(found, len(sequence.tokens))
+        self.counts.generated_tokens += said.tokens
+        if request.follow:
+            for each in request.follow:
+                self._begin(request, each)
+            request.follow = []
+        if said.finish is not None:
+            del self._choices[sequence]
+            self.scheduler.remove(sequence)
+            self.counts.reused_tokens += sequence.reused
+            request.open -= 1
+            if not request.open:
+                del self._requests[request.id]
+                said = replace(said, final=True)
+        if said.text or said.finish or said.likely or said.tokens:
+            step.append((request.id, said))
+
+    def _sample(self, plan: list[Work], logits: torch.Tensor) -> list[list[Likely] | None]:
+        """For each work its next tokens, none for one that goes on; None: they are no numbers."""
+        rows: list[Row] = []
+        states: dict[Sequence, object] = {}
+        for work in plan:
+            if work.completes:
+                sequence, draft = work.sequence, work.sequence.draft
+                rng = self._choices[sequence][1].rng
+                if draft and sequence.sampling.temperature > 0.0:
+                    states[sequence] = rng.getstate()
+                for at in range(len(draft) + 1):
+                    tokens = [*sequence.tokens, *draft[:at]] if at else sequence.tokens
+                    rows.append(Row(sequence.sampling, rng, tokens, len(tokens) - sequence.prompt))
+        if not rows:
+            return [[] for _ in plan]
+        sound = logits.amax(-1).isfinite().tolist()
+        if not all(sound):
+            logits = torch.where(torch.tensor(sound).unsqueeze(1), logits, 0.0)
+        chosen = sample(logits, rows)
+        found: list[list[Likely] | None] = []
+        at = 0
+        for work in plan:
+            if not work.completes:
+                found.append([])
+                continue
+            draft = work.sequence.draft
+            mine = chosen[at : at + len(draft) + 1]
+            fine = all(sound[at : at + len(draft) + 1])
+            at += len(draft) + 1
+            kept = _accept(draft, mine)
+            found.append(kept if fine else None)
+            if work.sequence in states:
+                # As many numbers were drawn as without guessing, so the answer is the same.
+                rng = self._choices[work.sequence][1].rng
+                rng.setstate(states[work.sequence])  # type: ignore[arg-type]
+                for _ in kept:
+                    rng.random()
+        return found
+
+    def _guess(self) -> None:
+        for sequence in self.scheduler.running:
+            if not sequence.prefilling:
+                room = sequence.limit - len(sequence.tokens) - 1
+                sequence.draft = guess(sequence.tokens, min(self._speculate, room))
+
+    def _sequence(self, ask: Ask) -> Sequence:
+        self._order += 1
+        return Sequence(
+            self._order,
+            list(ask.tokens),
+            len(ask.tokens) + ask.most,
+            ask.sampling,
+            salt(ask.tenant, ask.adapter),
+            ask.tenant,
+            ask.adapter,
+            ask.priority,
+            ask.deadline,
+        )
+
+    def _begin(self, request: _Request, choice: Choice) -> None:
+        self._choices[choice.sequence] = (request, choice)
+        self.scheduler.add(choice.sequence)
+
+    def _fail(self, sequence: Sequence, error: PenstockError, step: Step) -> None:
+        request, _ = self._choices[sequence]
+        self.cancel(request.id)
+        step.append((request.id, error))
+
+
+def _accept(draft: list[int], chosen: list[Likely]) -> list[Likely]:
+    """The tokens up to the first that wasn't guessed, that one included.
+
+    Each was chosen as if all before it had been chosen in steps of their own, so the answer is
+    exactly what it would be without guesses (Leviathan et al. 2023, where the draft is certain).
+    """
+    for at, guessed in enumerate(draft):
+        if chosen[at].token != guessed:
+            return chosen[: at + 1]
+    return chosen
+
+
+def _broken() -> PenstockError:
+    return PenstockError(Kind.MODEL_FAILED, "the model failed on this request")

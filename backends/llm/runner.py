@@ -1,0 +1,33 @@
+"""Runs the model over a step's flat row of tokens."""
+
+import torch
+from transformers import PreTrainedModel
+
+from backends.llm.paged import KeyValues, lay_out
+from backends.llm.scheduler import Work
+
+
+class ModelRunner:
+    """A causal language model of transformers, loaded with `paged.NAME` as its attention."""
+
+    def __init__(self, model: PreTrainedModel, cache: KeyValues) -> None:
+        self._model = model
+        self._cache = cache
+
+    @torch.inference_mode()
+    def run(self, plan: list[Work]) -> torch.Tensor:
+        """See `backends.llm.engine.Runner`."""
+        step = lay_out(self._cache, plan)
+        wanted: list[int] = []
+        for work, end in zip(plan, step.ends, strict=True):
+            if work.completes:
+                wanted += range(end - 1 - len(work.sequence.draft), end)
+        out = self._model(
+            input_ids=step.tokens,
+            position_ids=step.positions,
+            use_cache=False,
+            logits_to_keep=torch.tensor(wanted, dtype=torch.long),
+            step=step,
+        )
+        logits: torch.Tensor = out.logits[0].float()
+        return logits
