@@ -69,8 +69,7 @@ def main(
 ) -> None:
     """Serves the models of one framework on one device to the gateways that it joins."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for variable, value in NO_SPINNING.items():
-        os.environ.setdefault(variable, value)
+    set_no_spinning()
     if all_gpus and (advertise or not listen.endswith(":0")):
         raise SystemExit(
             "penstock backend: --all-gpus gives each process a port of its own: leave out "
@@ -107,6 +106,11 @@ def main(
         raise SystemExit(f"penstock backend: {error}") from None
 
 
+def set_no_spinning() -> None:
+    for variable, value in NO_SPINNING.items():
+        os.environ.setdefault(variable, value)
+
+
 def _on_all_gpus(name: str) -> int:
     gpus = visible_gpus()
     if not gpus:
@@ -122,6 +126,12 @@ if __name__ == "__main__":
         from backends.openai.command import main as openai
 
         app.command("python -m backends openai")(openai)
+        app(sys.argv[2:])
+    if sys.argv[1:2] == ["llm"]:
+        set_no_spinning()
+        from backends.llm.command import main as llm
+
+        app.command("python -m backends llm")(llm)
         app(sys.argv[2:])
     app.command()(main)
     app()

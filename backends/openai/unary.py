@@ -1,10 +1,11 @@
-"""The Open Inference Protocol of a joined model server, as far as gateways ask for it."""
+"""The Open Inference Protocol of a language model's backend, as far as gateways ask for it."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from grpc import aio
 
-from backends.openai.roster import VERSION, Roster
+from backends.openai.roster import VERSION
 from backends.openai.texts import SIGNATURE
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
@@ -14,14 +15,30 @@ from protos.open_inference_pb2_grpc import GRPCInferenceServiceServicer
 Context = aio.ServicerContext[Any, Any]
 
 
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Listing(Protocol):
+    """The models that there are."""
+
+    def entries(self) -> Sequence[Named]: ...
+
+    def get(self, name: str, version: str) -> Named:
+        """The READY model; raises NOT_FOUND or UNAVAILABLE."""
+        ...
+
+
 class Unary(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, without types
     """Interface, configuration and index; callers were admitted before (backends/guard.py).
 
-    Models are loaded where they are, so loading is not for us; inference takes the exchange.
+    Models are loaded with their server, so loading is not for us; inference takes the exchange.
     """
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Listing, backend: str = "openai") -> None:
         self._roster = roster
+        self._backend = backend
 
     async def ServerLive(  # noqa: N802 (the service's names, here and below)
         self, message: pb.ServerLiveRequest, context: Context
@@ -38,7 +55,9 @@ class Unary(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, w
         self, message: pb.ModelConfigRequest, context: Context
     ) -> pb.ModelConfigResponse:
         await self._check(message.name, message.version, context)
-        config = pb.ModelConfig(name=message.name, platform=SIGNATURE.platform, backend="openai")
+        config = pb.ModelConfig(
+            name=message.name, platform=SIGNATURE.platform, backend=self._backend
+        )
         for specs, field in ((SIGNATURE.inputs, config.input), (SIGNATURE.outputs, config.output)):
             for spec in specs:
                 kind = pb.DataType.Name(data_type(spec.datatype))

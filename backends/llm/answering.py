@@ -1,0 +1,141 @@
+"""One call under way: what the engine says, in parts to the gateway."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backends.exchange import Answer
+from backends.llm.choice import Said
+from backends.llm.forms import Form, usage_of
+from backends.openai.roster import VERSION
+from backends.openai.texts import text_of
+from protos import exchange_codec as codec
+from protos.errors import PenstockError
+from protos.exchange_objects import bytes_of
+from protos.values import OpenAi, Tensor, Tensors
+
+
+class Answering:
+    """`prompts` are the lengths of the call's prompts, `choices` how many answers each gets.
+
+    `leave` is called once, when nothing more is wanted of the engine. A client that doesn't read
+    makes the parts wait here, no more of them than the answer has.
+    """
+
+    def __init__(
+        self,
+        call: codec.Call,
+        form: Form,
+        prompts: list[int],
+        choices: int,
+        answer: Answer,
+        *,
+        clock: Callable[[], float],
+        sharing: Callable[[], int],
+        begun: Callable[[float], None],
+        leave: Callable[[], None],
+    ) -> None:
+        self._call = call
+        self._form = form
+        self._prompts = prompts
+        self._choices = choices
+        self._answer = answer
+        self._clock = clock
+        self._sharing = sharing
+        self._begun = begun
+        self._leave = leave
+        self._open = len(prompts)
+        self._tokens = self._reused = 0
+        self._whole: dict[int, Said] = {}
+        self._room = codec.INITIAL_CREDIT
+        self._held: list[OpenAi] = []
+        self._over = False
+        self._arrival = self._last = clock()
+        self._first = True
+
+    def cancel(self) -> None:
+        self._end()
+
+    def credit(self, room: int) -> None:
+        self._room += room
+        self._flush()
+
+    def say(self, prompt: int, said: Said) -> None:
+        """More of what one of the prompts is answered with."""
+        if self._over:
+            return
+        said = replace(said, choice=prompt * self._choices + said.choice)
+        self._tokens += said.tokens
+        self._reused += said.reused
+        self._open -= said.final
+        self._whole[said.choice] = _joined(self._whole.get(said.choice), said)
+        if self._call.streaming:
+            gathered = self._whole[said.choice]
+            if gathered.text or gathered.finish:
+                self._held.append(self._form.chunk(gathered))
+                del self._whole[said.choice]
+        if not self._open:
+            usage = usage_of(sum(self._prompts), self._tokens, self._reused)
+            if self._call.streaming:
+                self._held.append(self._form.usage(usage))
+            else:
+                choices = [said for _, said in sorted(self._whole.items())]
+                self._held.append(self._form.whole(choices, usage))
+        self._flush()
+
+    def fail(self, error: PenstockError) -> None:
+        if not self._over:
+            self._answer(codec.encode_failure(self._call.id, error, executed=True), True)
+            self._end()
+
+    def _flush(self) -> None:
+        if self._over:
+            return
+        if not self._call.streaming:
+            for body in self._held:
+                self._part(body, final=True)
+                self._end()
+            return
+        while self._held and self._room > 0:
+            self._part(self._held.pop(0), final=False)
+        if not self._open and not self._held:
+            self._part(None, final=True)
+            self._end()
+
+    def _part(self, body: OpenAi | None, *, final: bool) -> None:
+        now = self._clock()
+        if self._first:
+            self._first = False
+            self._begun(now - self._arrival)
+        content: OpenAi | tuple[Tensor, ...] = body or ()
+        if body is not None and self._call.openai is None:
+            content = text_of(body.body, streaming=self._call.streaming)
+            if not content:
+                return
+        part = codec.encode_part(
+            self._call.id,
+            content,
+            VERSION,
+            final=final,
+            compute_us=int((now - self._last) * 1e6),
+            batch_rows=self._sharing(),
+        )
+        self._last = now
+        self._room -= bytes_of(content if isinstance(content, OpenAi) else Tensors(content))
+        self._answer(part, final)
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._held.clear()
+            self._leave()
+
+
+def _joined(before: Said | None, said: Said) -> Said:
+    if before is None:
+        return said
+    return replace(
+        said,
+        text=before.text + said.text,
+        tokens=before.tokens + said.tokens,
+        likely=before.likely + said.likely,
+    )

@@ -1,0 +1,148 @@
+"""`penstock backend llm`: serves the language models of a folder."""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+import uvloop
+
+from backends.host import Identity, host
+from backends.llm.models import Options
+from backends.llm.presence import Presence
+from backends.llm.worker import LlmWorker
+from backends.openai.unary import Unary
+from backends.options import (
+    DRAIN_TIMEOUT,
+    LISTEN,
+    Advertise,
+    DrainTimeout,
+    Join,
+    JoinCa,
+    JoinCertificate,
+    JoinKey,
+    JoinTokenFile,
+    Listen,
+    Name,
+    TlsCertificate,
+    TlsClientCa,
+    TlsKey,
+    place,
+)
+from protos.quantities import size
+
+
+class Precision(StrEnum):
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Device(StrEnum):
+    CPU = "cpu"
+
+
+def main(
+    model_repository: Annotated[
+        Path, typer.Option(help="A folder of Hugging Face model folders (safetensors).")
+    ],
+    precision: Annotated[Precision, typer.Option(help="Of weights and cache.")] = Precision.FP32,
+    memory_budget: Annotated[
+        str, typer.Option(help="Of each model's cache of keys and values, such as 4GiB.")
+    ] = "1GiB",
+    device: Annotated[Device, typer.Option(help="Where models run.")] = Device.CPU,
+    block_size: Annotated[
+        int, typer.Option(min=1, max=1024, help="Tokens in a block of the cache.")
+    ] = 16,
+    step_tokens: Annotated[
+        int, typer.Option(min=1, help="The most tokens in a step; long prompts take several.")
+    ] = 512,
+    max_running: Annotated[
+        int, typer.Option(min=1, help="Answers that are computed at once; others wait.")
+    ] = 64,
+    speculate: Annotated[
+        int, typer.Option(min=0, max=16, help="Tokens guessed ahead from the text; 0: none.")
+    ] = 0,
+    max_in_flight: Annotated[
+        int, typer.Option(min=1, help="Calls under way, waiting ones included; more are refused.")
+    ] = 1024,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: the cores we may use.")] = 0,
+    join: Join = "",
+    join_token_file: JoinTokenFile = None,
+    listen: Listen = LISTEN,
+    advertise: Advertise = "",
+    name: Name = "",
+    drain_timeout: DrainTimeout = DRAIN_TIMEOUT,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    join_ca: JoinCa = None,
+    join_certificate: JoinCertificate = None,
+    join_key: JoinKey = None,
+) -> None:
+    """Serves language models with continuous batching to the gateways that it joins."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    where = place(
+        join=join,
+        join_token_file=join_token_file,
+        listen=listen,
+        advertise=advertise,
+        name=name or f"llm-{secrets.token_hex(4)}",
+        drain_timeout=drain_timeout,
+        server=(tls_certificate, tls_key, tls_client_ca),
+        client=(join_certificate, join_key, join_ca),
+    )
+    options = Options(
+        dtype=precision.value,
+        memory=size(memory_budget),
+        block=block_size,
+        budget=step_tokens,
+        most=max_running,
+        speculate=speculate,
+    )
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        worker = LlmWorker(model_repository, options, loop, most=max_in_flight)
+        await host(where, lambda identity: Generating(worker, identity))
+
+    try:
+        uvloop.run(serve())
+    except ValueError as error:
+        raise SystemExit(f"penstock backend llm: {error}") from None
+
+
+class Generating:
+    """The engines, and the way to them."""
+
+    def __init__(self, worker: LlmWorker, identity: Identity) -> None:
+        self.worker = worker
+        self.presence = Presence(identity, worker, device="cpu")
+
+    @property
+    def in_flight(self) -> int:
+        return self.worker.in_flight
+
+    def unary(self, access_key: str | None) -> Unary:
+        return Unary(self.worker.models, "llm")
+
+    def tasks(self, changed: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
+        return [self._load(changed)]
+
+    async def close(self) -> None:
+        self.worker.close()
+
+    async def _load(self, changed: Callable[[], None]) -> None:
+        """One after the other, each served as soon as it is there."""
+        models = self.worker.models
+        for entry in models.entries():
+            await asyncio.to_thread(models.load, entry)
+            changed()
+        await asyncio.Event().wait()  # tasks of a process never end

@@ -1,0 +1,139 @@
+"""The language models of a folder: each in a folder of its own, loaded once, at the start."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backends.llm.engine import Engine, Step
+from backends.llm.engine_thread import EngineThread
+from backends.llm.loading import Loaded, load
+from backends.models.config import name_fault
+from backends.openai.roster import VERSION
+from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError, unknown_model
+from protos.wording import quote
+
+log = logging.getLogger(__name__)
+
+# What answers depend on, of what lies in a model's folder.
+MATTERS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How models are run; `memory` in bytes is each one's cache of keys and values."""
+
+    dtype: str = "fp32"
+    memory: int = 1 << 30
+    block: int = 16
+    budget: int = 512
+    most: int = 64
+    speculate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model; `loaded` and `thread` are there once it is READY."""
+
+    name: str
+    folder: Path
+    state: pb.ModelState = pb.LOADING
+    reason: str = "it is being read"
+    revision: str = ""
+    loaded: Loaded | None = None
+    engine: Engine | None = None
+    thread: EngineThread | None = None
+
+
+class Models:
+    """Models by name; `deliver` gets what their engines say, in the engines' threads."""
+
+    def __init__(self, root: Path, options: Options, deliver: Callable[[Step], None]) -> None:
+        """Raises ValueError if the folder can't be read or holds no model's folder."""
+        self._options = options
+        self._deliver = deliver
+        self._entries = {each.name: each for each in _entries(root)}
+        self.revision = 1
+
+    def entries(self) -> list[Entry]:
+        return sorted(self._entries.values(), key=lambda entry: entry.name)
+
+    def get(self, name: str, version: str) -> Entry:
+        """The READY model; raises NOT_FOUND or UNAVAILABLE."""
+        entry = self._entries.get(name)
+        if entry is None or version not in ("", VERSION):
+            raise unknown_model(name)
+        if entry.state != pb.READY:
+            raise PenstockError(
+                Kind.UNAVAILABLE, f"model {quote(name)} is not ready", retry_after=1.0
+            )
+        return entry
+
+    def load(self, entry: Entry) -> None:
+        """Reads one, which takes long; afterwards it is READY or says why not."""
+        options = self._options
+        try:
+            revision = _revision(entry.folder, options.dtype)
+            loaded = load(
+                entry.folder, dtype=options.dtype, block=options.block, memory=options.memory
+            )
+        except Exception as error:
+            log.exception("%s can't be loaded", entry.name)
+            reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+            self._set(replace(entry, state=pb.UNAVAILABLE, reason=reason))
+            return
+        engine = Engine(
+            loaded.runner,
+            loaded.vocabulary,
+            loaded.pool,
+            longest=loaded.longest,
+            budget=options.budget,
+            most=options.most,
+            speculate=options.speculate,
+        )
+        thread = EngineThread(engine, self._deliver)
+        self._set(
+            replace(
+                entry,
+                state=pb.READY,
+                reason="",
+                revision=revision,
+                loaded=loaded,
+                engine=engine,
+                thread=thread,
+            )
+        )
+
+    def threads(self) -> list[EngineThread]:
+        return [each.thread for each in self.entries() if each.thread is not None]
+
+    def _set(self, entry: Entry) -> None:
+        self._entries[entry.name] = entry
+        self.revision += 1
+
+
+def _entries(root: Path) -> list[Entry]:
+    try:
+        folders = sorted(each for each in root.iterdir() if (each / "config.json").is_file())
+    except OSError as error:
+        raise ValueError(f"the model repository can't be read: {error.strerror}") from error
+    if not folders:
+        raise ValueError("the model repository has no folder with a config.json in it")
+    found = [Entry(each.name, each) for each in folders]
+    for entry in found:
+        fault = name_fault(entry.name)
+        if fault is not None:
+            raise ValueError(f"{quote(entry.name)}: {fault}")
+    return found
+
+
+def _revision(folder: Path, dtype: str) -> str:
+    """The digest of what answers depend on, the same on every machine."""
+    whole = hashlib.sha256(dtype.encode())
+    for path in sorted({path for pattern in MATTERS for path in folder.glob(pattern)}):
+        whole.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()

@@ -1,0 +1,53 @@
+"""Prompts as tokens: chats by the model's own template, completions as they are."""
+
+from typing import Any
+
+from jinja2 import TemplateError
+
+from protos.errors import invalid
+from protos.values import Chat, JsonObject, OpenAi
+
+
+def prompts_of(tokeniser: Any, payload: OpenAi) -> list[list[int]]:
+    """The tokens of each prompt: one of a chat, one or more of a completion; raises INVALID."""
+    if isinstance(payload, Chat):
+        return [_chat(tokeniser, payload.body)]
+    prompt = payload.body["prompt"]
+    if isinstance(prompt, str):
+        return [_tokens(tokeniser, prompt)]
+    if prompt and all(type(each) is int for each in prompt):
+        return [prompt]
+    return [_tokens(tokeniser, each) if isinstance(each, str) else each for each in prompt]
+
+
+def _chat(tokeniser: Any, body: JsonObject) -> list[int]:
+    if not tokeniser.chat_template:
+        raise invalid("messages: this model has no chat template; ask it for completions")
+    messages = [
+        {**message, "content": _text(message.get("content"), f"messages[{at}].content")}
+        for at, message in enumerate(body["messages"])
+    ]
+    try:
+        text = tokeniser.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError:
+        # What the template says may be anything, a message's text included.
+        what = "messages: the model's chat template doesn't take them (their roles or order)"
+        raise invalid(what, param="messages") from None
+    tokens: list[int] = tokeniser(text, add_special_tokens=False)["input_ids"]
+    return tokens
+
+
+def _text(content: Any, where: str) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in content if part.get("type") == "text"]
+    if len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
+        raise invalid(f"{where}: this model takes text alone", param=where)
+    return "".join(texts)
+
+
+def _tokens(tokeniser: Any, text: str) -> list[int]:
+    tokens: list[int] = tokeniser(text)["input_ids"]
+    return tokens

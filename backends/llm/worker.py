@@ -1,0 +1,138 @@
+"""Takes the exchange's calls to the engines, and what those say back to the calls."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from math import inf
+from pathlib import Path
+from typing import cast
+
+from backends.exchange import Answer, Taken
+from backends.llm.answering import Answering
+from backends.llm.engine import Ask, Step
+from backends.llm.engine_thread import EngineThread
+from backends.llm.forms import Form
+from backends.llm.models import Models, Options
+from backends.llm.prompts import prompts_of
+from backends.llm.wishes import wishes_of
+from backends.openai.texts import SIGNATURE, prompt_of
+from backends.openai.times import Times
+from backends.validate import check_inputs
+from protos import exchange_codec as codec
+from protos.errors import Kind, PenstockError, invalid
+from protos.incident import incident
+from protos.values import Embedding
+
+# What a model's default is among the priorities that clients may ask for.
+DEFAULT_PRIORITY = 2
+
+
+class LlmWorker:
+    """`most` calls may be under way, waiting ones included; more are refused."""
+
+    def __init__(
+        self,
+        repository: Path,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises ValueError as `Models` does."""
+
+        def deliver(step: Step) -> None:
+            loop.call_soon_threadsafe(self._say, step)
+
+        self.models = Models(repository, options, deliver)
+        self.times = Times()
+        self._most = most
+        self._clock = clock
+        self._ids = count()
+        self._calls: dict[int, Answering] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._calls)
+
+    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+        """Hands the calls to their engines; see `backends.exchange.Worker`."""
+        return [self._take(call, answer) for call, answer in calls]
+
+    def close(self) -> None:
+        for thread in self.models.threads():
+            thread.stop(timeout=5.0)
+
+    def _take(self, call: codec.Call, answer: Answer) -> Taken | PenstockError:
+        try:
+            return self._begin(call, answer)
+        except PenstockError as refusal:
+            return refusal
+        except Exception as raised:
+            return incident(raised, "a request could not be read")
+
+    def _begin(self, call: codec.Call, answer: Answer) -> Taken:
+        if len(self._calls) >= self._most:
+            raise PenstockError(Kind.OVERLOADED, "the model has enough to do", retry_after=1.0)
+        entry = self.models.get(call.model, call.version)
+        if entry.loaded is None or entry.engine is None or entry.thread is None:
+            raise PenstockError(Kind.UNAVAILABLE, "the model is not ready", retry_after=1.0)
+        if call.openai is None:
+            check_inputs(SIGNATURE, call.inputs, call.datatypes)
+        payload = call.openai or prompt_of(call)
+        if isinstance(payload, Embedding):
+            raise PenstockError(Kind.UNIMPLEMENTED, "this model gives no embeddings")
+        wishes = wishes_of(payload)
+        vocabulary = entry.loaded.vocabulary
+        if any(token >= vocabulary.size for token in wishes.sampling.bias):
+            raise invalid("logit_bias: names tokens that the model doesn't have", "logit_bias")
+        prompts = prompts_of(entry.loaded.tokeniser, payload)
+        mosts = [entry.engine.check(len(prompt), wishes.most) for prompt in prompts]
+        if not all(0 <= token < vocabulary.size for prompt in prompts for token in prompt):
+            raise invalid("prompt: has tokens that the model doesn't have", "prompt")
+        key, thread = next(self._ids), entry.thread
+        now = self._clock()
+        taken = Answering(
+            call,
+            Form(payload, call.model, lambda token: vocabulary.decode([token])),
+            [len(prompt) for prompt in prompts],
+            wishes.choices,
+            answer,
+            clock=self._clock,
+            sharing=lambda: thread.load.running,
+            begun=self.times.add,
+            leave=partial(self._leave, key, len(prompts), thread),
+        )
+        self._calls[key] = taken
+        for at, (prompt, most) in enumerate(zip(prompts, mosts, strict=True)):
+            ask = Ask(
+                prompt,
+                most,
+                wishes.sampling,
+                wishes.choices,
+                wishes.stops,
+                wishes.ignore_end,
+                call.tenant,
+                priority=call.priority or DEFAULT_PRIORITY,
+                deadline=now + call.remaining_us / 1e6 if call.remaining_us else inf,
+            )
+            thread.add((key, at), ask)
+        return taken
+
+    def _leave(self, key: int, prompts: int, thread: EngineThread) -> None:
+        del self._calls[key]
+        for at in range(prompts):
+            thread.cancel((key, at))
+
+    def _say(self, step: Step) -> None:
+        for id_, said in step:
+            key, at = cast(tuple[int, int], id_)  # as `_begin` made it
+            taken = self._calls.get(key)
+            if taken is None:
+                continue
+            if isinstance(said, PenstockError):
+                taken.fail(said)
+            else:
+                taken.say(at, said)

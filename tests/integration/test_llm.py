@@ -1,0 +1,154 @@
+"""A language model of a local folder behind the gate, asked by OpenAI's own client."""
+
+import importlib.util
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+
+from tests.integration.mesh import Mesh
+
+if importlib.util.find_spec("transformers") is None:
+    pytest.skip("the runtime llm needs transformers", allow_module_level=True)
+
+MESSAGES = [{"role": "user", "content": "one two three four"}]
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    from tests import tiny_llama
+
+    folder: Path = tmp_path_factory.mktemp("llm")
+    tiny_llama.write(folder / "models" / "tiny")
+    (folder / "models" / "broken").mkdir()
+    (folder / "models" / "broken" / "config.json").write_text("{}")
+    with Mesh(folder) as mesh:
+        # 128 tokens: a prompt may have more than the cache has.
+        flags = ("--memory-budget", "80KiB", "--block-size", "8")
+        mesh.start_backend("llm", folder / "models", *flags, runtime="llm")
+        mesh.wait_ready(("tiny", "1"))
+        yield mesh
+
+
+@pytest.fixture(scope="module")
+def client(mesh: Mesh) -> openai.OpenAI:
+    key = mesh.token("infer:*")
+    return openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=key, max_retries=0, timeout=60.0)
+
+
+def answer(client: openai.OpenAI, **settings: object) -> str:
+    wishes = {"model": "tiny", "messages": MESSAGES, "max_tokens": 8, "temperature": 0}
+    found = client.chat.completions.create(**{**wishes, **settings})  # type: ignore[call-overload]
+    return found.choices[0].message.content or ""
+
+
+def test_it_answers(client: openai.OpenAI) -> None:
+    found = client.chat.completions.create(
+        model="tiny", messages=MESSAGES, max_tokens=8, temperature=0
+    )
+    assert found.model == "tiny"
+    assert found.choices[0].message.content
+    assert found.choices[0].finish_reason == "length"
+    assert found.usage.prompt_tokens == 18
+    assert found.usage.completion_tokens == 8
+
+
+def test_a_stream_says_the_same_and_what_it_took(client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model="tiny",
+            messages=MESSAGES,
+            max_tokens=8,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert chunks[0].choices[0].delta.role == "assistant"
+    text = "".join(each.choices[0].delta.content or "" for each in chunks if each.choices)
+    assert text == answer(client)
+    assert [each.choices[0].finish_reason for each in chunks if each.choices][-1] == "length"
+    assert chunks[-1].usage.completion_tokens == 8
+    assert chunks[-1].usage.prompt_tokens_details.cached_tokens == 16
+
+
+def test_many_at_once_are_each_answered_as_alone(client: openai.OpenAI) -> None:
+    prompts = [[{"role": "user", "content": f"{n} and {n}"}] for n in range(12)]
+    alone = [answer(client, messages=prompt) for prompt in prompts]
+    with ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda prompt: answer(client, messages=prompt), prompts))
+    assert together == alone
+
+
+def test_several_prompts_and_choices_of_a_completion(client: openai.OpenAI) -> None:
+    found = client.completions.create(
+        model="tiny", prompt=["one", "two"], n=2, seed=1, max_tokens=4, logprobs=1
+    )
+    assert [each.index for each in found.choices] == [0, 1, 2, 3]
+    assert all(len(each.logprobs.tokens) == 4 for each in found.choices)
+    assert len({each.text for each in found.choices}) > 1
+
+
+def test_a_seed_repeats_an_answer(client: openai.OpenAI) -> None:
+    wishes = {"temperature": 1.0, "seed": 3}
+    assert answer(client, **wishes) == answer(client, **wishes)
+
+
+def test_a_stop_string_ends_an_answer(client: openai.OpenAI) -> None:
+    whole = answer(client)
+    assert answer(client, stop=whole[2:4]) == whole[:2]
+
+
+def test_log_probabilities_are_told(client: openai.OpenAI) -> None:
+    found = client.chat.completions.create(
+        model="tiny", messages=MESSAGES, max_tokens=3, logprobs=True, top_logprobs=2
+    )
+    content = found.choices[0].logprobs.content
+    assert len(content) == 3
+    assert all(len(each.top_logprobs) == 2 for each in content)
+
+
+def test_more_than_there_is_room_for_is_refused(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        answer(client, messages=[{"role": "user", "content": "x" * 400}])
+    assert caught.value.code == "context_length_exceeded"
+    assert answer(client)
+
+
+def test_what_cant_be_done_is_refused(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        answer(client, response_format={"type": "json_object"})
+    assert caught.value.param == "response_format"
+
+
+def test_who_leaves_a_stream_leaves_the_engine(client: openai.OpenAI, mesh: Mesh) -> None:
+    stream = client.chat.completions.create(
+        model="tiny", messages=MESSAGES, max_tokens=90, stream=True, extra_body={"ignore_eos": True}
+    )
+    next(iter(stream))
+    stream.close()
+
+    def idle() -> bool:
+        row = mesh.instance("llm")
+        load = row["load"] if row else {"in_flight": 1}
+        return load["in_flight"] == 0 and load["running"] == 0 and load["cache_use"] == 0.0
+
+    mesh.wait(idle, "the engine to be idle, its blocks free")
+
+
+def test_it_is_a_model_of_texts_too(mesh: Mesh) -> None:
+    text = {"name": "text_input", "datatype": "BYTES", "shape": [1], "data": ["one two"]}
+    body = {"inputs": [text], "parameters": {"max_tokens": 4, "temperature": 0}}
+    with mesh.client("infer:*") as client:
+        found = client.post("/v2/models/tiny/infer", json=body)
+    assert found.status_code == 200, found.text
+    assert found.json()["outputs"][0]["name"] == "text_output"
+
+
+def test_a_folder_that_cant_be_served_says_why(mesh: Mesh) -> None:
+    row = mesh.instance("llm")
+    assert row is not None
+    (broken,) = [each for each in row["models"] if each["name"] == "broken"]
+    assert broken["state"] == "UNAVAILABLE"
