@@ -108,4 +108,6 @@ RECOGNISERS = (
         alone=0.6,
         check=is_checked,
     ),
+    # As they were numbered until 2010.
+    Recogniser("DE_ID_CARD", rb"[Tt][0-9]{8}", 0.1, 0.1, alone=0.5),
 )

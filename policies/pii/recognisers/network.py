@@ -105,6 +105,17 @@ RECOGNISERS = (
         left=_LEFT6,
         right=right(rb":."),
     ),
+    # No machine at all, for those who want to see that as well.
+    Recogniser(
+        "IP_ADDRESS",
+        rb"::" + _PREFIX,
+        0.1,
+        0.4,
+        context=_CONTEXT,
+        canonical=str.lower,
+        left=rb"(?:\\[nrt]|^|[^" + WORD + rb":.\[\]()])",
+        right=right(rb":."),
+    ),
     # The machine itself; behind a bracket it is a slice of a program.
     Recogniser(
         "IP_ADDRESS",

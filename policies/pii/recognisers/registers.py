@@ -125,7 +125,7 @@ RECOGNISERS = (
     Recogniser(
         "BR_CPF", rb"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", 0.85, context=_CPF, check=is_cpf
     ),
-    Recogniser("BR_CPF", rb"[0-9]{11}", 0.3, alone=0.6, context=_CPF, check=is_cpf),
+    Recogniser("BR_CPF", rb"[0-9]{11}", 0.3, context=_CPF, check=is_cpf),
     Recogniser(
         "NL_BSN",
         rb"[0-9]{9}|[0-9]{4}[ .][0-9]{2}[ .][0-9]{3}",
