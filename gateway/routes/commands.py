@@ -45,17 +45,22 @@ def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = Fals
         if not documents.routes:
             problems = [f"{where}: holds no routes; files end in .yaml, folders in it aren't read"]
         notes = documents.notes
-        summary |= {"routes": len(documents.routes), "revision": documents.revision}
+        summary |= {
+            "routes": len(documents.routes),
+            "policies": len(documents.policies),
+            "revision": documents.revision,
+        }
     if as_json:
         print(json.dumps({**summary, "problems": problems, "notes": notes}, indent=2))
     else:
         for line in (*problems, *(f"note: {note}" for note in notes)):
             print(line)
         if not problems:
-            count = len(documents.routes)
-            print(
-                f"{where}: {count} route{'' if count == 1 else 's'}, revision {documents.revision}"
-            )
+            routes, policies = len(documents.routes), len(documents.policies)
+            held = f"{routes} route{'' if routes == 1 else 's'}"
+            if policies:
+                held += f", {policies} polic{'y' if policies == 1 else 'ies'}"
+            print(f"{where}: {held}, revision {documents.revision}")
     raise typer.Exit(1 if problems else 0)
 
 

@@ -53,6 +53,16 @@ def test_check_takes_the_configured_folder_and_says_what_it_found(run: Run) -> N
     assert "routes: 1 route, revision " in summary
 
 
+def test_check_knows_the_policies_that_lie_beside_routes(run: Run) -> None:
+    result = run("check", fraud=text(privacy={"policy": "bank"}), bank=privacy("bank"))
+    wrong = run("check", fraud=text(privacy={"policy": "bank"}), bank=privacy("bank", mode="off"))
+
+    assert result.exit_code == 0
+    assert "routes: 1 route, 1 policy, revision " in result.output
+    assert wrong.exit_code == 1
+    assert "bank.yaml:6: spec.mode: " in wrong.output
+
+
 def test_check_ends_with_status_1_and_every_problem(run: Run) -> None:
     result = run("check", a=text("a").replace("weight: 5", "wieght: 5"), b="[")
 
