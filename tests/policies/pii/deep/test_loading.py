@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from policies.pii.deep.loading import load
+from policies.pii.deep.settings import ALL
 from policies.pii.span import Span
 
 
@@ -17,6 +18,10 @@ def test_a_folder_without_a_model_is_told(people: Path, tmp_path: Path) -> None:
         load(str(tmp_path), ["PERSON"])
 
 
-def test_only_what_is_asked_for_is_found(people: Path) -> None:
-    text = "Jane of Acme Corporation in Springfield"
-    assert load(str(people), ["ORGANISATION"]).find([text]) == [[Span(8, 24, "ORGANISATION", 0.85)]]
+def test_names_places_and_organisations_are_found_in_code_points(people: Path) -> None:
+    text = "😀 Grace Hopper of Acme Corporation is in Zürich on Monday"
+    person = Span(2, 14, "PERSON", 0.85)
+    firm = Span(18, 34, "ORGANISATION", 0.85)
+    town = Span(41, 47, "LOCATION", 0.85)
+    assert load(str(people), ALL).find([text, "-"]) == [[person, firm, town], []]
+    assert load(str(people), ["ORGANISATION"]).find([text]) == [[firm]]

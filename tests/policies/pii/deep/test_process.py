@@ -1,4 +1,4 @@
-"""The real reader, with a real spaCy pipeline."""
+"""The real reader. With a model it is in tests/integration/test_deep_privacy.py."""
 
 from pathlib import Path
 
@@ -6,24 +6,7 @@ import pytest
 
 from policies.pii.deep.pool import Pool
 from policies.pii.deep.settings import Deep
-from policies.pii.span import Span
 from protos.errors import PenstockError
-
-
-async def test_a_model_finds_names_places_and_organisations(people: Path) -> None:
-    made = Pool(Deep(model=str(people)).model_copy(update={"timeout": 110.0}))
-    try:
-        found = await made.find(["😀 Grace Hopper of Acme Corporation is in Zürich on Monday", "-"])
-    finally:
-        await made.stop()
-    assert found == [
-        [
-            Span(2, 14, "PERSON", 0.85),
-            Span(18, 34, "ORGANISATION", 0.85),
-            Span(41, 47, "LOCATION", 0.85),
-        ],
-        [],
-    ]
 
 
 async def test_what_keeps_it_from_starting_is_logged(
