@@ -17,7 +17,7 @@ from policies.pii.passage import Passage
 from policies.pii.redactor import Redactor
 from policies.pii.said import SaidReply
 from policies.pii.steps import Steps, in_turns
-from policies.privacy import broken
+from policies.pii.way import broken
 from protos.errors import Kind, PenstockError
 from protos.route.policies import Mode
 from protos.route.snapshot import RouteSnapshot
