@@ -6,8 +6,11 @@ pieces of a stream end, since findings are held to these places in whole texts t
 
 import re
 
-# Between words of prose, and behind signs that no pattern has.
-_CUT = re.compile(rb"[A-Za-z]{3}[,.;:]? (?=[a-z])|[\"<>{}|`\n\x83]")
+# Between words of prose, and behind signs that no pattern has. A line break between two digits may
+# be in the middle of a number.
+_CUT = re.compile(
+    rb"[A-Za-z]{3}[,.;:]? (?=[a-z])|[\"<>{}|`\x83]|(?<![0-9\r])\n|(?<![0-9])\r\n|\n(?=[^0-9])"
+)
 BLOCK = b"-----BEGIN "
 _BLOCK_END = re.compile(rb"-----END [0-9A-Z ]{0,48}-----")
 
@@ -50,7 +53,8 @@ def settled(data: bytes, start: int, wait: int) -> int:
     for match in _CUT.finditer(data, start, end):
         position = match.end()
     # Text without prose, such as a table of numbers, or without any blank at all.
-    space = data.rfind(b" ", start, max(start, min(end, len(data) - SPACED)))
+    far = max(start, min(end, len(data) - SPACED))
+    space = max(data.rfind(b" ", start, far), data.rfind(b"\n", start, far))
     position = max(position, space + 1, len(data) - LONGEST)
     return max(start, min(position, len(data) - wait) if wait else position)
 

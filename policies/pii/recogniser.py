@@ -27,6 +27,12 @@ APART_LEFT = left(rb" .\-")
 APART_RIGHT = right(rb" .\-")
 
 
+# For numbers that a line break divides.
+LINE = rb"\r?\n"
+LINES_LEFT = left(rb" .\-\r\n")
+LINES_RIGHT = right(rb" .\-\r\n")
+
+
 def anything(_: str) -> bool:
     """For patterns that say enough by themselves."""
     return True

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 
 from policies.pii.checksums import digits, luhn
-from policies.pii.recogniser import Recogniser
+from policies.pii.recogniser import LINE, LINES_LEFT, LINES_RIGHT, Recogniser
 
 _CONTEXT = (
     rb"card|visa|mastercard|master ?card|amex|american express|maestro|discover|diners|jcb"
@@ -60,6 +60,18 @@ RECOGNISERS = (
         0.99,
         context=_CONTEXT,
         check=is_card,
+    ),
+    Recogniser(
+        "CREDIT_CARD",
+        rb"[2-9][0-9]{3}" + LINE + rb"[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}"
+        rb"|[2-9][0-9]{3}[ -][0-9]{4}" + LINE + rb"[0-9]{4}[ -][0-9]{4}"
+        rb"|[2-9][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}" + LINE + rb"[0-9]{4}",
+        0.7,
+        0.95,
+        context=_CONTEXT,
+        check=is_card,
+        left=LINES_LEFT,
+        right=LINES_RIGHT,
     ),
     # Lengths and groupings that other numbers have as well: articles, snowflake ids, timestamps.
     Recogniser(

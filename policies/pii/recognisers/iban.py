@@ -1,7 +1,7 @@
 """International bank account numbers: ISO 13616, with the lengths of SWIFT's registry."""
 
 from policies.pii.checksums import mod97
-from policies.pii.recogniser import Recogniser, compact
+from policies.pii.recogniser import LINE, Recogniser, compact
 
 LENGTHS = {
     **{"AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22},
@@ -40,6 +40,17 @@ RECOGNISERS = (
         rb"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?"
         rb"|[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,29}",
         0.95,
+        0.99,
+        check=is_iban,
+        trim=length,
+        confusable=False,
+    ),
+    Recogniser(
+        "IBAN",
+        rb"[A-Z]{2}[0-9]{2}(?:(?:[ -][A-Z0-9]{4}){0,5}[ -][A-Z0-9]{3}[0-9])?"
+        + LINE
+        + rb"[0-9][A-Z0-9]{3}(?:[ -][A-Z0-9]{4}){0,6}(?:[ -][A-Z0-9]{1,3})?",
+        0.9,
         0.99,
         check=is_iban,
         trim=length,

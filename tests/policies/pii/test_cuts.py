@@ -23,6 +23,15 @@ def test_text_without_cuts_is_settled_in_time() -> None:
     assert len(table) - settled(table, 0, 0) <= SPACED + 3
 
 
+def test_a_line_break_between_digits_is_no_cut() -> None:
+    assert not has_cut(b"4111 1111\r\n1111 1111", 0, 20)
+    assert settled(b"see\n4111 1111\n", 0, 0) == len("see\n")
+    for text in (b"a\n4111", b"4111\nb", b"4111\n\n1111"):
+        assert has_cut(text, 0, len(text))
+    column = b"12\n" * 200
+    assert len(column) - settled(column, 0, 0) <= SPACED + 3
+
+
 def test_a_private_key_is_not_cut_before_it_ends() -> None:
     head = b"see this\n"
     begun = head + b"-----BEGIN PRIVATE KEY-----\nabc\ndef\n"

@@ -73,3 +73,17 @@ def test_every_single_wrong_digit_is_noticed() -> None:
         for digit in "0123456789":
             changed = number[:place] + digit + number[place + 1 :]
             assert is_card(changed) == (changed == number)
+
+
+@pytest.mark.parametrize(
+    "number", ["4111\n1111 1111 1111", "4111 1111\r\n1111 1111", "4111-1111-1111\n1111"]
+)
+def test_a_line_break_may_divide_one(number: str) -> None:
+    assert found(f"charge {number}, please") == [("CREDIT_CARD", number)]
+
+
+@pytest.mark.parametrize(
+    "text", ["4111\n1111\n1111\n1111", "1234 4111\n1111 1111 1111", "0 4111 1111\n1111 1111\n2"]
+)
+def test_tables_have_none(text: str) -> None:
+    assert found(text) == []

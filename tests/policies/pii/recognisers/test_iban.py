@@ -46,3 +46,8 @@ def test_wrong_check_digits_and_lengths_are_refused(number: str) -> None:
 def test_countries_without_ibans_have_none() -> None:
     assert "US" not in LENGTHS
     assert found("US12 3456 7890 1234 5678") == []
+
+
+def test_a_line_break_may_divide_one() -> None:
+    for number in ("DE89 3704 0044\n0532 0130 00", "DE89\r\n3704 0044 0532 0130 00"):
+        assert found(f"to {number} please") == [("IBAN", number)]
