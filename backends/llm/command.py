@@ -37,6 +37,8 @@ from backends.options import (
 )
 from protos.quantities import size
 
+LOOK_EVERY = 2.0  # seconds, for adapters that come and go
+
 
 class Precision(StrEnum):
     FP32 = "fp32"
@@ -69,6 +71,9 @@ def main(
     speculate: Annotated[
         int, typer.Option(min=0, max=16, help="Tokens guessed ahead from the text; 0: none.")
     ] = 0,
+    adapter_memory: Annotated[
+        str, typer.Option(help="Of each model's adapters that nobody uses just now.")
+    ] = "256MiB",
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="Calls under way, waiting ones included; more are refused.")
     ] = 1024,
@@ -106,6 +111,7 @@ def main(
         budget=step_tokens,
         most=max_running,
         speculate=speculate,
+        adapter_memory=size(adapter_memory),
     )
 
     async def serve() -> None:
@@ -140,9 +146,12 @@ class Generating:
         self.worker.close()
 
     async def _load(self, changed: Callable[[], None]) -> None:
-        """One after the other, each served as soon as it is there."""
+        """Models one after the other, each served as soon as it is there; then their adapters."""
         models = self.worker.models
         for entry in models.entries():
             await asyncio.to_thread(models.load, entry)
             changed()
-        await asyncio.Event().wait()  # tasks of a process never end
+        while True:
+            if await asyncio.to_thread(models.find_adapters):
+                changed()
+            await asyncio.sleep(LOOK_EVERY)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from backends.llm.adapters import Adapters
 from backends.llm.blocks import BlockPool
 from backends.llm.choice import Vocabulary
 from backends.llm.paged import NAME, KeyValues
@@ -26,15 +27,21 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Loaded:
     """A model that is ready to be run; `longest` is the most tokens that it was made for."""
 
+    model: PreTrainedModel
     runner: ModelRunner
+    adapters: Adapters
     pool: BlockPool
     tokeniser: Any
     vocabulary: Vocabulary
     longest: int
 
 
-def load(folder: Path, *, dtype: str, block: int, memory: int) -> Loaded:
+def load(
+    folder: Path, *, dtype: str, block: int, memory: int, adapter_memory: int = 1 << 28
+) -> Loaded:
     """Reads the model, with a cache of at most `memory` bytes in blocks of `block` tokens.
+
+    Adapters that nobody uses stay in memory up to `adapter_memory` bytes.
 
     Raises ValueError with a sentence for what can't be served.
     """
@@ -58,10 +65,13 @@ def load(folder: Path, *, dtype: str, block: int, memory: int) -> Loaded:
     if not getattr(tokeniser, "is_fast", False):
         raise ValueError("its tokeniser has no tokenizer.json")
     cache = _cache(model, block, memory)
-    runner = ModelRunner(model, cache)
+    adapters = Adapters(model, adapter_memory)
+    runner = ModelRunner(model, cache, adapters)
     _try(runner)
     return Loaded(
+        model,
         runner,
+        adapters,
         BlockPool(cache.keys.shape[1] - 1, block),
         tokeniser,
         _vocabulary(model, tokeniser),

@@ -1,11 +1,15 @@
-"""The language models of a folder: each in a folder of its own, loaded once, at the start."""
+"""The language models of a folder, each in a folder of its own, and the adapters in each of those.
+
+Models are loaded once, at the start; adapters come and go while they serve.
+"""
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backends.llm import adapters as adapter_files
 from backends.llm.engine import Engine, Step
 from backends.llm.engine_thread import EngineThread
 from backends.llm.loading import Loaded, load
@@ -17,8 +21,11 @@ from protos.wording import quote
 
 log = logging.getLogger(__name__)
 
+ADAPTERS = "adapters"  # in a model's folder: each a folder in PEFT's form
 # What answers depend on, of what lies in a model's folder.
 MATTERS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
+
+Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,15 @@ class Options:
     budget: int = 512
     most: int = 64
     speculate: int = 0
+    adapter_memory: int = 1 << 28  # of each model's adapters that nobody uses
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model; `loaded` and `thread` are there once it is READY."""
+    """A model, or an adapter of one; `loaded` and `thread` are there once it is READY.
+
+    `adapter` names the adapter's files as they were when it was found.
+    """
 
     name: str
     folder: Path
@@ -45,6 +56,8 @@ class Entry:
     loaded: Loaded | None = None
     engine: Engine | None = None
     thread: EngineThread | None = None
+    adapter: str = ""
+    stamp: Stamp = ()
 
 
 class Models:
@@ -77,7 +90,11 @@ class Models:
         try:
             revision = _revision(entry.folder, options.dtype)
             loaded = load(
-                entry.folder, dtype=options.dtype, block=options.block, memory=options.memory
+                entry.folder,
+                dtype=options.dtype,
+                block=options.block,
+                memory=options.memory,
+                adapter_memory=options.adapter_memory,
             )
         except Exception as error:
             log.exception("%s can't be loaded", entry.name)
@@ -106,12 +123,78 @@ class Models:
             )
         )
 
+    def find_adapters(self) -> bool:
+        """Looks for adapters that came, changed or went; whether any did."""
+        before = self.revision
+        for base in self.entries():
+            if base.loaded is None or base.adapter:
+                continue
+            found = {each.name: each for each in _adapters(base)}
+            for name, entry in found.items():
+                known = self._entries.get(name)
+                if known is None or known.stamp != entry.stamp:
+                    self._set(_read_adapter(base, entry))
+            gone = {
+                name
+                for name in self._entries
+                if name.startswith(f"{base.name}:") and name not in found
+            }
+            if gone:
+                left = [entry for entry in self.entries() if entry.name not in gone]
+                self._entries = {entry.name: entry for entry in left}
+                self.revision += 1
+        return self.revision != before
+
     def threads(self) -> list[EngineThread]:
-        return [each.thread for each in self.entries() if each.thread is not None]
+        return [each.thread for each in self.entries() if each.thread and not each.adapter]
+
+    def adapters(self) -> list[str]:
+        """The names of those in memory."""
+        ids = {id_ for each in self.entries() if each.loaded for id_ in each.loaded.adapters.here}
+        return [each.name for each in self.entries() if each.adapter in ids]
 
     def _set(self, entry: Entry) -> None:
-        self._entries[entry.name] = entry
+        # Replaced, never changed: others read them in threads of their own.
+        self._entries = {**self._entries, entry.name: entry}
         self.revision += 1
+
+
+def _adapters(base: Entry) -> Iterator[Entry]:
+    """Those in the folder, not yet read."""
+    root = base.folder / ADAPTERS
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if (folder / adapter_files.CONFIG).is_file() and name_fault(folder.name) is None:
+            try:
+                stamp = tuple(
+                    (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+                    for path in sorted(folder.iterdir())
+                )
+            except OSError:
+                continue  # it is just being changed, and looked at again
+            yield Entry(f"{base.name}:{folder.name}", folder, stamp=stamp)
+
+
+def _read_adapter(base: Entry, entry: Entry) -> Entry:
+    if base.loaded is None:
+        raise ValueError("the base model isn't loaded")
+    try:
+        adapter_files.read(entry.folder, base.loaded.model)
+        revision = _revision(entry.folder, base.revision)
+    except (ValueError, OSError) as error:
+        log.warning("adapter %s can't be served: %s", entry.name, error)
+        reason = str(error) if isinstance(error, ValueError) else "it can't be read"
+        return replace(entry, state=pb.UNAVAILABLE, reason=reason)
+    # Who was let in with the files as they were isn't served by others from the cache.
+    id_ = f"{entry.name}@{revision}"
+    base.loaded.adapters.place(id_, entry.folder)
+    return replace(
+        base,
+        name=entry.name,
+        folder=entry.folder,
+        revision=revision,
+        adapter=id_,
+        stamp=entry.stamp,
+    )
 
 
 def _entries(root: Path) -> list[Entry]:
@@ -129,9 +212,9 @@ def _entries(root: Path) -> list[Entry]:
     return found
 
 
-def _revision(folder: Path, dtype: str) -> str:
+def _revision(folder: Path, beside: str) -> str:
     """The digest of what answers depend on, the same on every machine."""
-    whole = hashlib.sha256(dtype.encode())
+    whole = hashlib.sha256(beside.encode())
     for path in sorted({path for pattern in MATTERS for path in folder.glob(pattern)}):
         whole.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
         with path.open("rb") as file:

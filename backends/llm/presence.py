@@ -56,6 +56,7 @@ class Presence:
             waiting=waiting,
             running=running,
             cache_use=max((each.use for each in loads), default=0.0),
+            adapters=self._worker.models.adapters(),
         )
 
 

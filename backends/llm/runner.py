@@ -3,6 +3,7 @@
 import torch
 from transformers import PreTrainedModel
 
+from backends.llm.adapters import Adapters
 from backends.llm.paged import KeyValues, lay_out
 from backends.llm.scheduler import Work
 
@@ -10,14 +11,22 @@ from backends.llm.scheduler import Work
 class ModelRunner:
     """A causal language model of transformers, loaded with `paged.NAME` as its attention."""
 
-    def __init__(self, model: PreTrainedModel, cache: KeyValues) -> None:
+    def __init__(self, model: PreTrainedModel, cache: KeyValues, adapters: Adapters) -> None:
         self._model = model
         self._cache = cache
+        self._adapters = adapters
 
     @torch.inference_mode()
     def run(self, plan: list[Work]) -> torch.Tensor:
         """See `backends.llm.engine.Runner`."""
         step = lay_out(self._cache, plan)
+        begins = [0, *step.ends]
+        self._adapters.use(
+            [
+                (work.sequence.adapter, begin, end)
+                for work, begin, end in zip(plan, begins, step.ends, strict=False)
+            ]
+        )
         wanted: list[int] = []
         for work, end in zip(plan, step.ends, strict=True):
             if work.completes:

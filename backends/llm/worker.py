@@ -115,6 +115,7 @@ class LlmWorker:
                 wishes.stops,
                 wishes.ignore_end,
                 call.tenant,
+                entry.adapter,
                 priority=call.priority or DEFAULT_PRIORITY,
                 deadline=now + call.remaining_us / 1e6 if call.remaining_us else inf,
             )

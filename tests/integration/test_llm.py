@@ -1,25 +1,23 @@
 """A language model of a local folder behind the gate, asked by OpenAI's own client."""
 
-import importlib.util
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import openai
 import pytest
+from safetensors.numpy import save_file
 
+from tests import tiny_llama
 from tests.integration.mesh import Mesh
-
-if importlib.util.find_spec("transformers") is None:
-    pytest.skip("the runtime llm needs transformers", allow_module_level=True)
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
 
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    from tests import tiny_llama
-
     folder: Path = tmp_path_factory.mktemp("llm")
     tiny_llama.write(folder / "models" / "tiny")
     (folder / "models" / "broken").mkdir()
@@ -152,3 +150,43 @@ def test_a_folder_that_cant_be_served_says_why(mesh: Mesh) -> None:
     assert row is not None
     (broken,) = [each for each in row["models"] if each["name"] == "broken"]
     assert broken["state"] == "UNAVAILABLE"
+
+
+def test_adapters_come_and_go_while_the_model_serves(client: openai.OpenAI, mesh: Mesh) -> None:
+    place = mesh.folder / "models" / "tiny" / "adapters" / "loud"
+    write_adapter(mesh.folder / "loud")
+    place.parent.mkdir()
+    (mesh.folder / "loud").rename(place)
+    mesh.wait_ready(("tiny:loud", "1"))
+    assert "tiny:loud" in [each.id for each in client.models.list()]
+    assert answer(client, model="tiny:loud") != answer(client)
+
+    def in_memory() -> bool:
+        row = mesh.instance("llm")
+        return row is not None and row["load"]["adapters"] == ["tiny:loud"]
+
+    mesh.wait(in_memory, "the adapter to be told of")
+    place.rename(mesh.folder / "gone")
+
+    def gone() -> bool:
+        return "tiny:loud" not in [each.id for each in client.models.list()]
+
+    mesh.wait(gone, "the adapter to go")
+    with pytest.raises(openai.NotFoundError):
+        answer(client, model="tiny:loud")
+
+
+def write_adapter(folder: Path) -> None:
+    """Adds so much to one layer that everything sounds different."""
+    name = "base_model.model.model.layers.1.mlp.down_proj"
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    save_file(
+        {
+            f"{name}.lora_A.weight": rng.normal(size=(2, tiny_llama.INNER)).astype(np.float32),
+            f"{name}.lora_B.weight": rng.normal(size=(tiny_llama.WIDTH, 2)).astype(np.float32),
+        },
+        folder / "adapter_model.safetensors",
+    )
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 64}
+    (folder / "adapter_config.json").write_text(json.dumps(config))

@@ -26,6 +26,7 @@ MOST = 24
 class Case:
     """A model, prompts of all lengths, and the answers of transformers."""
 
+    folder: Path
     loaded: Loaded
     model: PreTrainedModel
     prompts: list[list[int]]
@@ -65,7 +66,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     prompts.append([*prompts[4][:30], 5, 6, 7])  # shares blocks with another one
     # What repeats itself can be guessed.
     prompts.append(prompts[3] * 3)
-    return Case(loaded, model, prompts, [greedy(model, prompt, MOST) for prompt in prompts])
+    return Case(folder, loaded, model, prompts, [greedy(model, prompt, MOST) for prompt in prompts])
 
 
 def test_one_at_a_time(case: Case) -> None:
@@ -108,3 +109,22 @@ def test_with_everything_at_once(case: Case) -> None:
     all_of_it = engine(case.loaded, blocks=32, speculate=3, budget=11, most=5)
     case.check(all_of_it)
     case.check(all_of_it)
+
+
+def test_with_adapters_mixed_in_one_batch(case: Case, tmp_path: Path) -> None:
+    """Each is answered as by a model with that adapter in its weights, also beside the others."""
+    models = {"": case.model}
+    for seed, name in enumerate(("a", "b")):
+        folder = tiny_models.write_adapter(tmp_path / name, case.model, seed=seed)
+        case.loaded.adapters.place(name, folder)
+        models[name] = tiny_models.merged(case.folder, folder)
+    one, asked = engine(case.loaded, budget=64), {}
+    for at, prompt in enumerate(case.prompts[2:6]):
+        for name in models:
+            asked[name, at] = prompt
+            one.add((name, at), Ask(prompt, MOST, GREEDY, adapter=name))
+    found = tokens_of(one)
+    for (name, at), prompt in asked.items():
+        wanted = greedy(models[name], prompt, MOST)
+        assert same(models[name], prompt, found[name, at], wanted), (name, at)
+    assert found["a", 3] != found["", 3] != found["b", 3]

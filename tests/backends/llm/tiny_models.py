@@ -1,10 +1,12 @@
 """Tiny language models of random weights in folders, and what transformers itself says of them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -46,23 +48,61 @@ def write(folder: Path, family: str = "llama", *, seed: int = 0) -> Path:
     config.initializer_range = 0.3
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.save_pretrained(folder)
-    _tokeniser().save_pretrained(folder)
+    tokeniser().save_pretrained(folder)
     return folder
 
 
-def _tokeniser() -> PreTrainedTokenizerFast:
-    tokeniser = Tokenizer(models.BPE())
-    tokeniser.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokeniser.decoder = decoders.ByteLevel()
+def write_adapter(folder: Path, model: PreTrainedModel, *, seed: int, rank: int = 3) -> Path:
+    """A LoRA as PEFT writes it, for the attention's and the last layers' modules."""
+    rng = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, weight in adapted(model).items():
+        out, in_ = weight.shape
+        tensors[f"base_model.model.{name}.lora_A.weight"] = torch.randn(rank, in_, generator=rng)
+        tensors[f"base_model.model.{name}.lora_B.weight"] = torch.randn(out, rank, generator=rng)
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 0.3, "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def adapted(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The weights [out, in] that adapters change."""
+    ends = ("q_proj", "v_proj", "down_proj", "c_attn", "c_fc")
+    return {
+        name: module.weight if hasattr(module, "in_features") else module.weight.t()
+        for name, module in model.named_modules()
+        if name.endswith(ends)
+    }
+
+
+def merged(folder: Path, adapter: Path) -> PreTrainedModel:
+    """The reference with the adapter added to its weights."""
+    model = reference(folder)
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    with torch.no_grad():
+        for name, weight in adapted(model).items():
+            down, up = (tensors[f"base_model.model.{name}.lora_{x}.weight"] for x in "AB")
+            weight += up @ down * (config["lora_alpha"] / config["r"])
+    return model
+
+
+def tokeniser() -> PreTrainedTokenizerFast:
+    """Bytes and the commonest pairs of `TEXTS`."""
+    bytes_ = Tokenizer(models.BPE())
+    bytes_.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=SHAPE["vocab_size"],
         special_tokens=["<s>", "</s>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokeniser.train_from_iterator(TEXTS, trainer)
+    bytes_.train_from_iterator(TEXTS, trainer)
     found = PreTrainedTokenizerFast(
-        tokenizer_object=tokeniser, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+        tokenizer_object=bytes_, bos_token="<s>", eos_token="</s>", pad_token="</s>"
     )
     found.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
     return found

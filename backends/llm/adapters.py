@@ -1,0 +1,170 @@
+"""Low-rank adapters (LoRA, Hu et al. 2021) on one base model, many of them in the same batch.
+
+An adapter is a folder as PEFT writes it. Its matrices are added to what the base's modules give,
+only in the rows of those who asked for it, so that whoever else is in a batch makes no difference.
+They are read when they are first needed, and those longest unused make room.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."
+MOST_CONFIG_BYTES = 1 << 20
+# What changes the arithmetic, and isn't done here; each with the values that change nothing.
+_UNSUPPORTED: Mapping[str, tuple[object, ...]] = {
+    "use_dora": (False, None),
+    "bias": ("none", None),
+    "modules_to_save": (None, []),
+    "rank_pattern": ({}, None),
+    "alpha_pattern": ({}, None),
+    "lora_bias": (False, None),
+    "trainable_token_indices": (None, []),
+    "layer_replication": (None, []),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What is added to one module's output: x down up, [tokens, in] to [tokens, out]."""
+
+    down: torch.Tensor  # [in, rank]
+    up: torch.Tensor  # [rank, out], scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Deltas by the module's name in the base model; `size` in bytes."""
+
+    deltas: dict[str, Delta]
+    size: int
+
+
+def read(folder: Path, model: PreTrainedModel) -> Adapter:
+    """An adapter that fits the model; raises ValueError with a sentence for any other."""
+    rank, scale = _rank_and_scale(folder / CONFIG)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except FileNotFoundError:
+        raise ValueError(f"there is no {WEIGHTS}") from None
+    except Exception as error:  # safetensors has an exception of its own for each version
+        raise ValueError(f"{WEIGHTS} can't be read") from error
+    modules = dict(model.named_modules())
+    deltas: dict[str, Delta] = {}
+    for key in sorted(tensors):
+        name, found, kind = key.removeprefix(PREFIX).rpartition(".lora_")
+        if not key.startswith(PREFIX) or not found or kind not in ("A.weight", "B.weight"):
+            raise ValueError(f"{key}: only the matrices of linear layers are taken")
+        other = f"{PREFIX}{name}.lora_{'B' if kind.startswith('A') else 'A'}.weight"
+        if other not in tensors:
+            raise ValueError(f"{key}: there is no {other}")
+        if name in deltas:
+            continue
+        down = tensors[f"{PREFIX}{name}.lora_A.weight"]
+        up = tensors[f"{PREFIX}{name}.lora_B.weight"]
+        if down.ndim != 2 or up.ndim != 2 or not down.shape[0] == up.shape[1] == rank:
+            raise ValueError(f"{name}: its matrices are not of rank {rank}")
+        if name not in modules or (down.shape[1], up.shape[0]) != _sizes(modules[name]):
+            raise ValueError(f"{name}: the base model has no such layer of this size")
+        deltas[name] = Delta(
+            down.t().to(model.dtype).contiguous(), (up.t() * scale).to(model.dtype).contiguous()
+        )
+    if not deltas:
+        raise ValueError(f"{WEIGHTS} holds nothing")
+    size = sum(each.nbytes for delta in deltas.values() for each in (delta.down, delta.up))
+    return Adapter(deltas, size)
+
+
+def _rank_and_scale(file: Path) -> tuple[int, float]:
+    try:
+        if file.stat().st_size > MOST_CONFIG_BYTES:
+            raise ValueError(f"{CONFIG} has more than {MOST_CONFIG_BYTES} bytes")
+        config: Any = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        raise ValueError(f"{CONFIG} can't be read") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise ValueError(f"{CONFIG}: only the peft_type LORA is taken")
+    for name, harmless in _UNSUPPORTED.items():
+        if config.get(name) not in harmless:
+            raise ValueError(f"{CONFIG}: {name} is not supported")
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float):
+        raise ValueError(f"{CONFIG}: r and lora_alpha must be numbers")
+    return rank, float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _sizes(module: torch.nn.Module) -> tuple[int, int] | None:
+    """What a linear layer takes and gives."""
+    if hasattr(module, "in_features"):
+        return int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
+    if hasattr(module, "nf"):  # transformers' Conv1D, as GPT-2 has it
+        return int(module.nx), int(module.nf)  # type: ignore[arg-type]
+    return None
+
+
+class Adapters:
+    """The adapters of one base model; at most `budget` bytes of them beside those in use."""
+
+    def __init__(self, model: PreTrainedModel, budget: int) -> None:
+        self._model = model
+        self._budget = budget
+        self._folders: dict[str, Path] = {}
+        self._here: OrderedDict[str, Adapter] = OrderedDict()
+        self._hooked: set[str] = set()
+        self._active: list[tuple[Adapter, torch.Tensor]] = []
+
+    @property
+    def here(self) -> list[str]:
+        """Those in memory, the longest unused first."""
+        return list(self._here)
+
+    def place(self, id_: str, folder: Path) -> None:
+        """From now on `id_` is the adapter in the folder; it must be one that can be read."""
+        self._folders[id_] = folder
+
+    def use(self, rows: Sequence[tuple[str, int, int]]) -> None:
+        """For the next run: the adapter ("" for none) of each stretch of rows, from and to."""
+        stretches: dict[str, list[torch.Tensor]] = {}
+        for id_, begin, end in rows:
+            if id_:
+                stretches.setdefault(id_, []).append(torch.arange(begin, end))
+        self._active = [(self._get(id_), torch.cat(each)) for id_, each in stretches.items()]
+        self._make_room(stretches)
+
+    def _get(self, id_: str) -> Adapter:
+        found = self._here.get(id_)
+        if found is None:
+            found = self._here[id_] = read(self._folders[id_], self._model)
+            for name in found.deltas.keys() - self._hooked:
+                self._hook(name)
+        self._here.move_to_end(id_)
+        return found
+
+    def _make_room(self, needed: Mapping[str, object]) -> None:
+        held = sum(each.size for each in self._here.values())
+        for id_ in list(self._here):
+            if held <= self._budget:
+                return
+            if id_ not in needed:
+                held -= self._here.pop(id_).size
+
+    def _hook(self, name: str) -> None:
+        def add(
+            module: torch.nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor
+        ) -> torch.Tensor:
+            for adapter, rows in self._active:
+                delta = adapter.deltas.get(name)
+                if delta is not None:
+                    given[0, rows] += taken[0][0, rows] @ delta.down @ delta.up
+            return given
+
+        self._model.get_submodule(name).register_forward_hook(add)
+        self._hooked.add(name)

@@ -1,0 +1,102 @@
+"""Adapters are read where they fit, refused by a sentence where they don't, and make room."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from backends.llm.adapters import CONFIG, WEIGHTS, Adapters, read
+from tests.backends.llm import tiny_models
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
+    return tiny_models.reference(tiny_models.write(tmp_path_factory.mktemp("model") / "m"))
+
+
+@pytest.fixture
+def folder(model: PreTrainedModel, tmp_path: Path) -> Path:
+    return tiny_models.write_adapter(tmp_path / "one", model, seed=0)
+
+
+def change(folder: Path, **fields: Any) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, **fields}))
+
+
+def test_an_adapter_is_two_matrices_a_layer(model: PreTrainedModel, folder: Path) -> None:
+    adapter = read(folder, model)
+    delta = adapter.deltas["model.layers.0.mlp.down_proj"]
+    assert (delta.down.shape, delta.up.shape) == ((64, 3), (3, 32))
+    assert adapter.size == sum(each.nbytes for each in load_file(folder / WEIGHTS).values())
+
+
+def test_rank_stabilised_ones_have_another_scale(model: PreTrainedModel, folder: Path) -> None:
+    name = "model.layers.0.mlp.down_proj"
+    plain = read(folder, model).deltas[name].up
+    change(folder, use_rslora=True)
+    assert torch.allclose(read(folder, model).deltas[name].up, plain * 3**0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"peft_type": "IA3"}, "LORA"),
+        ({"use_dora": True}, "use_dora"),
+        ({"bias": "all"}, "bias"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"r": 4}, "rank 4"),
+        ({"r": "3"}, "numbers"),
+        ({"lora_alpha": None}, "numbers"),
+    ],
+)
+def test_what_is_not_done_is_refused_by_name(
+    model: PreTrainedModel, folder: Path, fields: dict[str, Any], says: str
+) -> None:
+    change(folder, **fields)
+    with pytest.raises(ValueError, match=says):
+        read(folder, model)
+
+
+def test_weights_of_another_model_are_refused(model: PreTrainedModel, folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    name = next(key for key in tensors if key.endswith("lora_A.weight"))
+    save_file({**tensors, name: torch.zeros(3, 31)}, folder / WEIGHTS)
+    with pytest.raises(ValueError, match="no such layer of this size"):
+        read(folder, model)
+    save_file({"base_model.model.lm_head.lora_embedding_A": torch.zeros(1)}, folder / WEIGHTS)
+    with pytest.raises(ValueError, match="linear layers"):
+        read(folder, model)
+    (folder / WEIGHTS).write_bytes(b"not safetensors")
+    with pytest.raises(ValueError, match="can't be read"):
+        read(folder, model)
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(ValueError, match="there is no"):
+        read(folder, model)
+
+
+def test_the_longest_unused_makes_room_and_comes_back(model: PreTrainedModel, folder: Path) -> None:
+    adapters = Adapters(model, 2 * read(folder, model).size)
+    for id_ in "abc":
+        adapters.place(id_, folder)
+    for id_ in "abac":
+        adapters.use([("", 0, 1), (id_, 1, 2)])
+    assert adapters.here == ["a", "c"]
+    adapters.use([("b", 0, 1)])
+    assert adapters.here == ["c", "b"]
+
+
+def test_those_of_a_step_are_all_there_whatever_they_take(
+    model: PreTrainedModel, folder: Path
+) -> None:
+    adapters = Adapters(model, 0)
+    for id_ in "ab":
+        adapters.place(id_, folder)
+    adapters.use([("a", 0, 1), ("b", 1, 2)])
+    assert adapters.here == ["a", "b"]
+    adapters.use([("", 0, 1)])
+    assert adapters.here == []
