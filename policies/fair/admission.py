@@ -8,10 +8,10 @@ there it goes before the others; meanwhile the bound is exceeded by what those h
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from policies.fair.bound import Bound
-from policies.fair.queue import FairQueue, Flow, Ticket
+from policies.fair.bound import Answer, Bound
+from policies.fair.queue import CREDIT, FairQueue, Flow, Ticket
 from policies.fair.settings import Fairness
 from protos.errors import Kind, PenstockError
 
@@ -20,10 +20,15 @@ from protos.errors import Kind, PenstockError
 CAUTION = 2.0
 LEAST_RETRY_AFTER = 0.01  # seconds
 # Device seconds of a row, until it is known.
-UNKNOWN_WORK = 0.001
-# The bound may be exceeded, for tenants below their shares, to so many times itself.
-MOST_EXCEEDED = 2
+UNKNOWN_WORK = 0.01
 OTHERS = "other"
+# So many requests of tenants below their shares may be in flight beyond the bound; as many as the
+# bound allows where that is more.
+MOST_EXTRA = 32
+# What rest is worth is so many batches, within bounds: a few requests at once, as they come by
+# chance, must not wait behind those of a tenant that floods.
+CREDIT_BATCHES = 8
+MOST_CREDIT = 1.0  # device seconds
 
 # A tenant's queue was full; all were, and the tenant's was the longest; the deadline was too near.
 Reason = Literal["queue", "total", "deadline"]
@@ -40,10 +45,32 @@ class Counts:
     refused: Counter[tuple[str, str, Reason]] = field(default_factory=Counter)
 
 
+class Place(NamedTuple):
+    """How a request goes on.
+
+    `work`: the device seconds that its tenant was charged; `extra`: beyond the bound.
+    """
+
+    work: float
+    extra: bool
+
+
+FREE = Place(0.0, extra=False)  # while nobody has to wait, nobody is charged
+
+
 class Admission:
     """Decides for the model `name`, without clock or I/O; times are in seconds."""
 
-    __slots__ = ("_counts", "_name", "_settings", "bound", "in_flight", "least_size", "queue")
+    __slots__ = (
+        "_counts",
+        "_name",
+        "_settings",
+        "bound",
+        "extra",
+        "in_flight",
+        "least_size",
+        "queue",
+    )
 
     def __init__(self, name: str, settings: Fairness, share: float, counts: Counts) -> None:
         self._name = name
@@ -52,6 +79,7 @@ class Admission:
         self.bound = Bound(share)
         self.queue = FairQueue()
         self.in_flight = 0
+        self.extra = 0  # of these, that passed though all places were taken
         # What a request counts for at least, in bytes: so both bounds of the queue are one.
         self.least_size = settings.queue.bytes // settings.queue.total
 
@@ -66,22 +94,47 @@ class Admission:
     def passes(self, flow: Flow) -> bool:
         """Whether a request of the tenant's goes on though all places are taken.
 
-        It must be below its share, both of the places and of the device.
+        It does below the tenant's share of the places, or of what was done.
         """
-        if flow.waiting or self.in_flight >= MOST_EXCEEDED * self.bound.value:
-            return False
-        places = self.bound.value * flow.weight / (self.queue.weight + flow.weight)
-        return flow.in_flight < places and self.queue.due(flow)
+        return not flow.waiting and self._may_pass(flow)
 
-    def enter(self, flow: Flow) -> None:
+    def _may_pass(self, flow: Flow) -> bool:
+        if self.extra >= max(self.bound.value, MOST_EXTRA):
+            return False
+        if flow.under_way == self.in_flight + self.queue.waiting:
+            return False  # it has nobody to share with
+        in_flight = flow.under_way - flow.waiting
+        if in_flight * self.queue.weight < self.bound.value * flow.weight:
+            # It has fewer places than its share. What this one will use of the device isn't looked
+            # at: others' requests may be stuck here, for reasons that lie in other workers.
+            return True
+        return self.queue.due(flow)
+
+    def enter(self, flow: Flow, place: Place) -> None:
         """A request goes on; `leave` must follow."""
         self.in_flight += 1
-        flow.in_flight += 1
+        self.extra += place.extra
+        self.queue.enter(flow)
 
-    def leave(self, flow: Flow) -> None:
+    def leave(self, flow: Flow, place: Place) -> None:
         """It has ended, however it did."""
         self.in_flight -= 1
-        flow.in_flight -= 1
+        self.extra -= place.extra
+        self.queue.leave(flow)
+
+    def observe(self, now: float, answer: Answer) -> None:
+        """Learns from the first part of an answer, while it still counts as in flight."""
+        self.bound.observe(now, answer)
+        self.queue.credit = min(max(CREDIT, CREDIT_BATCHES * self.bound.compute), MOST_CREDIT)
+
+    def account(self, flow: Flow, place: Place, work: float, rows: int) -> None:
+        """A request of so many rows has used so many device seconds."""
+        self.bound.used(work, rows)
+        self.queue.advance(work)
+        if place is FREE:
+            self.queue.charge(flow, work)
+        else:
+            self.queue.correct(flow, work - place.work)
 
     def wait(self, ticket: Ticket, now: float) -> list[Ticket]:
         """Queues a request; those in the list, of another tenant, have lost their places to it.
@@ -108,21 +161,28 @@ class Admission:
     def count_queued(self) -> None:
         self._counts.queued[self._name] += 1
 
-    def next(self, now: float) -> tuple[Ticket, bool] | None:
-        """A ticket that waits no longer, and whether it goes on; None if all others stay.
+    def next(self, now: float, left: Flow) -> tuple[Ticket, Place | None] | None:
+        """A ticket that waits no longer, and the place that it has got; None if all others stay.
 
-        One that does not go on can't be done by its deadline any more. One that does has entered.
+        One without a place can't be done by its deadline any more. The others have entered. `left`
+        is the tenant of which a request has just ended.
         """
         queue = self.queue
-        if not queue.waiting or self.in_flight >= self.bound.value:
+        if not queue.waiting:
             return None
         ticket = queue.head()
+        extra = self.in_flight >= self.bound.value
+        if extra and not self._may_pass(ticket.flow):
+            if not left.waiting or not self._may_pass(left):
+                return None
+            ticket = left.first()
         if ticket.deadline < now + self.bound.latency:
             queue.remove(ticket)
-            return ticket, False
-        queue.take()
-        self.enter(ticket.flow)
-        return ticket, True
+            return ticket, None
+        queue.take(ticket)
+        self.in_flight += 1
+        self.extra += extra
+        return ticket, Place(ticket.work, extra)
 
     def refusal(self, flow: Flow, reason: Reason, wait: float = 0.0) -> PenstockError:
         """Counts and returns it; `wait`: seconds until it is worth trying again."""
@@ -159,5 +219,5 @@ class Admission:
         speed = self.bound.speed
         if not speed:
             return 0.0
-        weights = self.queue.weight + (0.0 if flow.waiting else flow.weight)
+        weights = self.queue.weight + (0.0 if flow.under_way else flow.weight)
         return work / speed * weights / flow.weight

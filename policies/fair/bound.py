@@ -4,6 +4,7 @@ By Little's law (1961) what is in flight is the rate times the time it takes. So
 now takes L seconds, Q of them queued at the backend, should have queued T seconds instead, in
 flight should be N' = N * (L - Q + T) / L. That is the gradient of Netflix's concurrency-limits with
 the queueing time measured (backends report it) instead of inferred from the least latency seen.
+While there is hardly a queue the endpoints could do more, and N doubles, as in TCP's slow start.
 
 Of a saturated device that works in batches, one batch should wait while one executes; so T is what
 a batch takes, and N' is never less than two batches for each endpoint that answers: on a device
@@ -12,48 +13,47 @@ that other models keep busy, a bound that followed the time alone would shrink t
 
 from typing import NamedTuple
 
-FIRST = 64  # requests, until something is known
+FIRST = 32  # requests, until something is known
 LEAST = 2
 MOST = 1 << 16
 # A queue shorter than this is none: batches wait for company, threads for their turn.
 LEAST_QUEUE = 0.005  # seconds; CoDel's target (RFC 8289)
 WINDOW = 16  # answers
-SMOOTHING = 0.2  # of averages, for a new window
+SMOOTHING = 0.2  # of the rate, for a new window
+FORGETTING = 1 / WINDOW  # of what requests use, for a new one
 
 
 class Answer(NamedTuple):
-    """What is learned from; times in seconds.
+    """What is learned from when the first part of an answer comes; times in seconds.
 
     `in_flight` counts the request itself, which was begun at `began`. `queue` is how long it waited
-    at the backend, `compute` how long its batch took, `work` its part of that, `batch_rows` how
-    many rows were executed together with its own `rows`.
+    at the backend, `compute` how long its batch took, `together` how many requests like it were
+    executed with it.
     """
 
     in_flight: int
     began: float
     queue: float
     compute: float
-    work: float
-    rows: int
-    batch_rows: int
+    together: float
     instance: str
+    streams: bool = False
 
 
 class Bound:
     """`share`: the part of the endpoints that is this worker's, one of several."""
 
     __slots__ = (
-        "_changed_at",
         "_compute",
         "_elapsed",
+        "_held",
         "_in_flight",
         "_instances",
+        "_older",
         "_queue",
-        "_row_work",
         "_samples",
         "_share",
         "_together",
-        "_work",
         "compute",
         "rate",
         "row_work",
@@ -64,54 +64,68 @@ class Bound:
     def __init__(self, share: float = 1.0) -> None:
         self.value = FIRST
         self.rate = 0.0  # requests done in a second when busy; 0 until it is known
-        self.compute = 0.0  # seconds that a batch takes, mean
-        self.row_work = 0.0  # device seconds, mean
+        self.compute = 0.0  # seconds that a batch takes
+        self.row_work = 0.0  # device seconds of a row, mean
         self.work = 0.0  # device seconds of a request, mean
+        self._held = 0.0  # seconds until a stream is closed, mean
         self._share = share
-        self._changed_at = 0.0
-        self._begin(0.0)
+        self._older = 0  # requests in flight when the bound was changed
+        self._begin()
 
     def observe(self, now: float, answer: Answer) -> None:
         """Takes an answer that came at `now`, after which the bound may be another."""
         elapsed = now - answer.began
-        # Far from the bound nothing can be learned of it; what began under another one tells of
-        # that.
-        if answer.in_flight * 2 < self.value or answer.began < self._changed_at or elapsed <= 0.0:
+        # Far from the bound nothing can be learned of it.
+        if answer.in_flight * 2 < self.value or elapsed <= 0.0:
+            return
+        # What began under another bound tells of that. It is told by number and not by its time,
+        # or what overtakes the others would be all that is looked at.
+        if self._older:
+            self._older -= 1
             return
         self._samples += 1
         self._in_flight += answer.in_flight
-        self._elapsed += elapsed
+        # A stream is in flight for much longer than it takes to begin.
+        self._elapsed += max(elapsed, self._held) if answer.streams else elapsed
         self._queue += min(answer.queue, elapsed)
         self._compute += answer.compute
-        self._work += answer.work
-        self._row_work += answer.work / answer.rows
-        self._together += max(answer.batch_rows / answer.rows, 1.0)
+        self._together += max(answer.together, 1.0)
         self._instances.add(answer.instance)
         if self._samples >= WINDOW:
-            self._change(now)
+            self._change()
 
-    def _change(self, now: float) -> None:
+    def used(self, work: float, rows: int) -> None:
+        """A request of so many rows has used so many device seconds."""
+        self.work = _mean(self.work, work, FORGETTING)
+        self.row_work = _mean(self.row_work, work / rows, FORGETTING)
+
+    def held(self, seconds: float) -> None:
+        """A stream has ended that was in flight for so long."""
+        self._held = _mean(self._held, seconds, FORGETTING)
+
+    def _change(self) -> None:
         count = self._samples
-        elapsed, queue, compute = self._elapsed / count, self._queue / count, self._compute / count
-        wanted = max(LEAST_QUEUE, compute)
-        follows = self._in_flight / count * (elapsed - queue + wanted) / elapsed
+        elapsed, queue = self._elapsed / count, self._queue / count
+        in_flight = self._in_flight / count
+        self.compute = self._compute / count
+        wanted = max(LEAST_QUEUE, self.compute)
+        if queue * 2 < wanted:
+            aim = in_flight * 2
+        else:
+            # By one more than follows, so that workers that share endpoints come to equal bounds:
+            # the smaller one gains more by it.
+            aim = in_flight * (elapsed - queue + wanted) / elapsed + 1.0
         batches = 2.0 * len(self._instances) * self._together / count * self._share
-        # By one more than follows, so that workers that share endpoints come to equal bounds: the
-        # smaller one gains more by it.
-        aim = max(follows + 1.0, batches)
-        within = min(max(aim, self.value / 2), self.value * 2)
-        self.value = min(max(round(within), LEAST), MOST)
-        self.rate = _smoothed(self.rate, self._in_flight / count / elapsed)
-        self.compute = _smoothed(self.compute, compute)
-        self.row_work = _smoothed(self.row_work, self._row_work / count)
-        self.work = _smoothed(self.work, self._work / count)
-        self._begin(now)
+        within = min(max(aim, batches, self.value / 2), self.value * 2)
+        value = min(max(round(within), LEAST), MOST)
+        if value != self.value:
+            self.value, self._older = value, round(in_flight)
+        self.rate = _mean(self.rate, in_flight / elapsed, SMOOTHING)
+        self._begin()
 
-    def _begin(self, now: float) -> None:
-        self._changed_at = now
+    def _begin(self) -> None:
         self._samples = 0
-        self._in_flight = self._elapsed = self._queue = 0.0
-        self._compute = self._row_work = self._work = self._together = 0.0
+        self._in_flight = self._elapsed = self._queue = self._compute = self._together = 0.0
         self._instances: set[str] = set()
 
     @property
@@ -128,5 +142,5 @@ class Bound:
         return f"<Bound {self.value}, {self.latency * 1e3:.1f} ms>"
 
 
-def _smoothed(mean: float, new: float) -> float:
-    return mean + SMOOTHING * (new - mean) if mean else new
+def _mean(mean: float, new: float, part: float) -> float:
+    return mean + part * (new - mean) if mean else new

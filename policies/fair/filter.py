@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 
-from policies.fair.admission import Admission, Counts
+from policies.fair.admission import FREE, Admission, Counts, Place
 from policies.fair.bound import Answer
 from policies.fair.queue import Flow, Ticket
 from policies.fair.settings import Fairness
@@ -30,7 +30,7 @@ MODELS = 1024  # beyond that those without requests are forgotten
 DEFAULT_PRIORITY = 2  # what backends take 0 for, unless the model says otherwise
 
 CallAt = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
-Turn = asyncio.Future[None]
+Turn = asyncio.Future[Place]
 
 
 class Fair:
@@ -55,22 +55,24 @@ class Fair:
         model = self._models.get((request.model, request.version)) or self._learn(request)
         tenant = request.context.principal.tenant
         flow = model.queue.flow(tenant) or model.flow(tenant)
-        work = 0.0
+        place = FREE
         if model.in_flight < model.bound.value and not model.queue.waiting:
-            model.enter(flow)
+            model.enter(flow, place)
         else:
-            work = await self._saturated(model, flow, request)
+            place = await self._saturated(model, flow, request)
         try:
             reply = await service(request)
         except BaseException:
-            self._leave(model, flow)
+            self._leave(model, flow, place)
             raise
+        if place is not FREE or model.in_flight * 2 >= model.bound.value:
+            self._observe(model, request, reply)
+            if reply.rest is None:
+                self._account(model, flow, request, reply, place)
         if reply.rest is not None:
-            close = partial(self._close, model, flow, request, reply, work)
+            close = partial(self._close, model, flow, request, reply, place)
             return Reply(reply.first, reply.rest, close)
-        if work or model.in_flight * 2 >= model.bound.value:
-            self._observe(model, flow, request, reply, work)
-        self._leave(model, flow)
+        self._leave(model, flow, place)
         return reply
 
     def bounds(self) -> Counter[str]:
@@ -87,17 +89,18 @@ class Fair:
             found[name] += model.queue.waiting
         return found
 
-    async def _saturated(self, model: Admission, flow: Flow, request: InferRequest) -> float:
-        """Returns when the request goes on, with the device seconds that it was charged for."""
+    async def _saturated(self, model: Admission, flow: Flow, request: InferRequest) -> Place:
+        """Returns when the request goes on."""
         work = model.estimate(rows(request.payload))
         if model.passes(flow):
+            place = Place(work, extra=True)
             model.queue.charge(flow, work)
-            model.enter(flow)
-            return work
+            model.enter(flow, place)
+            return place
         if not self._enforced:
             model.count_queued()
-            model.enter(flow)
-            return 0.0
+            model.enter(flow, FREE)
+            return FREE
         context = request.context
         ticket = Ticket(
             flow,
@@ -109,25 +112,27 @@ class Fair:
         try:
             for each in model.wait(ticket, self._clock()):
                 self._refuse(each, model.refusal(each.flow, "total"))
-            await self._turn(model, ticket)
+            place = await self._turn(model, ticket)
         except PenstockError:
             context.timeline.refused = NAME
             raise
         context.timeline.mark(NAME, self._clock())
-        return work
+        return place
 
-    async def _turn(self, model: Admission, ticket: Ticket) -> None:
-        turn = self._turns[ticket] = asyncio.get_running_loop().create_future()
+    async def _turn(self, model: Admission, ticket: Ticket) -> Place:
+        turn: Turn = asyncio.get_running_loop().create_future()
+        self._turns[ticket] = turn
         timer = None
         if ticket.deadline < inf:
             timer = self._call_at(ticket.deadline, partial(self._expire, model, ticket))
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if self._turns.pop(ticket, None) is not None:
                 model.queue.remove(ticket)
             elif not turn.cancelled() and turn.exception() is None:
-                self._leave(model, ticket.flow)  # its turn came, and nobody is left to take it
+                # Its turn came, and nobody is left to take it.
+                self._leave(model, ticket.flow, turn.result())
             raise
         finally:
             if timer is not None:
@@ -137,22 +142,22 @@ class Fair:
         if model.queue.remove(ticket):
             self._refuse(ticket, model.refusal(ticket.flow, "deadline"))
 
-    def _leave(self, model: Admission, flow: Flow) -> None:
-        model.leave(flow)
+    def _leave(self, model: Admission, flow: Flow, place: Place) -> None:
+        model.leave(flow, place)
         if not model.queue.waiting:
             return
         now = self._clock()
-        while (found := model.next(now)) is not None:
-            ticket, goes = found
-            if not goes:
+        while (found := model.next(now, flow)) is not None:
+            ticket, given = found
+            if given is None:
                 self._refuse(ticket, model.refusal(ticket.flow, "deadline"))
                 continue
             turn = self._turns.pop(ticket)
             if turn.done():  # cancelled, and not yet taken out
                 model.queue.correct(ticket.flow, -ticket.work)
-                model.leave(ticket.flow)
+                model.leave(ticket.flow, given)
             else:
-                turn.set_result(None)
+                turn.set_result(given)
 
     def _refuse(self, ticket: Ticket, refusal: PenstockError) -> None:
         turn = self._turns.pop(ticket)
@@ -160,42 +165,44 @@ class Fair:
             turn.set_exception(refusal)
 
     def _close(
-        self, model: Admission, flow: Flow, request: InferRequest, reply: Reply, work: float
+        self, model: Admission, flow: Flow, request: InferRequest, reply: Reply, place: Place
     ) -> None:
         try:
             reply.on_close()
         finally:
-            self._observe(model, flow, request, reply, work)
-            self._leave(model, flow)
+            self._account(model, flow, request, reply, place)
+            self._leave(model, flow, place)
 
-    def _observe(
-        self, model: Admission, flow: Flow, request: InferRequest, reply: Reply, work: float
-    ) -> None:
-        """Learns from an answer, and charges what it has really used."""
-        timeline, first, now = request.context.timeline, reply.first, self._clock()
+    def _observe(self, model: Admission, request: InferRequest, reply: Reply) -> None:
+        """Learns from the first part of an answer."""
+        timeline, first = request.context.timeline, reply.first
         if not timeline.began:
-            return
-        compute, batch_rows, own = first.compute_us / 1e6, first.batch_rows, rows(request.payload)
-        used = timeline.used.device_seconds
-        if reply.rest is not None:
-            # A stream shares the device with the others for as long as it lasts.
-            compute, batch_rows = (now - timeline.began) / model.in_flight, own
-            used = used or compute
-        if work:
-            model.queue.correct(flow, used - work)
-        model.bound.observe(
-            now,
-            Answer(
-                model.in_flight,
-                timeline.began,
-                first.queue_us / 1e6,
-                compute,
-                used,
-                own,
-                batch_rows,
-                timeline.instances[-1] if timeline.instances else "",
-            ),
+            return  # nobody was asked
+        together = first.batch_rows / rows(request.payload)
+        answer = Answer(
+            model.in_flight,
+            timeline.began,
+            first.queue_us / 1e6,
+            first.compute_us / 1e6,
+            together,
+            timeline.instances[-1],
+            reply.rest is not None,
         )
+        model.observe(self._clock(), answer)
+
+    def _account(
+        self, model: Admission, flow: Flow, request: InferRequest, reply: Reply, place: Place
+    ) -> None:
+        """Charges what the request has really used."""
+        timeline = request.context.timeline
+        used = timeline.used.device_seconds
+        if reply.rest is not None and timeline.began:
+            held = self._clock() - timeline.began
+            model.bound.held(held)
+            # Where it isn't told: streams share the device for as long as they last.
+            used = used or held / model.in_flight
+        if used:
+            model.account(flow, place, used, rows(request.payload))
 
     def _learn(self, request: InferRequest) -> Admission:
         if len(self._models) >= MODELS:

@@ -1,18 +1,18 @@
 """Whose turn is next: start-time fair queueing between tenants, by priority within one.
 
 After Goyal, Vin and Cheng (1996): each tenant has a virtual time, its use of the device divided by
-its weight, and who is least far is next. A tenant that comes back after rest starts where the
-others are, less a credit, so that a few requests at once don't wait behind one that floods.
+its weight, and who is least far is next. The queue's own virtual time is what each would have got
+of what was done, were it shared evenly. A tenant that comes back after rest starts there, less a
+credit, so that a few requests at once don't wait behind one that floods.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from itertools import count
 from math import inf
 
-# Device seconds by which rest puts a tenant ahead, and so by how much shares may be off.
-CREDIT = 0.05
+CREDIT = 0.05  # device seconds
 # Tenants without anything in flight or waiting are remembered up to this many.
 MAX_RESTING = 1024
 
@@ -43,15 +43,15 @@ class Level:
 
 
 class Flow:
-    """What one tenant has in flight, has waiting, and has used."""
+    """What one tenant has under way (in flight or waiting), has waiting of it, and has used."""
 
     __slots__ = (
         "finish",
-        "in_flight",
         "levels",
         "name",
         "size",
         "standing",
+        "under_way",
         "waiting",
         "weight",
         "work",
@@ -60,7 +60,7 @@ class Flow:
     def __init__(self, name: str, weight: float) -> None:
         self.name = name
         self.weight = weight
-        self.in_flight = 0
+        self.under_way = 0
         self.waiting = 0
         self.work = 0.0  # device seconds that wait
         self.size = 0  # bytes that wait
@@ -72,22 +72,30 @@ class Flow:
         """Device seconds of the tenant's own that go before a newcomer."""
         return sum([level.work for at, level in self.levels.items() if at <= priority])
 
+    def first(self) -> Ticket:
+        """What goes on next of it; something must be waiting."""
+        return next(iter(self.levels[min(self.levels)].tickets))
+
     def newest(self) -> Iterator[Ticket]:
         """What waits, the least urgent and newest first."""
         for priority in sorted(self.levels, reverse=True):
             yield from reversed(self.levels[priority].tickets)
 
     def __repr__(self) -> str:
-        return f"<Flow {self.name}: {self.in_flight} in flight, {self.waiting} waiting>"
+        return f"<Flow {self.name}: {self.under_way} under way, {self.waiting} waiting>"
 
 
 class FairQueue:
-    """The waiting requests of one model."""
+    """The waiting requests of one model.
+
+    `credit`: device seconds by which rest puts a tenant ahead; shares may be off by as much.
+    """
 
     def __init__(self) -> None:
+        self.credit = CREDIT
         self.waiting = 0
         self.size = 0  # bytes
-        self.weight = 0.0  # of the tenants that have something waiting
+        self.weight = 0.0  # of the tenants that have something under way
         self._flows: dict[str, Flow] = {}
         self._virtual = 0.0
         self._latest = 0.0  # the furthest that a tenant has got
@@ -99,13 +107,32 @@ class FairQueue:
 
     def add_flow(self, name: str, weight: float) -> Flow:
         if len(self._flows) >= MAX_RESTING:
-            self._flows = {n: f for n, f in self._flows.items() if f.in_flight or f.waiting}
+            self._flows = {n: f for n, f in self._flows.items() if f.under_way}
         flow = self._flows[name] = Flow(name, weight)
         return flow
 
+    def enter(self, flow: Flow) -> None:
+        """A request of the tenant's is under way from now on."""
+        if not flow.under_way:
+            self.weight += flow.weight
+        flow.under_way += 1
+
+    def leave(self, flow: Flow) -> None:
+        flow.under_way -= 1
+        if not flow.under_way:
+            self.weight -= flow.weight
+
     def due(self, flow: Flow) -> bool:
-        """Whether the tenant is no further than whoever's turn it is."""
-        return flow.finish <= self._virtual
+        """Whether the tenant has got less than its share, by half the credit at least."""
+        return flow.finish <= self._virtual - self.credit / 2 / flow.weight
+
+    def advance(self, work: float) -> None:
+        """So many device seconds were done, for whomever."""
+        virtual = self._virtual + work / self.weight
+        if self.waiting:
+            # Nobody who always has something waiting gets less than its share.
+            virtual = min(virtual, max(self.head().flow.finish, self._virtual))
+        self._virtual = virtual
 
     def charge(self, flow: Flow, work: float) -> None:
         """The tenant is given so many device seconds."""
@@ -124,8 +151,7 @@ class FairQueue:
             level = flow.levels[ticket.priority] = Level()
         level.tickets[ticket] = None
         level.work += ticket.work
-        if not flow.waiting:
-            self.weight += flow.weight
+        self.enter(flow)
         flow.waiting += 1
         flow.work += ticket.work
         flow.size += ticket.size
@@ -135,25 +161,29 @@ class FairQueue:
 
     def head(self) -> Ticket:
         """The ticket whose turn it is; something must be waiting."""
-        while not self._heads[0][2].waiting:
-            heappop(self._heads)[2].standing = False
-        flow = self._heads[0][2]
-        return next(iter(flow.levels[min(flow.levels)].tickets))
+        heads = self._heads
+        while True:
+            start, number, flow = heads[0]
+            if not flow.waiting:
+                heappop(heads)
+                flow.standing = False
+            elif flow.finish > start:  # it has been given something since
+                heapreplace(heads, (flow.finish, number, flow))
+            else:
+                return flow.first()
 
-    def take(self) -> Ticket:
-        """Takes out the head, and charges its tenant for it."""
-        ticket = self.head()
-        start, _, flow = heappop(self._heads)
-        flow.standing = False
-        self._virtual = max(self._virtual, start)
+    def take(self, ticket: Ticket) -> None:
+        """Takes out a ticket that goes on, and charges its tenant for it; it stays under way."""
+        flow = ticket.flow
+        if ticket is self.head():
+            # Or less than the entry says, if what it was charged has been corrected.
+            self._virtual = max(self._virtual, min(self._heads[0][0], self._start(flow)))
+        self.enter(flow)
         self.remove(ticket)
         self.charge(flow, ticket.work)
-        if flow.waiting:
-            self._stand(flow)
         if not self.waiting:
             # The busy period is over: in the next one all begin alike.
             self._virtual = max(self._virtual, self._latest)
-        return ticket
 
     def remove(self, ticket: Ticket) -> bool:
         """Takes the ticket out, whoever's turn it is; whether it was there."""
@@ -170,8 +200,7 @@ class FairQueue:
         flow.size -= ticket.size
         self.waiting -= 1
         self.size -= ticket.size
-        if not flow.waiting:
-            self.weight = self.weight - flow.weight if self.waiting else 0.0
+        self.leave(flow)
         return True
 
     def most(self) -> Flow | None:
@@ -180,7 +209,7 @@ class FairQueue:
         return max(waiting, key=lambda flow: flow.size / flow.weight, default=None)
 
     def _start(self, flow: Flow) -> float:
-        return max(flow.finish, self._virtual - CREDIT / flow.weight)
+        return max(flow.finish, self._virtual - self.credit / flow.weight)
 
     def _stand(self, flow: Flow) -> None:
         """One entry for each tenant; one whose tickets were all taken out surfaces in its time."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.fair.admission import MOST_EXCEEDED, Admission, Counts
+from policies.fair.admission import FREE, MOST_EXTRA, Admission, Counts, Place
 from policies.fair.bound import WINDOW, Answer
 from policies.fair.queue import Ticket
 from policies.fair.settings import Fairness
@@ -26,13 +26,12 @@ def admission(bound=2, given_=SETTINGS):
 def learned(bound=2, seconds=0.1):
     """An admission that knows that each request takes so long, one at a time."""
     made = admission(bound)
-    for number in range(1, 50 * WINDOW):
-        # Long apart, so that each window counts; as full as the bound allows.
+    for number in range(1, 100 * WINDOW):
         at = 1000.0 * number
         queue = seconds * (made.bound.value - 1)
-        elapsed = queue + seconds
-        answer = Answer(made.bound.value, at, queue, seconds, seconds, 1, 1, "a")
-        made.bound.observe(at + elapsed, answer)
+        answer = Answer(made.bound.value, at, queue, seconds, 1.0, "a")
+        made.bound.observe(at + queue + seconds, answer)
+        made.bound.used(seconds, rows=1)
     assert made.bound.rate == pytest.approx(1 / seconds, rel=0.05)
     return made
 
@@ -44,7 +43,7 @@ def ticket(model, tenant="acme", *, deadline=inf, size=1, priority=2, rows=1):
 
 def fill(model, tenant="noisy"):
     while model.in_flight < model.bound.value:
-        model.enter(model.flow(tenant))
+        model.enter(model.flow(tenant), FREE)
 
 
 def refusal(model, waiting, now=0.0):
@@ -64,13 +63,15 @@ def _refused(model, waiting, now):
 def test_a_place_that_gets_free_goes_to_the_next():
     model = admission()
     fill(model)
-    waiting = ticket(model)
+    waiting = ticket(model, "noisy")
     assert model.wait(waiting, 0.0) == []
-    assert model.next(0.0) is None
-    model.leave(model.flow("noisy"))
-    assert model.next(0.0) == (waiting, True)
+    noisy = model.flow("noisy")
+    assert model.next(0.0, noisy) is None
+    model.leave(noisy, FREE)
+    assert model.next(0.0, noisy) == (waiting, Place(waiting.work, extra=False))
     assert model.in_flight == model.bound.value
-    assert model.flow("acme").in_flight == 1
+    assert noisy.waiting == 0
+    assert noisy.under_way == 2
 
 
 def test_a_tenant_below_its_share_does_not_wait_for_those_above():
@@ -78,15 +79,18 @@ def test_a_tenant_below_its_share_does_not_wait_for_those_above():
     fill(model)
     model.wait(ticket(model, "noisy"), 0.0)
     quiet = model.flow("quiet")
-    assert model.passes(quiet)
-    model.enter(quiet)
-    model.enter(quiet)
-    assert not model.passes(quiet)  # it has its half
+    passed = Place(0.01, extra=True)
+    while model.passes(quiet):
+        model.queue.charge(quiet, passed.work)
+        model.enter(quiet, passed)
+    # Its half of the places, and what rest is worth.
+    assert 2 <= quiet.under_way <= 2 + model.queue.credit / passed.work
 
 
 def test_a_tenant_that_floods_does_not_pass_itself():
     model = admission(bound=4)
     fill(model)
+    model.queue.charge(model.flow("noisy"), 1.0)
     assert not model.passes(model.flow("noisy"))
 
 
@@ -94,30 +98,40 @@ def test_a_weight_is_a_part_of_the_places():
     model = admission(bound=10)
     fill(model)
     model.wait(ticket(model, "noisy"), 0.0)
-    for _ in range(8):
-        assert model.passes(model.flow("gold"))
-        model.enter(model.flow("gold"))
-    assert not model.passes(model.flow("gold"))
+    gold = model.flow("gold")
+    model.queue.charge(gold, 1.0)  # by which it is not due
+    while model.passes(gold):
+        model.enter(gold, Place(0.0, extra=True))
+    assert gold.under_way == 8
 
 
-def test_so_many_tenants_below_their_shares_exceed_the_bound_by_no_more_than_itself():
+def test_many_tenants_below_their_shares_exceed_the_bound_by_no_more_than_a_number():
     model = admission(bound=4)
     fill(model)
     model.wait(ticket(model, "noisy"), 0.0)
     for number in range(100):
         flow = model.flow(str(number))
         if model.passes(flow):
-            model.enter(flow)
-    assert model.in_flight == MOST_EXCEEDED * model.bound.value
+            model.enter(flow, Place(0.0, extra=True))
+    assert model.in_flight == model.bound.value + MOST_EXTRA
 
 
-def test_who_used_more_than_its_share_of_the_device_waits_though_it_has_few_places():
-    model = admission(bound=8)
+def test_who_waits_goes_on_when_it_is_below_its_share_though_others_keep_the_places():
+    model = admission(bound=2)
     fill(model)
-    model.wait(ticket(model, "noisy"), 0.0)
-    heavy = model.flow("heavy")
-    model.queue.charge(heavy, 5.0)
-    assert not model.passes(heavy)
+    quiet = model.flow("quiet")
+    model.queue.charge(quiet, 1.0)
+    model.queue.charge(model.flow("noisy"), 0.9)
+    passed = Place(0.0, extra=True)
+    model.enter(quiet, passed)
+    assert not model.passes(quiet)
+    for _ in range(3):
+        model.wait(ticket(model, "noisy"), 0.0)
+    waiting = ticket(model, "quiet")
+    model.wait(waiting, 0.0)
+    assert model.next(0.0, quiet) is None
+    model.leave(quiet, passed)
+    assert model.next(0.0, quiet) == (waiting, Place(waiting.work, extra=True))
 
 
 def test_a_tenants_own_overflow_is_refused_as_its_own():
@@ -211,9 +225,13 @@ def test_hopeless_heads_are_dropped_and_take_no_place():
     hopeless, fine = ticket(model, deadline=3.0), ticket(model, deadline=60.0)
     model.wait(hopeless, 0.0)
     model.wait(fine, 0.0)
-    model.leave(model.flow("noisy"))
-    assert model.next(2.999) == (hopeless, False)
-    assert model.next(2.999) == (fine, True)
+    noisy = model.flow("noisy")
+    model.leave(noisy, FREE)
+    assert model.next(2.999, noisy) == (hopeless, None)
+    found = model.next(2.999, noisy)
+    assert found is not None
+    assert found[0] is fine
+    assert found[1] is not None
 
 
 def test_refusals_are_counted_by_tenants_that_have_a_weight():
@@ -233,20 +251,22 @@ def test_no_place_is_lost_or_idle_while_somebody_waits(actions):
     model = admission(bound=3)
     inside, waiting, now = [], [], 0.0
 
-    def go_on():
-        while (found := model.next(now)) is not None:
-            each, goes = found
+    def go_on(left):
+        while (found := model.next(now, left)) is not None:
+            each, place = found
             waiting.remove(each)
-            if goes:
-                inside.append(each.flow)
+            if place is not None:
+                inside.append((each.flow, place))
 
     for action, which in actions:
         now += 0.1
         if action == "ask":
             flow = model.flow(str(which))
-            if (model.in_flight < model.bound.value and not waiting) or model.passes(flow):
-                model.enter(flow)
-                inside.append(flow)
+            room = model.in_flight < model.bound.value and not waiting
+            if room or model.passes(flow):
+                place = FREE if room else Place(0.01, extra=True)
+                model.enter(flow, place)
+                inside.append((flow, place))
                 continue
             asked = ticket(model, str(which), deadline=now + 1.0 + which)
             try:
@@ -256,15 +276,21 @@ def test_no_place_is_lost_or_idle_while_somebody_waits(actions):
                 continue
             waiting.append(asked)
         elif action == "leave" and inside:
-            model.leave(inside.pop(which % len(inside)))
-            go_on()
+            flow, place = inside.pop(which % len(inside))
+            model.account(flow, place, 0.02, 1)
+            model.leave(flow, place)
+            go_on(flow)
         elif action == "cancel" and waiting:
             assert model.queue.remove(waiting.pop(which % len(waiting)))
         elif action == "grow":
             model.bound.value = max(2, which)
-            go_on()
+            go_on(model.flow("0"))
         assert model.in_flight == len(inside)
+        assert model.extra == sum(place.extra for _, place in inside)
         assert model.queue.waiting == len(waiting)
         assert not waiting or model.in_flight >= model.bound.value
-        for flow in set(inside):
-            assert flow.in_flight == inside.count(flow)
+        flows = {flow for flow, _ in inside} | {each.flow for each in waiting}
+        assert model.queue.weight == pytest.approx(sum(flow.weight for flow in flows))
+        for flow in flows:
+            known = [one for one, _ in inside] + [each.flow for each in waiting]
+            assert flow.under_way == sum(one is flow for one in known)

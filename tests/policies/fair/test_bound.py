@@ -5,9 +5,8 @@ import pytest
 from policies.fair.bound import FIRST, LEAST, LEAST_QUEUE, WINDOW, Answer, Bound
 
 
-def answer(in_flight, began, *, queue=0.0, compute=0.01, rows=1, batch_rows=1, instance="a"):
-    work = compute * rows / max(batch_rows, rows)
-    return Answer(in_flight, began, queue, compute, work, rows, batch_rows, instance)
+def answer(in_flight, began, *, queue=0.0, compute=0.01, together=1.0, instance="a", streams=False):
+    return Answer(in_flight, began, queue, compute, together, instance, streams)
 
 
 def saturate(bound, seconds, *, compute, batch=1, endpoints=1, way=0.001, other=0.0):
@@ -31,10 +30,11 @@ def saturate(bound, seconds, *, compute, batch=1, endpoints=1, way=0.001, other=
                     now,
                     queue=waits,
                     compute=compute,
-                    batch_rows=together,
+                    together=together,
                     instance=str(number % endpoints),
                 ),
             )
+            bound.used(compute / together, rows=1)
         now += elapsed
 
 
@@ -90,9 +90,33 @@ def test_what_began_under_another_bound_says_nothing_of_this_one():
         bound.observe(1.0, answer(FIRST, 0.0, queue=0.9))
     changed = bound.value
     assert changed == FIRST // 2
-    for _ in range(WINDOW):
+    for _ in range(FIRST):  # those that were in flight then
         bound.observe(1.5, answer(FIRST, 0.5, queue=0.9))
     assert bound.value == changed
+
+
+def test_while_there_is_no_queue_it_doubles():
+    bound = Bound()
+    bounds = []
+    for number in range(8 * FIRST):
+        bound.observe(number + 1.0, answer(bound.value, float(number)))
+        bounds.append(bound.value)
+    assert sorted(set(bounds))[:3] == [FIRST, 2 * FIRST, 4 * FIRST]
+
+
+def test_streams_that_wait_to_begin_lower_it_by_as_much_as_they_are_too_many():
+    bound = Bound()
+    for number in range(1, 200):
+        at = 20.0 * number
+        # Sixteen places: those beyond them wait until one of ten seconds ends.
+        queue = max(0.0, (bound.value - 16) * 10.0 / 16)
+        for _ in range(bound.value):
+            bound.held(queue + 10.0)
+            bound.observe(
+                at + queue + 0.05,
+                answer(bound.value, at, queue=queue, compute=0.05, streams=True),
+            )
+    assert 12 <= bound.value <= 24
 
 
 def test_one_hiccup_no_more_than_halves_it_and_the_least_is_kept():

@@ -270,6 +270,7 @@ async def test_overflow_refuses_the_tenant_that_overflows():
     refused = [each for each in noisy if each.done()]
     assert len(refused) == 2
     assert all(each.exception().kind is Kind.RATE_LIMITED for each in refused)
+    at.model.queue.charge(at.model.flow("quiet"), 1.0)
     for _ in range(3):  # the first passes, and the others wait
         at.ask("quiet")
     await at.settle()
@@ -361,6 +362,6 @@ def test_no_ending_leaks_a_place(actions, seed):
         assert at.in_flight == 0
         assert at.fair.waiting().total() == 0
         assert not at.fair._turns
-        assert all(not flow.in_flight for flow in at.model.queue._flows.values())
+        assert all(not flow.under_way for flow in at.model.queue._flows.values())
 
     asyncio.run(run())

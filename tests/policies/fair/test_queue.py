@@ -15,11 +15,19 @@ def ticket(flow, *, work=WORK, priority=2, size=1):
     return Ticket(flow, work=work, priority=priority, deadline=inf, size=size)
 
 
+def go_on(queue):
+    """The next one goes on, and ends at once."""
+    head = queue.head()
+    queue.take(head)
+    queue.leave(head.flow)
+    return head
+
+
 def served(queue, seconds):
     """Takes so much work, always refilling; device seconds by tenant."""
     given_ = {}
     while sum(given_.values()) < seconds:
-        taken = queue.take()
+        taken = go_on(queue)
         name = taken.flow.name
         given_[name] = given_.get(name, 0.0) + taken.work
         queue.push(ticket(taken.flow, work=taken.work, priority=taken.priority))
@@ -51,7 +59,7 @@ def test_what_was_used_in_the_end_is_what_counts():
     queue.push(ticket(honest))
     queue.push(ticket(heavy))
     for _ in range(600):
-        taken = queue.take()
+        taken = go_on(queue)
         requests[taken.flow.name] += 1
         queue.push(ticket(taken.flow))
         if taken.flow is heavy:
@@ -65,13 +73,54 @@ def test_rest_is_worth_a_credit_and_no_more():
     for _ in range(2000):
         queue.push(ticket(noisy))
     for _ in range(1000):  # meanwhile the other one rests
-        queue.take()
+        go_on(queue)
     for _ in range(500):
         queue.push(ticket(rested))
-    first = [queue.take().flow.name for _ in range(100)]
+    first = [go_on(queue).flow.name for _ in range(100)]
     ahead = first.index("noisy")
     assert CREDIT / WORK <= ahead <= CREDIT / WORK + 2
     assert first[ahead:].count("rested") == pytest.approx(len(first[ahead:]) / 2, abs=1)
+
+
+def test_who_got_less_than_its_share_of_what_was_done_is_due():
+    queue = FairQueue()
+    noisy, quiet = queue.add_flow("noisy", 1.0), queue.add_flow("quiet", 1.0)
+    for _ in range(100):
+        queue.push(ticket(noisy))
+    queue.enter(quiet)
+    for _ in range(20):
+        go_on(queue)
+        queue.advance(WORK)
+    assert queue.due(quiet)
+    assert not queue.due(noisy)
+    queue.charge(quiet, 30 * WORK)
+    assert not queue.due(quiet)
+
+
+def test_who_always_waits_is_never_due():
+    queue = FairQueue()
+    noisy = queue.add_flow("noisy", 1.0)
+    queue.charge(noisy, 1.0)
+    for _ in range(100):
+        queue.push(ticket(noisy))
+    for _ in range(90):
+        head = queue.head()
+        queue.take(head)
+        queue.correct(noisy, -WORK / 2)  # it is charged too much at first
+        queue.advance(WORK)
+        queue.leave(noisy)
+        assert not queue.due(noisy)
+
+
+def test_a_ticket_may_be_taken_out_of_its_turn():
+    queue = FairQueue()
+    one, other = queue.add_flow("one", 1.0), queue.add_flow("other", 1.0)
+    first, second, third = ticket(one), ticket(one), ticket(other)
+    for each in (first, second, third):
+        queue.push(each)
+    queue.take(third)
+    assert queue.waiting == 2
+    assert [go_on(queue), go_on(queue)] == [first, second]
 
 
 def test_a_tenants_urgent_requests_go_first_and_cost_the_others_nothing():
@@ -80,7 +129,7 @@ def test_a_tenants_urgent_requests_go_first_and_cost_the_others_nothing():
     for priority in (3, 1, 2, 1):
         queue.push(ticket(one, priority=priority))
         queue.push(ticket(other))
-    order = [queue.take() for _ in range(8)]
+    order = [go_on(queue) for _ in range(8)]
     assert [each.priority for each in order if each.flow is one] == [1, 1, 2, 3]
     assert [each.flow.name for each in order[:4]].count("other") == 2
 
@@ -91,7 +140,7 @@ def test_the_same_priority_is_served_in_the_order_of_arrival():
     tickets = [ticket(flow) for _ in range(5)]
     for each in tickets:
         queue.push(each)
-    assert [queue.take() for _ in tickets] == tickets
+    assert [go_on(queue) for _ in tickets] == tickets
 
 
 def test_after_a_busy_period_all_begin_alike():
@@ -99,18 +148,18 @@ def test_after_a_busy_period_all_begin_alike():
     one, other = queue.add_flow("one", 1.0), queue.add_flow("other", 1.0)
     for _ in range(1000):
         queue.push(ticket(one))
-        queue.take()
+        go_on(queue)
     for _ in range(100):
         queue.push(ticket(one))
         queue.push(ticket(other))
-    first = [queue.take().flow.name for _ in range(60)]
+    first = [go_on(queue).flow.name for _ in range(60)]
     assert first.count("one") == pytest.approx(30, abs=CREDIT / WORK)
 
 
 def test_tenants_that_rest_are_forgotten_when_there_are_many():
     queue = FairQueue()
     busy = queue.add_flow("busy", 1.0)
-    busy.in_flight = 1
+    queue.enter(busy)
     for number in range(5000):
         queue.add_flow(str(number), 1.0)
     assert queue.flow("busy") is busy
@@ -154,9 +203,7 @@ def test_what_is_put_in_comes_out_once_whatever_happens(actions):
             waiting.append(ticket(flow, priority=priority, size=which))
             queue.push(waiting[-1])
         elif action == "take" and waiting:
-            head = queue.head()
-            assert queue.take() is head
-            waiting.remove(head)
+            waiting.remove(go_on(queue))
         elif action == "remove" and waiting:
             taken = waiting.pop(which % len(waiting))
             assert queue.remove(taken)
@@ -168,6 +215,6 @@ def test_what_is_put_in_comes_out_once_whatever_happens(actions):
         for flow in flows:
             assert flow.waiting == sum(each.flow is flow for each in waiting)
     for _ in range(len(waiting)):
-        waiting.remove(queue.take())
+        waiting.remove(go_on(queue))
     assert not waiting
     assert not queue.waiting
