@@ -14,10 +14,11 @@ _CUT = re.compile(
 BLOCK = b"-----BEGIN "
 _BLOCK_END = re.compile(rb"-----END [0-9A-Z ]{0,48}-----")
 
-# Behind a number words count for it even across cuts, for so many characters; an unfinished escape
-# may stand behind them.
+# Behind a number words count for it even across cuts, for so many characters.
 BEHIND = 32
-_AWAITED = BEHIND + 24
+_LONGEST_ESCAPE = 24  # `&CounterClockwiseContourIntegral;` is no character that hides anything
+_ESCAPES = re.compile(rb"[&%\\]")
+_NUMBER_ENDS = 16  # characters before its end in which such a number has five digits together
 _LONG_NUMBER = re.compile(rb"[0-9](?:[ ./:-]{0,2}[0-9]){4}")
 
 # Findings with blanks in them have at most 96 folded characters, others at most 16,384. A finding
@@ -28,7 +29,7 @@ LONGEST = 2 * 16384 + 64
 
 def heard(found: bytes, behind: bytes) -> bytes:
     """What of the text behind a finding says something of it: of numbers all, else its clause."""
-    if _LONG_NUMBER.search(found) is not None:
+    if _LONG_NUMBER.search(found[-_NUMBER_ENDS:]) is not None:
         return behind
     tail = found[-4:]  # a cut may begin with the finding's last letters
     match = _CUT.search(tail + behind)
@@ -46,7 +47,10 @@ def settled(data: bytes, start: int, wait: int) -> int:
     `wait` is how many characters findings need that heed no cuts, 0 where there are none.
     """
     end = _open_block(data, start)
-    number = _LONG_NUMBER.search(data, max(start, len(data) - _AWAITED - 16))
+    known = len(data)
+    if _ESCAPES.search(data, max(start, known - _LONGEST_ESCAPE)) is not None:
+        known -= _LONGEST_ESCAPE  # one that has not ended yet will become another text
+    number = _LONG_NUMBER.search(data, max(start, known - BEHIND - _NUMBER_ENDS))
     if number is not None:
         end = min(end, number.start())
     position = start
