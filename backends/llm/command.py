@@ -55,6 +55,9 @@ def main(
         Path, typer.Option(help="A folder of Hugging Face model folders (safetensors).")
     ],
     precision: Annotated[Precision, typer.Option(help="Of weights and cache.")] = Precision.FP32,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Keeps the layers' weights in eight bits.")
+    ] = False,
     memory_budget: Annotated[
         str, typer.Option(help="Of each model's cache of keys and values, such as 4GiB.")
     ] = "1GiB",
@@ -106,6 +109,7 @@ def main(
     )
     options = Options(
         dtype=precision.value,
+        int8=int8,
         memory=size(memory_budget),
         block=block_size,
         budget=step_tokens,

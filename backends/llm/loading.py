@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from backends.llm.adapters import Adapters
 from backends.llm.blocks import BlockPool
 from backends.llm.choice import Vocabulary
+from backends.llm.int8 import quantise
 from backends.llm.paged import NAME, KeyValues
 from backends.llm.runner import ModelRunner
 from backends.llm.sampling import Sampling
@@ -37,11 +38,18 @@ class Loaded:
 
 
 def load(
-    folder: Path, *, dtype: str, block: int, memory: int, adapter_memory: int = 1 << 28
+    folder: Path,
+    *,
+    dtype: str,
+    block: int,
+    memory: int,
+    int8: bool = False,
+    adapter_memory: int = 1 << 28,
 ) -> Loaded:
     """Reads the model, with a cache of at most `memory` bytes in blocks of `block` tokens.
 
-    Adapters that nobody uses stay in memory up to `adapter_memory` bytes.
+    With `int8` its layers' weights are kept in eight bits. Adapters that nobody uses stay in memory
+    up to `adapter_memory` bytes.
 
     Raises ValueError with a sentence for what can't be served.
     """
@@ -64,6 +72,8 @@ def load(
         raise ValueError(f"transformers can't load it: {_first_line(error)}") from error
     if not getattr(tokeniser, "is_fast", False):
         raise ValueError("its tokeniser has no tokenizer.json")
+    if int8:
+        quantise(model)
     cache = _cache(model, block, memory)
     adapters = Adapters(model, adapter_memory)
     runner = ModelRunner(model, cache, adapters)

@@ -33,6 +33,7 @@ class Options:
     """How models are run; `memory` in bytes is each one's cache of keys and values."""
 
     dtype: str = "fp32"
+    int8: bool = False
     memory: int = 1 << 30
     block: int = 16
     budget: int = 512
@@ -88,10 +89,11 @@ class Models:
         """Reads one, which takes long; afterwards it is READY or says why not."""
         options = self._options
         try:
-            revision = _revision(entry.folder, options.dtype)
+            revision = _revision(entry.folder, f"{options.dtype} {options.int8}")
             loaded = load(
                 entry.folder,
                 dtype=options.dtype,
+                int8=options.int8,
                 block=options.block,
                 memory=options.memory,
                 adapter_memory=options.adapter_memory,
