@@ -1,0 +1,71 @@
+"""Folders that can be served are read; others are refused by a sentence, and run nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM
+
+from backends.llm.loading import load
+from tests.backends.llm import tiny_models
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny_models.write(tmp_path / "m")
+
+
+def refused(folder: Path, memory: int = 1 << 20) -> str:
+    with pytest.raises(ValueError) as caught:
+        load(folder, dtype="fp32", block=4, memory=memory)
+    return str(caught.value)
+
+
+def test_the_cache_takes_what_it_may(folder: Path) -> None:
+    loaded = load(folder, dtype="fp32", block=4, memory=1 << 20)
+    # 2 layers of keys and values of 4 tokens in 2 heads of 8 numbers; one block is for padding.
+    assert loaded.pool.count == (1 << 20) // (2 * 2 * 4 * 2 * 8 * 4) - 1
+    assert loaded.longest == 512
+    assert loaded.vocabulary.ends == {1}
+
+
+def test_half_precision_halves_the_cache(folder: Path) -> None:
+    whole = load(folder, dtype="fp32", block=4, memory=1 << 20)
+    half = load(folder, dtype="bf16", block=4, memory=1 << 20)
+    assert half.pool.count == 2 * whole.pool.count + 1
+
+
+def test_a_cache_of_nothing_is_refused(folder: Path) -> None:
+    assert "bytes a block" in refused(folder, memory=100)
+
+
+def test_pickled_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    assert refused(folder) == "there are no weights in safetensors"
+
+
+def test_code_beside_the_weights_is_never_run(folder: Path, tmp_path: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["model_type"] = "own"
+    config["auto_map"] = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    assert "transformers can't load it" in refused(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_folder_without_a_tokeniser_is_refused(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert refused(folder)
+
+
+def test_an_attention_that_does_something_else_is_refused(folder: Path) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}
+    config = Gemma2Config(
+        **tiny_models.SHAPE, **sizes, num_attention_heads=4, num_key_value_heads=2
+    )
+    Gemma2ForCausalLM(config).save_pretrained(folder)
+    assert "softcap" in refused(folder)
