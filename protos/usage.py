@@ -1,8 +1,9 @@
 """What a request uses: rows, tokens and the device's time.
 
 Tokens are those that the reply tells, as OpenAI's objects do in `usage`; OIP replies may tell them
-in the parameters `prompt_tokens` and `completion_tokens`. Where nothing is told, each part of a
-stream counts as one, and a prompt as a quarter of its bytes.
+in the parameters `prompt_tokens` and `completion_tokens`. A stream may tell them more than once, as
+it goes: the last word counts. Where nothing is told, each part of a stream counts as one, and a
+prompt as a quarter of its bytes.
 """
 
 from collections.abc import Mapping
@@ -76,7 +77,8 @@ def measure(used: Used, request: InferRequest, part: Part) -> None:
         share = 1.0
         if part.batch_rows > 1:
             share = min(1.0, rows(request.payload) / part.batch_rows)
-        used.device_seconds = part.compute_us * share / 1e6
+        used.device_seconds += max(0, part.compute_us - used.compute_us) * share / 1e6
+        used.compute_us = max(used.compute_us, part.compute_us)
     payload = part.payload
     if isinstance(payload, Tensors):
         told: Mapping[str, Any] | None = part.parameters
@@ -84,18 +86,24 @@ def measure(used: Used, request: InferRequest, part: Part) -> None:
     else:
         told = payload.body.get("usage")
         in_parts = True
-    if told and not used.tokens_told:
-        used.tokens_told = _learn(used, told)
+    if told and _learn(used, told, request.context.streaming):
+        return
     if in_parts and not used.tokens_told:
         used.completion_tokens += 1
         used.prompt_tokens = used.prompt_tokens or max(1, prompt_tokens(request.payload))
 
 
-def _learn(used: Used, told: Mapping[str, Any]) -> bool:
+def _learn(used: Used, told: Mapping[str, Any], streaming: bool) -> bool:
     prompt, completion = _count(told, "prompt_tokens"), _count(told, "completion_tokens")
     if not prompt and not completion:
         return False
-    used.prompt_tokens, used.completion_tokens = prompt, completion
+    if used.tokens_told:  # nothing that is once used becomes less
+        prompt = max(prompt, used.prompt_tokens)
+        completion = max(completion, used.completion_tokens)
+    used.prompt_tokens = prompt
+    if completion or not streaming:
+        used.completion_tokens, used.tokens_told = completion, True
+    # Otherwise a stream has told its prompt, and may never tell the rest.
     return True
 
 

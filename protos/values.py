@@ -140,6 +140,7 @@ class Used:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     tokens_told: bool = False  # by the backend, rather than counted here
+    compute_us: int = 0  # of the whole batch, as the last part told it
 
 
 @dataclass(slots=True)

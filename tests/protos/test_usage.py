@@ -120,6 +120,31 @@ def test_the_backends_word_counts_however_many_parts_there_were() -> None:
     assert (used.prompt_tokens, used.completion_tokens, used.tokens_told) == (8, 5, True)
 
 
+def usage(prompt: int, completion: int) -> Part:
+    told = {"prompt_tokens": prompt, "completion_tokens": completion}
+    return part(Chat({"choices": [{}], "usage": told}))
+
+
+def test_of_what_a_stream_tells_as_it_goes_the_last_word_counts_and_never_less_than_before() -> None:
+    given = request(messages("x" * 400), streaming=True)
+    used = measured(given, usage(9, 0), usage(9, 1), usage(9, 20))
+    assert (used.prompt_tokens, used.completion_tokens) == (9, 20)
+    used = measured(given, usage(9, 20), usage(3, 4))
+    assert (used.prompt_tokens, used.completion_tokens) == (9, 20)
+
+
+def test_a_stream_that_tells_its_prompt_alone_has_a_token_in_each_other_part() -> None:
+    chunk = part(Chat({"choices": [{}]}))
+    used = measured(request(messages("x" * 400), streaming=True), usage(9, 0), chunk, chunk)
+    assert (used.prompt_tokens, used.completion_tokens, used.tokens_told) == (9, 2, False)
+
+
+def test_an_embedding_has_a_prompt_and_no_more() -> None:
+    told = Embedding({"usage": {"prompt_tokens": 5, "total_tokens": 5}})
+    used = measured(request(Embedding({"input": "abc"})), part(told))
+    assert (used.prompt_tokens, used.completion_tokens, used.tokens_told) == (5, 0, True)
+
+
 def test_a_stream_that_tells_nothing_has_a_token_in_each_part() -> None:
     chunk = part(Chat({"choices": [{}], "usage": None}))
     used = measured(request(messages("x" * 400)), chunk, chunk, chunk)
@@ -152,3 +177,14 @@ def test_the_devices_time_is_the_share_of_the_batch_up_to_the_last_part() -> Non
     parts = [part(reply, compute=0.1 * n, batch=2) for n in (1, 2, 3)]
     assert measured(given, *parts).device_seconds == pytest.approx(0.3)
     assert measured(given, part(reply)).device_seconds == 0.0
+
+
+def test_a_stream_pays_its_share_of_each_part_of_its_time() -> None:
+    given = request(messages("a"), streaming=True)
+    chunk = Chat({"choices": [{}]})
+    parts = [
+        part(chunk, compute=1.0, batch=1),
+        part(chunk, compute=5.0, batch=8),
+        part(chunk, compute=6.0, batch=2),
+    ]
+    assert measured(given, *parts).device_seconds == pytest.approx(1.0 + 4.0 / 8 + 1.0 / 2)
