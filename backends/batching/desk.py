@@ -23,6 +23,9 @@ from protos.values import Signature
 
 NO_TIMES = Times(0.0, 0.0, 0.0)
 LONGEST_WAIT = 3600.0  # seconds; what an operating system's timeouts surely take
+# A batch is staged so long before the device gets free, and three times as long as preparing one takes:
+# whoever comes until then, and whose turn it is, is still in it.
+STAGE_BEFORE = 0.002  # seconds; a thread may wake up late
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Desk:
         self._staged: Prepared | None = None
         self._finished: Executed | None = None
         self._stager_wakes = inf
+        self._preparing = 0.0  # seconds that it takes, the longest of late
         self._busy = False
         self._stopping = False
         self._ended = False
@@ -248,7 +252,9 @@ class Desk:
                     return Turn(finished=finished)
                 if self._ended:
                     return None
-                if self._busy and self._staged is None and not self._calls:
+                stage_at = self._scheduler.free_at - STAGE_BEFORE - 3.0 * self._preparing
+                may_stage = self._busy and self._staged is None and not self._calls
+                if may_stage and now >= stage_at:
                     decision = self._scheduler.next_batch(now, ahead=True)
                     dropped = decision.dropped
                     batch = self._begin(decision.batch, now)
@@ -259,7 +265,10 @@ class Desk:
                 if dropped or batch is not None:
                     return Turn(dropped, (), None, batch)
                 self._stager_wakes = self._scheduler.next_expiry()
-                self._ahead.wait(_timeout(self._stager_wakes - now))
+                until = self._stager_wakes
+                if may_stage and stage_at > now and self._scheduler.batch_waits:
+                    until = min(until, stage_at)
+                self._ahead.wait(_timeout(until - now))
 
     def put_staged(self, prepared: Prepared) -> None:
         with self._lock:
@@ -287,6 +296,7 @@ class Desk:
             executed.prepared.seconds, executed.finished - executed.started, apart.seconds
         )
         with self._lock:
+            self._preparing = max(0.9 * self._preparing, executed.prepared.seconds)
             started, finished = executed.started, executed.finished
             if apart.error is None:
                 outcomes = self._scheduler.settle(batch, apart.parts, started, finished, occupied)

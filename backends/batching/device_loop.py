@@ -1,8 +1,9 @@
 """The threads that keep one device busy: one executes, the other prepares and finishes batches.
 
-A batch is staged ahead only when it can't grow any more; any other is closed at the moment the
-device gets free, so that batches grow for free while it is busy. An idle device's batch is put
-together by the executing thread itself: handing it over would cost more than it gains.
+A batch is staged ahead only when it can't grow any more, and only just before the device gets free,
+so that who is due until then is still in it; any other is closed at the moment the device gets
+free, so that batches grow for free while it is busy. An idle device's batch is put together by the
+executing thread itself: handing it over would cost more than it gains.
 """
 
 import logging

@@ -69,6 +69,11 @@ class Scheduler:
         return self._busy(now) + self._waiting.backlog.total
 
     @property
+    def free_at(self) -> float:
+        """When the device will have finished what it has begun, as predicted."""
+        return self._free_at
+
+    @property
     def batch_waits(self) -> bool:
         """Whether somewhere a batch is ready that can't grow any more."""
         return self._waiting.full_lane() is not None
@@ -227,6 +232,7 @@ class Scheduler:
             trial.succeeded += 1
         self.cost.observe(batch.key, batch.bucket, batch.padded_rows, occupied)
         self.cost.executed(occupied)
+        self._waiting.took(occupied)
         batch.pieces[0].lane.learn(self.cost)
         compute = finished - started
         outcomes: list[Outcome] = []

@@ -2,7 +2,8 @@
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996) in coarse steps: tenants whose use differs by less
 than QUANTUM are served by urgency alone, so that well-behaved tenants lose no deadline to fairness,
-and one that floods the device is ahead of the others by no more than that.
+and one that floods the device is ahead of the others by no more than that. Rest earns a credit of a
+few batches: the requests that come together by chance must not wait behind a flood.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from heapq import heapify, heappop, heappush
 from backends.batching.queued import Queued, Slot
 
 QUANTUM = 0.05  # device seconds
+CREDIT_BATCHES = 8
+MOST_CREDIT = 1.0  # device seconds
+FRESHNESS = 0.1  # the weight of the newest batch in their mean
 # Tenants' names come from outside: those without work are remembered up to this many.
 MAX_RESTING = 1024
 SLACK = 64  # emptied entries that a heap may always hold
@@ -43,6 +47,8 @@ class Tenants:
         self._weights = dict(weights or {})
         self._active: dict[str, Account] = {}
         self._resting: dict[str, Account] = {}
+        self._credit = QUANTUM
+        self._batch = 0.0  # seconds that one takes, mean
         self._virtual = 0.0
         self._weight = 0.0  # of the active ones together
 
@@ -51,15 +57,20 @@ class Tenants:
         account = self._active.get(name)
         if account is None:
             account = self._resting.pop(name, None) or Account(name, self._weights.get(name, 1.0))
-            # Rest earns one quantum and no more, or a tenant could save up for a flood.
-            account.used = max(account.used, self._virtual - QUANTUM)
+            # And no more than the credit, or a tenant could save up for a flood.
+            account.used = max(account.used, self._virtual - self._credit / account.weight)
             self._active[name] = account
             self._weight += account.weight
         return account
 
+    def took(self, seconds: float) -> None:
+        """A batch took so long."""
+        self._batch += (seconds - self._batch) * (FRESHNESS if self._batch else 1.0)
+        self._credit = min(max(QUANTUM, CREDIT_BATCHES * self._batch), MOST_CREDIT)
+
     def ahead(self, account: Account) -> float:
         """Device seconds at most until the tenant's queued work is done, all others served too."""
-        return account.work * self._weight / account.weight + QUANTUM
+        return account.work * self._weight / account.weight + self._credit
 
     def leader(self) -> Slot | None:
         """The entry whose turn it is."""

@@ -53,6 +53,10 @@ class Waiting:
             return self._suspects
         return self._shadows if job.shadow else self._tenants.account(job.tenant)
 
+    def took(self, seconds: float) -> None:
+        """A batch took so long."""
+        self._tenants.took(seconds)
+
     def release(self, account: Account) -> None:
         if not account.count:
             self._tenants.rest(account)

@@ -81,6 +81,19 @@ def test_a_full_batch_is_staged_while_another_executes():
     assert runtime.staged_by == ["device", "staging"]
 
 
+def test_a_batch_is_not_staged_long_before_the_device_is_free_so_that_who_is_due_is_still_in_it():
+    runtime = Gated()
+    with running(runtime) as (loop, inbox):
+        first = job(1, tenant="noisy")
+        loop.cost.observe(KEY, first.bucket, 1, 3600.0)  # seconds
+        noisy = [job(value, tenant="noisy") for value in (2, 3, 4, 5)]
+        start_and_hold(loop, runtime, first, *noisy, job(6, tenant="quiet"))
+        runtime.let.release(3)
+        inbox.take(6)
+    assert 6 in runtime.batches[1]
+    assert runtime.staged_by[:2] == ["device", "device"]
+
+
 def test_a_batch_that_can_grow_is_not_staged():
     runtime = Gated()
     with running(runtime) as (loop, inbox):

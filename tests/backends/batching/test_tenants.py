@@ -3,7 +3,15 @@ import weakref
 
 import pytest
 
-from backends.batching.tenants import MAX_RESTING, SLACK, Tenants, prune
+from backends.batching.tenants import (
+    CREDIT_BATCHES,
+    MAX_RESTING,
+    MOST_CREDIT,
+    QUANTUM,
+    SLACK,
+    Tenants,
+    prune,
+)
 from tests.backends.jobs import job, scheduler
 
 
@@ -14,6 +22,18 @@ def test_a_tenant_s_share_is_by_weight_among_those_who_have_work():
     alone = tenants.ahead(gold)
     tenants.account("other")
     assert tenants.ahead(gold) - alone == pytest.approx(1.0 / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("batch", "credit"), [(0.001, QUANTUM), (0.05, CREDIT_BATCHES * 0.05), (60.0, MOST_CREDIT)]
+)
+def test_rest_is_worth_a_few_batches_within_bounds(batch, credit):
+    tenants = Tenants()
+    tenants.took(batch)
+    busy = tenants.account("busy")
+    busy.used, busy.queue = 100.0, [[0.0, 0, "a job"]]
+    tenants.leader()
+    assert tenants.account("rested").used == pytest.approx(100.0 - credit)
 
 
 def test_only_so_many_names_are_remembered():
