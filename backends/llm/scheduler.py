@@ -13,8 +13,9 @@ from backends.llm.blocks import BlockPool
 from backends.llm.sequence import Sequence
 from backends.llm.waiting import Waiting
 
-# Of a step, that one prompt may take where another one waits: none has to wait for a long one.
-SHARES = 4
+# Of a step, that a prompt may take which needs several, where another one lacks tokens too: a short
+# prompt doesn't wait for a long one's end. Those that fit into a step follow one after the other.
+SHARE = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Scheduler:
                 break
             if sequence not in self.running:
                 continue  # it has just given its blocks to another one
-            count = _cut(sequence, min(left, share if sequence.prefilling else left))
+            count = _cut(sequence, min(left, share if sequence.lacking > self.budget else left))
             while not self._extend(sequence, count):
                 if sequence.draft:  # no guess is worth another one's blocks
                     count = _cut(sequence, count - len(sequence.draft))
@@ -94,7 +95,7 @@ class Scheduler:
             sequence = self.waiting.next()
             if not self._admit(sequence):
                 break
-            count = min(sequence.lacking, left, share)
+            count = min(sequence.lacking, left, share if sequence.lacking > self.budget else left)
             if not self._extend(sequence, count):
                 raise RuntimeError("a sequence was let in that there is no room for")
             work[sequence] = Work(sequence, sequence.computed, count)
@@ -116,9 +117,9 @@ class Scheduler:
             self.pool.publish(block, key)
 
     def _share(self) -> int:
-        """The most tokens of one prompt in this step."""
+        """The most tokens of a long prompt in this step."""
         prompts = sum(each.prefilling for each in self.running) + len(self.waiting)
-        return self.budget if prompts < 2 else max(1, self.budget // SHARES)
+        return self.budget if prompts < 2 else max(1, int(self.budget * SHARE))
 
     def _admit(self, sequence: Sequence) -> bool:
         """Lets it run if all of it has room now, beginning after what the cache has of it."""

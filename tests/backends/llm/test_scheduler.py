@@ -70,8 +70,15 @@ def test_long_prompts_take_several_steps_and_leave_room_for_others() -> None:
     run(scheduler, plan)
     scheduler.add(sequence(2, prompt=4))
     plan = scheduler.schedule(0.0)
-    assert counts(plan) == {1: 4, 2: 4}
+    assert counts(plan) == {1: 2, 2: 4}
     assert [work.completes for work in plan.work] == [False, True]
+
+
+def test_prompts_that_fit_into_a_step_follow_one_after_the_other() -> None:
+    scheduler = Scheduler(BlockPool(64, 4), budget=16)
+    for order in (1, 2):
+        scheduler.add(sequence(order, prompt=12))
+    assert counts(scheduler.schedule(0.0)) == {1: 12, 2: 4}
 
 
 def test_those_that_run_come_before_those_that_wait() -> None:
