@@ -23,8 +23,8 @@ from protos.values import Signature
 
 NO_TIMES = Times(0.0, 0.0, 0.0)
 LONGEST_WAIT = 3600.0  # seconds; what an operating system's timeouts surely take
-# A batch is staged so long before the device gets free, and three times as long as preparing one takes:
-# whoever comes until then, and whose turn it is, is still in it.
+# A batch is staged so long before the device gets free, and three times as long as preparing one
+# takes: whoever comes until then, and whose turn it is, is still in it.
 STAGE_BEFORE = 0.002  # seconds; a thread may wake up late
 
 
