@@ -17,6 +17,8 @@ from protos.values import OpenAi, Tensor, Tensors
 class Answering:
     """`prompts` are the lengths of the call's prompts, `choices` how many answers each gets.
 
+    `sharing`, `queued` and `begun` are as in `backends.openai.answering`.
+
     `leave` is called once, when nothing more is wanted of the engine. A client that doesn't read
     makes the parts wait here, no more of them than the answer has.
     """
@@ -31,6 +33,7 @@ class Answering:
         *,
         clock: Callable[[], float],
         sharing: Callable[[], int],
+        queued: Callable[[float], float],
         begun: Callable[[float], None],
         leave: Callable[[], None],
     ) -> None:
@@ -41,6 +44,7 @@ class Answering:
         self._answer = answer
         self._clock = clock
         self._sharing = sharing
+        self._queued = queued
         self._begun = begun
         self._leave = leave
         self._open = len(prompts)
@@ -49,7 +53,8 @@ class Answering:
         self._room = codec.INITIAL_CREDIT
         self._held: list[OpenAi] = []
         self._over = False
-        self._arrival = self._last = clock()
+        self._arrival = clock()
+        self._queue = 0.0
         self._first = True
 
     def cancel(self) -> None:
@@ -102,10 +107,11 @@ class Answering:
             self._end()
 
     def _part(self, body: OpenAi | None, *, final: bool) -> None:
-        now = self._clock()
+        elapsed = self._clock() - self._arrival
         if self._first:
             self._first = False
-            self._begun(now - self._arrival)
+            self._queue = self._queued(elapsed)
+            self._begun(elapsed)
         content: OpenAi | tuple[Tensor, ...] = body or ()
         if body is not None and self._call.openai is None:
             content = text_of(body.body, streaming=self._call.streaming)
@@ -116,10 +122,10 @@ class Answering:
             content,
             VERSION,
             final=final,
-            compute_us=int((now - self._last) * 1e6),
+            queue_us=int(self._queue * 1e6),
+            compute_us=int((elapsed - self._queue) * 1e6),
             batch_rows=self._sharing(),
         )
-        self._last = now
         self._room -= bytes_of(content if isinstance(content, OpenAi) else Tensors(content))
         self._answer(part, final)
 

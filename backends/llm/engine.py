@@ -14,8 +14,8 @@ import torch
 
 from backends.llm.blocks import BlockPool, salt
 from backends.llm.choice import Choice, Said, Vocabulary
+from backends.llm.choosing import choose
 from backends.llm.ngram import guess
-from backends.llm.sampler import Row, sample
 from backends.llm.sampling import Likely, Sampling
 from backends.llm.scheduler import Scheduler, Work
 from backends.llm.sequence import Sequence
@@ -144,6 +144,13 @@ class Engine:
             if self._choices.pop(choice.sequence, None) is not None:
                 self.scheduler.remove(choice.sequence)
 
+    def abandon(self, error: PenstockError) -> Step:
+        """Ends everybody with the error."""
+        ids = list(self._requests)
+        for id_ in ids:
+            self.cancel(id_)
+        return [(id_, error) for id_ in ids]
+
     def step(self, now: float) -> Step:
         """Computes once, for everybody that has room."""
         if self._speculate:
@@ -161,7 +168,7 @@ class Engine:
     def _work(self, plan: list[Work], step: Step) -> None:
         try:
             logits = self._runner.run(plan)
-            found = self._sample(plan, logits)
+            found = choose(plan, logits, lambda sequence: self._choices[sequence][1].rng)
         except Exception as error:
             if len(plan) == 1:
                 log.error("a request broke its step: %s", frames_of(error))
@@ -205,45 +212,6 @@ class Engine:
         if said.text or said.finish or said.likely or said.tokens:
             step.append((request.id, said))
 
-    def _sample(self, plan: list[Work], logits: torch.Tensor) -> list[list[Likely] | None]:
-        """For each work its next tokens, none for one that goes on; None: they are no numbers."""
-        rows: list[Row] = []
-        states: dict[Sequence, object] = {}
-        for work in plan:
-            if work.completes:
-                sequence, draft = work.sequence, work.sequence.draft
-                rng = self._choices[sequence][1].rng
-                if draft and sequence.sampling.temperature > 0.0:
-                    states[sequence] = rng.getstate()
-                for at in range(len(draft) + 1):
-                    tokens = [*sequence.tokens, *draft[:at]] if at else sequence.tokens
-                    rows.append(Row(sequence.sampling, rng, tokens, len(tokens) - sequence.prompt))
-        if not rows:
-            return [[] for _ in plan]
-        sound = logits.amax(-1).isfinite().tolist()
-        if not all(sound):
-            logits = torch.where(torch.tensor(sound).unsqueeze(1), logits, 0.0)
-        chosen = sample(logits, rows)
-        found: list[list[Likely] | None] = []
-        at = 0
-        for work in plan:
-            if not work.completes:
-                found.append([])
-                continue
-            draft = work.sequence.draft
-            mine = chosen[at : at + len(draft) + 1]
-            fine = all(sound[at : at + len(draft) + 1])
-            at += len(draft) + 1
-            kept = _accept(draft, mine)
-            found.append(kept if fine else None)
-            if work.sequence in states:
-                # As many numbers were drawn as without guessing, so the answer is the same.
-                rng = self._choices[work.sequence][1].rng
-                rng.setstate(states[work.sequence])  # type: ignore[arg-type]
-                for _ in kept:
-                    rng.random()
-        return found
-
     def _guess(self) -> None:
         for sequence in self.scheduler.running:
             if not sequence.prefilling:
@@ -272,18 +240,6 @@ class Engine:
         request, _ = self._choices[sequence]
         self.cancel(request.id)
         step.append((request.id, error))
-
-
-def _accept(draft: list[int], chosen: list[Likely]) -> list[Likely]:
-    """The tokens up to the first that wasn't guessed, that one included.
-
-    Each was chosen as if all before it had been chosen in steps of their own, so the answer is
-    exactly what it would be without guesses (Leviathan et al. 2023, where the draft is certain).
-    """
-    for at, guessed in enumerate(draft):
-        if chosen[at].token != guessed:
-            return chosen[: at + 1]
-    return chosen
 
 
 def _broken() -> PenstockError:

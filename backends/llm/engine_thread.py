@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backends.llm.engine import Ask, Counts, Engine, Step
 from protos.errors import PenstockError
+from protos.incident import incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class EngineThread:
     @property
     def counts(self) -> Counts:
         return self._engine.counts
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
 
     def stuck(self) -> float:
         """Seconds that the step under way has taken so far."""
@@ -87,7 +92,10 @@ class EngineThread:
             for each in todo:
                 each(step)
             self._stepping = self._clock()
-            step += self._engine.step(self._stepping)
+            try:
+                step += self._engine.step(self._stepping)
+            except Exception as error:  # those it was for shall not wait for ever
+                step += self._engine.abandon(incident(error, "the engine's step failed"))
             self._stepping = None
             self.steps += 1
             scheduler = self._engine.scheduler

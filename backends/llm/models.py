@@ -66,6 +66,7 @@ class Models:
 
     def __init__(self, root: Path, options: Options, deliver: Callable[[Step], None]) -> None:
         """Raises ValueError if the folder can't be read or holds no model's folder."""
+        self._root = root
         self._options = options
         self._deliver = deliver
         self._entries = {each.name: each for each in _entries(root)}
@@ -89,6 +90,7 @@ class Models:
         """Reads one, which takes long; afterwards it is READY or says why not."""
         options = self._options
         try:
+            _check_links(self._root, entry.folder)
             revision = _revision(entry.folder, f"{options.dtype} {options.int8}")
             loaded = load(
                 entry.folder,
@@ -135,7 +137,7 @@ class Models:
             for name, entry in found.items():
                 known = self._entries.get(name)
                 if known is None or known.stamp != entry.stamp:
-                    self._set(_read_adapter(base, entry))
+                    self._set(_read_adapter(self._root, base, entry))
             gone = {
                 name
                 for name in self._entries
@@ -176,10 +178,19 @@ def _adapters(base: Entry) -> Iterator[Entry]:
             yield Entry(f"{base.name}:{folder.name}", folder, stamp=stamp)
 
 
-def _read_adapter(base: Entry, entry: Entry) -> Entry:
+def _check_links(root: Path, folder: Path) -> None:
+    """Raises ValueError for links that lead out of the repository."""
+    inside = root.resolve()
+    for path in (folder, *folder.iterdir()):
+        if not path.resolve().is_relative_to(inside):
+            raise ValueError(f"{quote(path.name)} is a link that leaves the model repository")
+
+
+def _read_adapter(root: Path, base: Entry, entry: Entry) -> Entry:
     if base.loaded is None:
         raise ValueError("the base model isn't loaded")
     try:
+        _check_links(root, entry.folder)
         adapter_files.read(entry.folder, base.loaded.model)
         revision = _revision(entry.folder, base.revision)
     except (ValueError, OSError) as error:

@@ -23,7 +23,7 @@ class Presence:
     def beat(self, with_models: bool) -> pb.Beat:
         """The next beat; the model table only when it is asked for, since it is large."""
         identity, models = self._identity, self._worker.models
-        stuck = any(thread.stuck() > STUCK_AFTER for thread in models.threads())
+        stuck = any(thread.stuck() > STUCK_AFTER or not thread.alive for thread in models.threads())
         beat = pb.Beat(
             instance=identity.instance,
             epoch=identity.epoch,

@@ -18,7 +18,7 @@ from backends.llm.models import Models, Options
 from backends.llm.prompts import prompts_of
 from backends.llm.wishes import wishes_of
 from backends.openai.texts import SIGNATURE, prompt_of
-from backends.openai.times import Times
+from backends.openai.times import Times, time_queued
 from backends.validate import check_inputs
 from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError, invalid
@@ -101,7 +101,8 @@ class LlmWorker:
             wishes.choices,
             answer,
             clock=self._clock,
-            sharing=lambda: thread.load.running,
+            sharing=lambda: max(1, thread.load.running),
+            queued=partial(self._queued, thread),
             begun=self.times.add,
             leave=partial(self._leave, key, len(prompts), thread),
         )
@@ -121,6 +122,10 @@ class LlmWorker:
             )
             thread.add((key, at), ask)
         return taken
+
+    def _queued(self, thread: EngineThread, elapsed: float) -> float:
+        load = thread.load
+        return time_queued(load.waiting, load.running, elapsed, self.times.quantile(0.5))
 
     def _leave(self, key: int, prompts: int, thread: EngineThread) -> None:
         del self._calls[key]

@@ -43,6 +43,7 @@ class Caller:
             self._answer,
             clock=lambda: 0.0,
             sharing=lambda: 1,
+            queued=lambda _: 0.0,
             begun=lambda _: None,
             leave=self._leave,
         )

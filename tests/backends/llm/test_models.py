@@ -1,0 +1,93 @@
+"""Which models and adapters a folder holds, now and later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.llm.models import Models, Options
+from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError
+from tests.backends.llm import tiny_models
+
+OPTIONS = Options(memory=1 << 20, block=4)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    tiny_models.write(tmp_path / "models" / "base")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def models(root: Path) -> Iterator[Models]:
+    found = Models(root, OPTIONS, lambda step: None)
+    for entry in found.entries():
+        found.load(entry)
+    yield found
+    for thread in found.threads():
+        thread.stop(5.0)
+
+
+def states(models: Models) -> dict[str, int]:
+    return {each.name: each.state for each in models.entries()}
+
+
+def write_adapter(root: Path, name: str, *, seed: int = 0) -> Path:
+    folder = root / "base" / "adapters" / name
+    return tiny_models.write_adapter(folder, tiny_models.reference(root / "base"), seed=seed)
+
+
+def test_models_are_there_before_they_are_ready(root: Path) -> None:
+    models = Models(root, OPTIONS, lambda step: None)
+    assert states(models) == {"base": pb.LOADING}
+    with pytest.raises(PenstockError) as caught:
+        models.get("base", "1")
+    assert caught.value.kind is Kind.UNAVAILABLE
+    with pytest.raises(PenstockError) as caught:
+        models.get("other", "")
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no folder with a config\.json"):
+        Models(tmp_path, OPTIONS, lambda step: None)
+    with pytest.raises(ValueError, match="can't be read"):
+        Models(tmp_path / "none", OPTIONS, lambda step: None)
+
+
+def test_adapters_come_change_and_go(root: Path, models: Models) -> None:
+    assert not models.find_adapters()
+    folder = write_adapter(root, "one")
+    assert models.find_adapters()
+    assert not models.find_adapters()
+    first = models.get("base:one", "1")
+    assert first.revision != models.get("base", "1").revision
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    write_adapter(root, "one", seed=1)
+    assert models.find_adapters()
+    assert models.get("base:one", "1").adapter != first.adapter
+    folder.rename(root / "elsewhere")
+    assert models.find_adapters()
+    assert states(models) == {"base": pb.READY}
+
+
+def test_an_adapter_that_cant_be_served_says_why(root: Path, models: Models) -> None:
+    folder = write_adapter(root, "one")
+    (folder / "adapter_config.json").write_text("{}")
+    models.find_adapters()
+    (_, entry) = models.entries()
+    assert entry.state == pb.UNAVAILABLE
+    assert "LORA" in entry.reason
+
+
+def test_links_that_leave_the_folder_are_not_followed(
+    root: Path, models: Models, tmp_path: Path
+) -> None:
+    outside = write_adapter(root, "one").rename(tmp_path / "outside")
+    (root / "base" / "adapters" / "one").symlink_to(outside)
+    models.find_adapters()
+    (_, entry) = models.entries()
+    assert (entry.state, "link" in entry.reason) == (pb.UNAVAILABLE, True)
