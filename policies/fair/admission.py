@@ -103,12 +103,13 @@ class Admission:
             return False
         if flow.under_way == self.in_flight + self.queue.waiting:
             return False  # it has nobody to share with
-        in_flight = flow.under_way - flow.waiting
-        if in_flight * self.queue.weight < self.bound.value * flow.weight:
-            # It has fewer places than its share. What this one will use of the device isn't looked
-            # at: others' requests may be stuck here, for reasons that lie in other workers.
+        lead = self.queue.lead(flow)
+        if lead <= -0.5:
             return True
-        return self.queue.due(flow)
+        # With few places it may be a little ahead: what is measured by what others get stands still
+        # while theirs are stuck, for reasons that may lie in other workers.
+        places = self.bound.value * flow.weight / self.queue.weight
+        return lead <= 1.0 and flow.under_way - flow.waiting < places
 
     def enter(self, flow: Flow, place: Place) -> None:
         """A request goes on; `leave` must follow."""

@@ -122,9 +122,9 @@ class FairQueue:
         if not flow.under_way:
             self.weight -= flow.weight
 
-    def due(self, flow: Flow) -> bool:
-        """Whether the tenant has got less than its share, by half the credit at least."""
-        return flow.finish <= self._virtual - self.credit / 2 / flow.weight
+    def lead(self, flow: Flow) -> float:
+        """How much more than its share of what was done the tenant has got, in credits."""
+        return (flow.finish - self._virtual) * flow.weight / self.credit
 
     def advance(self, work: float) -> None:
         """So many device seconds were done, for whomever."""

@@ -99,7 +99,7 @@ def test_a_weight_is_a_part_of_the_places():
     fill(model)
     model.wait(ticket(model, "noisy"), 0.0)
     gold = model.flow("gold")
-    model.queue.charge(gold, 1.0)  # by which it is not due
+    model.queue.charge(gold, 0.05)  # as much as the others
     while model.passes(gold):
         model.enter(gold, Place(0.0, extra=True))
     assert gold.under_way == 8
@@ -120,8 +120,8 @@ def test_who_waits_goes_on_when_it_is_below_its_share_though_others_keep_the_pla
     model = admission(bound=2)
     fill(model)
     quiet = model.flow("quiet")
-    model.queue.charge(quiet, 1.0)
-    model.queue.charge(model.flow("noisy"), 0.9)
+    model.queue.charge(quiet, 0.06)
+    model.queue.charge(model.flow("noisy"), 0.05)
     passed = Place(0.0, extra=True)
     model.enter(quiet, passed)
     assert not model.passes(quiet)
