@@ -8,6 +8,7 @@ from benchmarks import (
     batching,
     caching,
     codecs,
+    fairness,
     gateways,
     limiting,
     mirrors,
@@ -31,6 +32,7 @@ NAMES = (
     "auditing",
     "screening",
     "sharing",
+    "fairness",
     "batching",
 )
 
@@ -64,6 +66,8 @@ def main() -> None:
             mirrors.run(FOLDER, quick=given.quick)
         elif name == "sharing":
             sharing.run(FOLDER, quick=given.quick)
+        elif name == "fairness":
+            fairness.run(FOLDER, quick=given.quick)
         elif name == "caching":
             caching.run(quick=given.quick)
         elif name == "limiting":
