@@ -1,9 +1,10 @@
 """A small server of OpenAI's API for tests, whose models do what their names say.
 
 Run as `python -m tests.openai_server PORT`; `serving()` runs one in this process. Models:
-`echo` repeats the last message word by word, `tools` calls a tool, `refuses` answers 400,
-`full` 429, `breaks` 500, `cuts` ends its stream midway, `errs` tells an error there, `undone` never
-says [DONE], `slow` says a word every 50 ms for ever, `silent` never answers, `embed` embeds.
+`echo` repeats the last message word by word, `tools` calls a tool, `refuses` answers 400, `picky`
+to fields that begin with `wrong_`, `full` 429, `breaks` 500, `cuts` ends its stream midway, `errs`
+tells an error there, `undone` never says [DONE], `slow` says a word every 50 ms for ever, `silent`
+never answers, `embed` embeds, `big` says ten megabytes.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ MODELS = (
     "echo",
     "tools",
     "refuses",
+    "picky",
     "full",
     "breaks",
     "cuts",
@@ -119,6 +121,9 @@ class Server:
             case "refuses":
                 code = "context_length_exceeded"
                 return _error(400, "It is too long.", param="messages", code=code)
+            case "picky":
+                odd = [name for name in body if name.startswith("wrong_")]
+                return _error(400, f"Unsupported fields: {odd}")
             case "full":
                 return _error(429, "Busy.", headers={"retry-after": "7"})
             case "breaks":

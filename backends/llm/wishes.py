@@ -46,6 +46,7 @@ _PROMPT = _COMMON | {"prompt"}
 # These say nothing of the answer.
 _NOTES = frozenset(
     {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
+    | {"priority"}  # the call has it, as its route allows it
 )
 # These are what they would be anyway.
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {

@@ -20,8 +20,8 @@ from protos.values import OpenAi, Tensors
 class Answering:
     """Answers a call with what `forward` gets for it.
 
-    `sharing` says how many calls have the server between them now, and `begun` is told after how
-    many seconds the first part was there.
+    `sharing` says how many calls have the server between them now, `queued` how many of a call's
+    first seconds it has waited there, and `begun` is told after how many the first part came.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Answering:
         *,
         clock: Callable[[], float],
         sharing: Callable[[], int],
+        queued: Callable[[float], float],
         begun: Callable[[float], None],
     ) -> None:
         self._call = call
@@ -39,8 +40,10 @@ class Answering:
         self._answer = answer
         self._clock = clock
         self._sharing = sharing
+        self._queued = queued
         self._begun = begun
-        self._arrival = self._last = clock()
+        self._arrival = clock()
+        self._queue = 0.0
         self._first = True
         self._room = codec.INITIAL_CREDIT
         self._more = asyncio.Event()
@@ -85,19 +88,20 @@ class Answering:
             await self._more.wait()
 
     def _part(self, content: Content, *, final: bool) -> None:
-        now = self._clock()
+        elapsed = self._clock() - self._arrival
         if self._first:
             self._first = False
-            self._begun(now - self._arrival)
+            self._queue = self._queued(elapsed)
+            self._begun(elapsed)
         part = codec.encode_part(
             self._call.id,
             content,
             VERSION,
             final=final,
-            compute_us=int((now - self._last) * 1e6),
+            queue_us=int(self._queue * 1e6),
+            compute_us=int((elapsed - self._queue) * 1e6),
             batch_rows=self._sharing(),
         )
-        self._last = now
         self._room -= bytes_of(content if isinstance(content, OpenAi) else Tensors(content))
         self._answer(part, final)
 

@@ -12,6 +12,7 @@ import typer
 import uvloop
 
 from backends.host import Identity, Place, host
+from backends.openai.asking import Asking
 from backends.openai.forwarder import Forwarder
 from backends.openai.presence import Presence
 from backends.openai.roster import Roster
@@ -51,6 +52,7 @@ class Settings:
     device: str
     revision: str
     most: int
+    asking: Asking
 
 
 def main(
@@ -76,6 +78,14 @@ def main(
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="Calls under way to the server; more are refused.")
     ] = 256,
+    send_priority: Annotated[
+        bool,
+        typer.Option("--send-priority", help="Tells vLLM (--scheduling-policy priority) of them."),
+    ] = False,
+    salt_cache: Annotated[
+        bool,
+        typer.Option("--salt-cache", help="Keeps tenants' prefixes apart in vLLM's cache."),
+    ] = False,
     join: Join = "",
     join_token_file: JoinTokenFile = None,
     listen: Listen = LISTEN,
@@ -117,6 +127,7 @@ def main(
         device,
         revision,
         max_in_flight,
+        Asking(send_priority, salt_cache),
     )
     uvloop.run(host(where, lambda identity: Joined(settings, identity)))
 
@@ -139,7 +150,13 @@ class Joined:
         self._upstream = Upstream(settings.url, settings.key_file)
         self._roster = Roster(settings.names, unlisted=settings.unlisted)
         self._watch = Watch(self._upstream, self._roster)
-        self.worker = Forwarder(self._upstream, self._roster, most=settings.most)
+        self.worker = Forwarder(
+            self._upstream,
+            self._roster,
+            most=settings.most,
+            asking=settings.asking,
+            signals=lambda: self._watch.signals,
+        )
         self.presence = Presence(
             identity,
             self._roster,

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from backends.openai.asking import Asking
 from backends.openai.texts import prompt_of, text_of
 from backends.openai.upstream import Upstream, whole
 from protos.errors import Kind, PenstockError
@@ -25,14 +26,16 @@ Content = OpenAi | tuple[Tensor, ...]
 class Forward:
     """Asks for what a call wants; `accepted` once the server has begun to answer it."""
 
-    def __init__(self, upstream: Upstream, habits: "Habits", call: Call, model: str) -> None:
+    def __init__(
+        self, upstream: Upstream, habits: "Habits", asking: Asking, call: Call, model: str
+    ) -> None:
         """`model` is the server's name for the call's model. Raises INVALID."""
         self._upstream = upstream
         self._habits = habits
         self._traceparent = call.traceparent
         self._asked = call.openai or prompt_of(call)
         self._tensors = call.openai is None
-        self._body: dict[str, Any] = {**self._asked.body, "model": model}
+        self._body = asking.body(call, self._asked, model)
         self.streaming = call.streaming and self._body.get("stream") is True
         self.accepted = False
 
@@ -45,13 +48,22 @@ class Forward:
 
     async def chunks(self) -> AsyncGenerator[Content, None]:
         """The chunks as they come; leaving early closes the server's stream. Raises as `answer`."""
+        habits = self._habits
+        if not habits.tells_usage:
+            async for content in self._chunks(self._body):
+                yield content
+            return
+        # Limits go by what a stream took, whoever asked for it. The client's options stay here, or
+        # one that the server refuses would look as if it had none.
+        body = {**self._body, "stream_options": {"include_usage": True}}
         try:
-            async for content in self._chunks(self._with_usage()):
+            async for content in self._chunks(body):
                 yield content
         except PenstockError as error:
-            if self.accepted or not self._habits.refuses_options(error):
+            if self.accepted or not _about_options(error):
                 raise
-            async for content in self._chunks(self._with_usage()):
+            async for content in self._chunks(self._body):
+                habits.tells_usage = False  # as the request was otherwise in order
                 yield content
 
     async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[Content, None]:
@@ -69,13 +81,6 @@ class Forward:
                     break
             reader.end()
 
-    def _with_usage(self) -> dict[str, Any]:
-        """The body, asking what the stream took, since limits go by that whoever asked for it."""
-        options = self._body.get("stream_options") or {}
-        if self._habits.tells_usage:
-            return {**self._body, "stream_options": {**options, "include_usage": True}}
-        return {name: value for name, value in self._body.items() if name != "stream_options"}
-
     def _content(self, body: JsonObject) -> Content:
         if self._tensors:
             return text_of(body, streaming=self.streaming)
@@ -92,13 +97,10 @@ class Habits:
     def __init__(self) -> None:
         self.tells_usage = True
 
-    def refuses_options(self, error: PenstockError) -> bool:
-        """Whether `error` is about `stream_options`, which is then asked for no more."""
-        about = "stream_options" in error.message or error.param.startswith("stream_options")
-        if error.kind is not Kind.INVALID or not about or not self.tells_usage:
-            return False
-        self.tells_usage = False
-        return True
+
+def _about_options(error: PenstockError) -> bool:
+    about = "stream_options" in error.message or error.param.startswith("stream_options")
+    return error.kind is Kind.INVALID and about
 
 
 def _object(data: bytes) -> JsonObject:

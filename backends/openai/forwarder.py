@@ -7,13 +7,16 @@ language model does.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from backends.exchange import Answer, Taken
 from backends.openai.answering import Answering
+from backends.openai.asking import PLAIN, Asking
 from backends.openai.forward import Forward, Habits
 from backends.openai.roster import Roster
+from backends.openai.signals import Signals
 from backends.openai.texts import SIGNATURE
-from backends.openai.times import Times
+from backends.openai.times import Times, time_queued
 from backends.openai.upstream import Upstream
 from backends.validate import check_inputs
 from protos import exchange_codec as codec
@@ -21,7 +24,10 @@ from protos.errors import Kind, PenstockError
 
 
 class Forwarder:
-    """`most` calls may be under way; more are refused, so that another endpoint gets them."""
+    """`most` calls may be under way; more are refused, so that another endpoint gets them.
+
+    `signals` are the latest of the server. `times` are those of first parts.
+    """
 
     def __init__(
         self,
@@ -29,14 +35,19 @@ class Forwarder:
         roster: Roster,
         *,
         most: int,
+        asking: Asking = PLAIN,
+        signals: Callable[[], Signals] = Signals,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
         self._roster = roster
         self._most = most
+        self._asking = asking
+        self._signals = signals
         self._clock = clock
         self._habits = Habits()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._wholes = Times()
         self.times = Times()
 
     @property
@@ -63,12 +74,29 @@ class Forwarder:
             forward,
             answer,
             clock=self._clock,
-            sharing=lambda: len(self._tasks),
+            sharing=self._sharing,
+            queued=self._queued,
             begun=self.times.add,
         )
         self._tasks.add(taken.task)
-        taken.task.add_done_callback(self._tasks.discard)
+        taken.task.add_done_callback(partial(self._done, self._clock()))
         return taken
+
+    def _done(self, began: float, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._wholes.add(self._clock() - began)
+
+    def _sharing(self) -> int:
+        """How many calls run now: all of ours, unless the server says that some have to wait."""
+        signals = self._signals()
+        return max(1, signals.running) if signals.waiting else len(self._tasks)
+
+    def _queued(self, elapsed: float) -> float:
+        signals = self._signals()
+        if not signals.waiting:
+            return 0.0
+        return time_queued(signals.waiting, signals.running, elapsed, self._wholes.quantile(0.5))
 
     def _forward(self, call: codec.Call) -> Forward:
         if len(self._tasks) >= self._most:
@@ -78,4 +106,4 @@ class Forwarder:
         model = self._roster.get(call.model, call.version).upstream
         if call.openai is None:
             check_inputs(SIGNATURE, call.inputs, call.datatypes)
-        return Forward(self._upstream, self._habits, call, model)
+        return Forward(self._upstream, self._habits, self._asking, call, model)

@@ -26,7 +26,7 @@ SIGNATURE = Signature(
 # What the protocol's parameters mean here already (protos/schedule.py).
 _OURS = ("timeout", "priority")
 # What the tensors and the faces decide.
-_FIXED = ("model", "prompt", "stream", "n")
+_FIXED = ("model", "prompt", "stream", "stream_options", "n")
 
 
 def prompt_of(call: Call) -> Prompt:

@@ -1,4 +1,4 @@
-"""How long recent calls took until their first part, for what beats tell of the load."""
+"""How long recent calls took, and what that says of the queue they wait in."""
 
 from collections import deque
 
@@ -25,3 +25,15 @@ class Times:
 def queued_work(waiting: int, running: int, typical: float) -> float:
     """Seconds until a new call would run, by Little's law: as many run, each for so long."""
     return waiting * typical / max(1, running)
+
+
+def time_queued(waiting: int, running: int, elapsed: float, typical: float) -> float:
+    """Seconds of the `elapsed` ones that a call has probably spent in the server's queue.
+
+    By Little's law (1961) calls spend of their time as much in the queue as there are of all calls
+    in it; `typical` is how long they take in all, of which a stream's first part is only the
+    beginning.
+    """
+    if not waiting:
+        return 0.0
+    return min(elapsed, waiting / (waiting + running) * max(elapsed, typical))

@@ -55,7 +55,7 @@ class Watch:
         except (httpx.HTTPError, ValueError, PenstockError) as error:
             if self._clock() - self._well_at > PATIENCE:
                 self._unwell(f"the model's server doesn't answer ({type(error).__name__})")
-        await self._read_signals()
+        self.signals = await self._signals()
         return changed or before != (self.unhealthy_reason is None)
 
     async def _listed(self) -> set[str]:
@@ -71,18 +71,16 @@ class Watch:
         self._asks_health = healthy is not None
         return "the model's server says that it is not healthy" if healthy is False else None
 
-    async def _read_signals(self) -> None:
+    async def _signals(self) -> Signals:
         """A page that can't be had leaves nothing that was once true."""
-        self.signals = Signals()
         if not self._asks_metrics or self.unhealthy_reason is not None:
-            return
+            return Signals()
         try:
             page = await self._upstream.metrics()
         except (httpx.HTTPError, PenstockError):
-            return
+            return Signals()
         self._asks_metrics = page is not None
-        if page is not None:
-            self.signals = read(page)
+        return Signals() if page is None else read(page)
 
     def _unwell(self, reason: str) -> None:
         if self.unhealthy_reason is None:

@@ -160,7 +160,7 @@ class OpenAiApi:
             version="",
             request_id="",
             payload=payload,
-            parameters=NO_PARAMETERS,
+            parameters={"priority": asked.priority} if asked.priority else NO_PARAMETERS,
             headers=head.headers,
             traceparent=head.traceparent,
             streaming=asked.streaming,

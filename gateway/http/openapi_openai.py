@@ -15,7 +15,8 @@ from gateway.http.openapi_operations import (
     operation,
 )
 from gateway.http.openapi_values import COUNT, NAME, STRING, Schema, array, exact, open_object, ref
-from protos.openai.request import MAX_CHOICES, MAX_INPUTS, ROLES
+from protos.openai.request import MAX_CHOICES, MAX_INPUTS, ROLES, STREAM_OPTIONS
+from protos.schedule import MAX_PRIORITY
 
 ERROR = "OpenAiError"
 _ANYTHING: Schema = {}
@@ -42,10 +43,14 @@ def paths() -> dict[str, Any]:
 def schemas() -> dict[str, Schema]:
     """The components that they are made of."""
     nullable: Schema = {"type": ["string", "null"]}
+    options = sorted(STREAM_OPTIONS)
     generation = {
         "model": NAME,
         "stream": _or_null({"type": "boolean"}),
-        "stream_options": _or_null(open_object({"include_usage": {"type": "boolean"}})),
+        "stream_options": _or_null(
+            exact(dict.fromkeys(options, _or_null({"type": "boolean"})), *options)
+        ),
+        "priority": _or_null({"type": "integer", "minimum": 0, "maximum": MAX_PRIORITY}),
         "n": _or_null({"type": "integer", "minimum": 1, "maximum": MAX_CHOICES}),
     }
     return {

@@ -11,21 +11,31 @@ from typing import Any, Literal
 
 from protos.errors import PenstockError, invalid
 from protos.names import MAX_CHARACTERS
+from protos.schedule import MAX_PRIORITY
+from protos.usage import MAXIMA
 from protos.values import Chat, Embedding, JsonObject, Prompt
+from protos.wording import did_you_mean, quote
 
 MAX_CHOICES = 128
 MAX_INPUTS = 2048  # texts to embed, or prompts to complete, in one request
+# Known to OpenAI or vLLM. What a stream took is told at its end, whichever of them is set, and its
+# chunks are as long as they are.
+STREAM_OPTIONS = frozenset({"include_usage", "continuous_usage_stats", "include_obfuscation"})
 ROLES = frozenset({"developer", "system", "user", "assistant", "tool", "function"})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as its body says it; `usage`: a stream is to end with what it took."""
+    """A request as its body says it; `usage`: a stream is to end with what it took.
+
+    `priority` is that of `protos.schedule`: 1 is the highest, 0 none.
+    """
 
     payload: Chat | Prompt | Embedding
     model: str
     streaming: bool = False
     usage: bool = False
+    priority: int = 0
 
 
 def chat(body: JsonObject, size: int = 0) -> Asked:
@@ -46,7 +56,6 @@ def chat(body: JsonObject, size: int = 0) -> Asked:
 def prompt(body: JsonObject, size: int = 0) -> Asked:
     """Of `/v1/completions`; as `chat`."""
     _texts(body, "prompt")
-    _count(body, "max_tokens", 0)
     return _generation(Prompt(body, size), body)
 
 
@@ -75,15 +84,33 @@ def _generation(payload: Chat | Prompt, body: JsonObject) -> Asked:
     model = _model(body)
     streaming = _flag(body, "stream", "stream")
     _count(body, "n", 1, MAX_CHOICES)
+    _count(body, "best_of", 1, MAX_CHOICES)
+    for field in MAXIMA:  # servers know one or the other, and limits take the largest
+        _count(body, field, 0)
+    usage = _usage(body, streaming)
+    return Asked(payload, model, streaming, usage, _priority(body))
+
+
+def _usage(body: JsonObject, streaming: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
-        return Asked(payload, model, streaming)
+        return False
     if not isinstance(options, dict):
         raise _wrong("stream_options", "must be an object")
     if not streaming:
         raise _wrong("stream_options", 'is only for requests with "stream": true')
-    usage = _flag(options, "include_usage", "stream_options.include_usage")
-    return Asked(payload, model, streaming, usage)
+    for name in options:
+        if name not in STREAM_OPTIONS:
+            hint = did_you_mean(name, sorted(STREAM_OPTIONS))
+            raise _wrong("stream_options", f"{quote(name)} isn't known{hint}")
+        _flag(options, name, f"stream_options.{name}")
+    return options.get("include_usage") is True
+
+
+def _priority(body: JsonObject) -> int:
+    """vLLM's field, which means here what it means on the other faces."""
+    _count(body, "priority", 0, MAX_PRIORITY)
+    return body.get("priority") or 0
 
 
 def _model(body: JsonObject) -> str:

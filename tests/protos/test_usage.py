@@ -125,7 +125,7 @@ def usage(prompt: int, completion: int) -> Part:
     return part(Chat({"choices": [{}], "usage": told}))
 
 
-def test_of_what_a_stream_tells_as_it_goes_the_last_word_counts_and_never_less_than_before() -> None:
+def test_of_what_a_stream_tells_as_it_goes_the_last_word_counts_never_less_than_before() -> None:
     given = request(messages("x" * 400), streaming=True)
     used = measured(given, usage(9, 0), usage(9, 1), usage(9, 20))
     assert (used.prompt_tokens, used.completion_tokens) == (9, 20)

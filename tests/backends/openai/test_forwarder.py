@@ -9,6 +9,7 @@ import pytest
 
 from backends.openai.forwarder import Forwarder
 from backends.openai.roster import Roster
+from backends.openai.signals import Signals
 from backends.openai.upstream import Upstream
 from protos import exchange_codec as codec
 from protos.arrays import split_bytes
@@ -34,7 +35,8 @@ async def forwarder(url: str, most: int = 8, **settings) -> AsyncIterator[Forwar
     upstream = Upstream(url, settings.get("key_file"))
     roster = Roster({})
     roster.update({*MODELS, "unheard-of"})
-    forwarder = Forwarder(upstream, roster, most=most)
+    signals = settings.get("signals", Signals)
+    forwarder = Forwarder(upstream, roster, most=most, signals=signals)
     try:
         yield forwarder
     finally:
@@ -127,6 +129,35 @@ async def test_a_server_that_knows_no_options_of_streams_is_asked_without_them()
                 heard = await answer(forward, call(chat("a b"), streaming=True))
                 assert said(heard) == "a b"
         assert ["stream_options" in each for each in seen.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("own", [{"continuous_usage_stats": True}, "nope", {"x": 1}], ids=str)
+async def test_of_a_streams_options_the_server_sees_ours_alone(server, own):
+    seen, url = server
+    async with forwarder(url) as forward:
+        heard = await answer(forward, call(chat("a b", stream_options=own), streaming=True))
+        assert heard.failure is None
+        assert seen.requests[-1]["stream_options"] == {"include_usage": True}
+
+
+async def test_a_refused_request_that_only_speaks_of_options_changes_nothing_for_others(server):
+    seen, url = server
+    async with forwarder(url) as forward:
+        odd = chat("a b", wrong_stream_options=1)
+        heard = await answer(forward, call(odd, "picky", streaming=True))
+        assert heard.failure.kind is Kind.INVALID
+        await answer(forward, call(chat("a b"), streaming=True))
+        assert seen.requests[-1]["stream_options"] == {"include_usage": True}
+
+
+async def test_how_many_wait_says_how_long_a_call_has_waited(server):
+    async with forwarder(server[1], signals=lambda: Signals(waiting=30, running=10)) as forward:
+        (part,) = (await answer(forward, call(chat()))).parts
+        assert part.batch_rows == 10
+        assert part.queue_us == pytest.approx(3 * part.compute_us, rel=0.01, abs=5)
+    async with forwarder(server[1], signals=lambda: Signals(running=10)) as forward:
+        (part,) = (await answer(forward, call(chat()))).parts
+        assert (part.queue_us, part.batch_rows) == (0, 1)
 
 
 async def test_prompts_and_embeddings_go_to_their_own_paths(server):

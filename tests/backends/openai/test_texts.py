@@ -23,7 +23,9 @@ def test_a_text_and_parameters_are_a_prompt():
     assert prompt_of(call(streaming=True)).body["stream"] is True
 
 
-@pytest.mark.parametrize("name", ["model", "prompt", "stream", "n", "sequence_id"])
+@pytest.mark.parametrize(
+    "name", ["model", "prompt", "stream", "stream_options", "n", "sequence_id"]
+)
 def test_parameters_that_mean_something_else_are_refused(name):
     with pytest.raises(PenstockError, match=name):
         prompt_of(call(**{name: 1}))

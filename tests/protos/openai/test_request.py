@@ -35,6 +35,11 @@ def test_a_stream_may_be_asked_to_end_with_what_it_took():
     assert prompt({**PROMPT, "stream": None, "stream_options": None}).streaming is False
 
 
+def test_a_generation_may_name_its_priority():
+    assert chat({**CHAT, "priority": 3}).priority == 3
+    assert prompt({**PROMPT, "priority": None}).priority == 0
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -74,6 +79,13 @@ def test_messages_of_every_kind_pass(message):
             {"stream": True, "stream_options": {"include_usage": 1}},
             "stream_options.include_usage",
         ),
+        (
+            {"stream": True, "stream_options": {"continuous_usage_stats": "x"}},
+            "stream_options.continuous_usage_stats",
+        ),
+        ({"stream": True, "stream_options": {"include_usages": True}}, "stream_options"),
+        ({"priority": -1}, "priority"),
+        ({"priority": "1"}, "priority"),
         ({"n": 0}, "n"),
         ({"n": 129}, "n"),
         ({"n": True}, "n"),
