@@ -67,6 +67,7 @@ class Admission:
         "_settings",
         "bound",
         "extra",
+        "flows",
         "in_flight",
         "least_size",
         "queue",
@@ -78,13 +79,14 @@ class Admission:
         self._counts = counts
         self.bound = Bound(share)
         self.queue = FairQueue()
+        self.flows = self.queue.flows
         self.in_flight = 0
         self.extra = 0  # of these, that passed though all places were taken
         # What a request counts for at least, in bytes: so both bounds of the queue are one.
         self.least_size = settings.queue.bytes // settings.queue.total
 
     def flow(self, tenant: str) -> Flow:
-        flow = self.queue.flow(tenant)
+        flow = self.flows.get(tenant)
         return flow or self.queue.add_flow(tenant, self._settings.weight(tenant))
 
     def estimate(self, rows: int) -> float:
@@ -111,17 +113,24 @@ class Admission:
         places = self.bound.value * flow.weight / self.queue.weight
         return lead <= 1.0 and flow.under_way - flow.waiting < places
 
-    def enter(self, flow: Flow, place: Place) -> None:
+    def enter(self, flow: Flow, place: Place = FREE) -> None:
         """A request goes on; `leave` must follow."""
         self.in_flight += 1
-        self.extra += place.extra
-        self.queue.enter(flow)
+        if place is not FREE:
+            self.extra += place.extra
+        # As in `FairQueue.enter`: the one thing here that each request pays for.
+        if not flow.under_way:
+            self.queue.weight += flow.weight
+        flow.under_way += 1
 
-    def leave(self, flow: Flow, place: Place) -> None:
+    def leave(self, flow: Flow, place: Place = FREE) -> None:
         """It has ended, however it did."""
         self.in_flight -= 1
-        self.extra -= place.extra
-        self.queue.leave(flow)
+        if place is not FREE:
+            self.extra -= place.extra
+        flow.under_way -= 1
+        if not flow.under_way:
+            self.queue.weight -= flow.weight
 
     def observe(self, now: float, answer: Answer) -> None:
         """Learns from the first part of an answer, while it still counts as in flight."""

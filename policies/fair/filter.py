@@ -54,10 +54,10 @@ class Fair:
     async def __call__(self, request: InferRequest, service: Service) -> Reply:
         model = self._models.get((request.model, request.version)) or self._learn(request)
         tenant = request.context.principal.tenant
-        flow = model.queue.flow(tenant) or model.flow(tenant)
+        flow = model.flows.get(tenant) or model.flow(tenant)
         place = FREE
         if model.in_flight < model.bound.value and not model.queue.waiting:
-            model.enter(flow, place)
+            model.enter(flow)
         else:
             place = await self._saturated(model, flow, request)
         try:
@@ -72,7 +72,9 @@ class Fair:
         if reply.rest is not None:
             close = partial(self._close, model, flow, request, reply, place)
             return Reply(reply.first, reply.rest, close)
-        self._leave(model, flow, place)
+        model.leave(flow, place)
+        if model.queue.waiting:
+            self._go_on(model, flow)
         return reply
 
     def bounds(self) -> Counter[str]:
@@ -99,7 +101,7 @@ class Fair:
             return place
         if not self._enforced:
             model.count_queued()
-            model.enter(flow, FREE)
+            model.enter(flow)
             return FREE
         context = request.context
         ticket = Ticket(
@@ -144,8 +146,11 @@ class Fair:
 
     def _leave(self, model: Admission, flow: Flow, place: Place) -> None:
         model.leave(flow, place)
-        if not model.queue.waiting:
-            return
+        if model.queue.waiting:
+            self._go_on(model, flow)
+
+    def _go_on(self, model: Admission, flow: Flow) -> None:
+        """Gives away what is free now that a request of the tenant's has ended."""
         now = self._clock()
         while (found := model.next(now, flow)) is not None:
             ticket, given = found

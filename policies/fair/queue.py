@@ -96,19 +96,17 @@ class FairQueue:
         self.waiting = 0
         self.size = 0  # bytes
         self.weight = 0.0  # of the tenants that have something under way
-        self._flows: dict[str, Flow] = {}
+        self.flows: dict[str, Flow] = {}  # by tenant
         self._virtual = 0.0
         self._latest = 0.0  # the furthest that a tenant has got
         self._heads: list[tuple[float, int, Flow]] = []
         self._numbers = count()
 
-    def flow(self, name: str) -> Flow | None:
-        return self._flows.get(name)
-
     def add_flow(self, name: str, weight: float) -> Flow:
-        if len(self._flows) >= MAX_RESTING:
-            self._flows = {n: f for n, f in self._flows.items() if f.under_way}
-        flow = self._flows[name] = Flow(name, weight)
+        if len(self.flows) >= MAX_RESTING:
+            for each in [each for each, flow in self.flows.items() if not flow.under_way]:
+                del self.flows[each]
+        flow = self.flows[name] = Flow(name, weight)
         return flow
 
     def enter(self, flow: Flow) -> None:

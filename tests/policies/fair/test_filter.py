@@ -362,6 +362,6 @@ def test_no_ending_leaks_a_place(actions, seed):
         assert at.in_flight == 0
         assert at.fair.waiting().total() == 0
         assert not at.fair._turns
-        assert all(not flow.under_way for flow in at.model.queue._flows.values())
+        assert all(not flow.under_way for flow in at.model.queue.flows.values())
 
     asyncio.run(run())

@@ -162,8 +162,8 @@ def test_tenants_that_rest_are_forgotten_when_there_are_many():
     queue.enter(busy)
     for number in range(5000):
         queue.add_flow(str(number), 1.0)
-    assert queue.flow("busy") is busy
-    assert queue.flow("0") is None
+    assert queue.flows["busy"] is busy
+    assert "0" not in queue.flows
 
 
 @given(
@@ -199,7 +199,7 @@ def test_what_is_put_in_comes_out_once_whatever_happens(actions):
     waiting = []
     for action, which, priority in actions:
         if action == "push":
-            flow = queue.flow(str(which)) or queue.add_flow(str(which), 1.0 + which)
+            flow = queue.flows.get(str(which)) or queue.add_flow(str(which), 1.0 + which)
             waiting.append(ticket(flow, priority=priority, size=which))
             queue.push(waiting[-1])
         elif action == "take" and waiting:
