@@ -81,6 +81,7 @@ def _cache() -> ResponseCache:
         Stores(Keys(bytes(32)), Memory(64 << 20, time.monotonic), None, 1 << 20),
         _model,
         revision=lambda model, version: "revision",
+        generates=lambda model, version: False,
         idempotent=lambda request: True,
         total=30.0,
         idle=5.0,

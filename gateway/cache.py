@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 KEY_FILE = "cache.key"
 KEY_BYTES = 32
+# Seconds for a write, which nobody waits for: a large answer takes longer than a request would.
+WRITE_PATIENCE = 0.5
 
 
 class Lost(Exception):
@@ -36,7 +38,8 @@ class RedisCache(BaseCache):  # type: ignore[misc]
     """A cache of aiocache's kind in the state that gateways share.
 
     aiocache's own has a pool without patience and without a breaker, and gives a connection whose
-    call was cancelled to the next one.
+    call was cancelled to the next one. `client` is one that nothing else uses: when large answers
+    make it lose the server, limits don't.
     """
 
     NAME = "redis"
@@ -58,18 +61,18 @@ class RedisCache(BaseCache):  # type: ignore[misc]
         _conn: Any = None,
     ) -> bool:
         expiry = () if ttl is None else ("PX", max(1, round(ttl * 1000)))
-        await self._execute("SET", key, value, *expiry)
+        await self._execute("SET", key, value, *expiry, patience=WRITE_PATIENCE)
         return True
 
     async def _delete(self, key: str, _conn: Any = None) -> int:
-        deleted: int = await self._execute("DEL", key)
+        deleted: int = await self._execute("DEL", key, patience=WRITE_PATIENCE)
         return deleted
 
     async def _exists(self, key: str, _conn: Any = None) -> bool:
         return bool(await self._execute("EXISTS", key))
 
-    async def _execute(self, *command: str | bytes | int) -> Any:
-        reply = await self._client.execute(*command)
+    async def _execute(self, *command: str | bytes | int, patience: float = 0.0) -> Any:
+        reply = await self._client.execute(*command, patience=patience)
         if isinstance(reply, Enum):  # redis.LOST, whose module takes the extra `redis`
             raise Lost
         return reply
@@ -89,7 +92,7 @@ def stores(config: Config, client: "Redis | None") -> Stores:
     return Stores(Keys(secret), memory, shared, settings.max_entry)
 
 
-def told(timeline: Timeline) -> list[tuple[str, str]]:
+def cache_headers(timeline: Timeline) -> list[tuple[str, str]]:
     """What a client is told of its answer's origin, as headers or trailers (RFC 9111, 5.1)."""
     if not timeline.cache:
         return []

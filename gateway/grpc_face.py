@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from grpc import aio
 
 from gateway import quota
-from gateway.cache import told
+from gateway.cache import cache_headers
 from gateway.control import Control
 from gateway.gate import Gate, client_gone, trace_of, usable_id
 from gateway.grpc_guard import credential_of, names_of, one_value
@@ -253,7 +253,7 @@ Trailers = tuple[tuple[str, str], ...]
 
 
 def _trailers(timeline: Timeline) -> Trailers:
-    trailers = told(timeline)
+    trailers = cache_headers(timeline)
     if timeline.quota is not None:
         trailers += quota.told(timeline.quota)
     if timeline.arm_shown:

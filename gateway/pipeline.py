@@ -133,6 +133,9 @@ def build(
             e.signatures[request.model, request.version].idempotent for e in endpoints
         )
 
+    def generates(model: str, version: str) -> bool:
+        return any(e.signatures[model, version].openai for e in table.serving(model, version))
+
     chance = random.Random()  # noqa: S311 (no secret)
     pick = Pick(table, worker, clock, call_soon, chance)
     budgets, poison = Budgets(budget, clock), Poison()
@@ -157,6 +160,7 @@ def build(
         stores,
         pick,
         revision=table.revision_of,
+        generates=generates,
         idempotent=idempotent,
         total=total,
         idle=idle,

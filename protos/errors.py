@@ -108,6 +108,16 @@ class PenstockError(Exception):
     def row(self) -> Row:
         return TABLE[self.kind]
 
+    def copy(self) -> "PenstockError":
+        """One of its own for each who raises it, or tracebacks of all would grow on one."""
+        return PenstockError(
+            self.kind,
+            self.message,
+            retry_after=self.retry_after,
+            param=self.param,
+            code=self.code,
+        )
+
     def __reduce__(self) -> tuple[object, ...]:
         # Decoding happens in other processes too; Exception's own way loses keyword arguments.
         return _rebuild, (self.kind, self.message, self.retry_after, self.param, self.code)

@@ -90,7 +90,7 @@ def rewritten(payload: Object, visit: Visit, *, reply: bool = False) -> Object:
         name = _key(key, visit)
         changed = changed or new is not value or name is not key
         _put(body, name, new)
-    return type(payload)(body) if changed else payload
+    return type(payload)(body, payload.size) if changed else payload
 
 
 def _value(value: Any, key: str, around: str, visit: Visit) -> Any:

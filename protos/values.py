@@ -52,7 +52,7 @@ class OpenAi:
 
     Objects are passed on with everything in them, known or not, so that a field that a server is
     the first to have reaches it. They have no tensors. `size` is how many bytes of JSON it was read
-    from, 0 if it was made here.
+    from, or what it was made from was; 0 where nothing was read.
     """
 
     body: JsonObject = field(repr=False)
@@ -199,6 +199,31 @@ class Timeline:
 
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))
+
+    def fork(self) -> "Timeline":
+        """The timeline of an execution that may outlast this request; see `adopt`."""
+        return Timeline(
+            self.start,
+            self.marks,
+            first_by_client=self.first_by_client,
+            whole_by_client=self.whole_by_client,
+        )
+
+    def adopt(self, execution: "Timeline") -> None:
+        """Takes over what an execution has met so far, and from now on what it uses."""
+        self.queue_us = execution.queue_us
+        self.compute_us = execution.compute_us
+        self.batch_rows = execution.batch_rows
+        self.instances = execution.instances
+        self.began = execution.began
+        self.answered = execution.answered
+        self.used = execution.used
+        self.refused = execution.refused
+
+    def disown(self) -> None:
+        """Leaves what was used, and what came of it, to another request."""
+        self.began = self.answered = 0.0
+        self.used = Used()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import orjson
 from starlette.types import Send
 
 from gateway import quota
-from gateway.cache import told
+from gateway.cache import cache_headers
 from gateway.http.head import Head
 from protos.errors import Kind, PenstockError
 from protos.values import Bytes, Timeline
@@ -111,7 +111,7 @@ def common_headers(head: Head) -> Headers:
     if timeline.quota is not None:
         headers += [(name.encode(), value.encode()) for name, value in quota.told(timeline.quota)]
     if timeline.cache:
-        headers += [(name.encode(), value.encode()) for name, value in told(timeline)]
+        headers += [(name.encode(), value.encode()) for name, value in cache_headers(timeline)]
     return headers
 
 

@@ -55,17 +55,21 @@ class Script:
 class Redis:
     """A few connections to one server. Replies are as RESP2 has them: bytes, int, lists, None.
 
-    `patience` and `probe_interval` are in seconds. Belongs to the event loop that it is used on.
+    `holds` is what is said to lie there when it is lost; what must not be lost together has clients
+    of its own. `patience` and `probe_interval` are in seconds. Belongs to the event loop that it is
+    used on.
     """
 
     def __init__(
         self,
         settings: StateSettings,
+        holds: str = "shared state",
         *,
         patience: float = PATIENCE,
         probe_interval: float = PROBE_INTERVAL,
     ) -> None:
         self._settings = settings
+        self._holds = holds
         self._patience = patience
         self._probe_interval = probe_interval
         self._idle: list[Connection] = []
@@ -90,12 +94,15 @@ class Redis:
         while self._idle:
             await _close(self._idle.pop())
 
-    async def execute(self, *command: Argument) -> Any | Lost:
-        """The reply to one command. LOST when the server is lost or says that it can't."""
+    async def execute(self, *command: Argument, patience: float = 0.0) -> Any | Lost:
+        """The reply to one command. LOST when the server is lost or says that it can't.
+
+        `patience`: for a call that nobody waits for, in place of the client's.
+        """
         if not self.up:
             self.lost_calls += 1
             return LOST
-        return await self._try(lambda: self._call(command), self._patience)
+        return await self._try(lambda: self._call(command), patience or self._patience)
 
     async def evaluate(self, script: Script, *arguments: Argument) -> Any | Lost:
         """What the script returns; `arguments` are the number of keys, keys and arguments."""
@@ -197,15 +204,15 @@ class Redis:
             return  # of several calls under way the first one told
         self.up = False
         self.losses += 1
-        log.warning("the shared state at %s is lost: %s", self._settings.address, why)
-        self._probing = asyncio.create_task(self._probe(), name="shared state")
+        log.warning("the %s at %s is lost: %s", self._holds, self._settings.address, why)
+        self._probing = asyncio.create_task(self._probe(), name=f"looks for {self._holds}")
 
     def _tell_refusal(self, error: ResponseError) -> None:
         """The server is there and says no, such as OOM; each reason is told once in a row."""
         reason = (str(error).split() or ["?"])[0]  # the rest may hold arguments
         if reason != self._refusal:
             self._refusal = reason
-            log.warning("the shared state refuses commands: %s", reason)
+            log.warning("the %s refuses commands: %s", self._holds, reason)
 
     async def _probe(self) -> None:
         """Asks until the server answers; meanwhile no request does."""
@@ -218,7 +225,7 @@ class Redis:
                 async with _within(self._patience):
                     await self._ping()
                 self.up = True
-        log.info("the shared state at %s is back", self._settings.address)
+        log.info("the %s at %s is back", self._holds, self._settings.address)
 
 
 @contextlib.asynccontextmanager

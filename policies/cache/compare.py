@@ -15,6 +15,8 @@ from protos.route.mirror import Compare
 from protos.values import JsonObject, OpenAi, Part, Tensor
 
 _NEAR = Compare()
+_Place = tuple[str | int, ...]
+_Said = bytes | str | float
 _FLOATS = frozenset(("FP16", "BF16", "FP32", "FP64"))
 
 
@@ -27,13 +29,16 @@ def same(one: Sequence[Part], other: Sequence[Part]) -> bool:
     return _equal(_whole(one), _whole(other))
 
 
-def _equal(one: dict[Any, Any], other: dict[Any, Any]) -> bool:
+def _equal(one: dict[_Place, _Said], other: dict[_Place, _Said]) -> bool:
     return one.keys() == other.keys() and all(
-        isclose(value, other[place], rel_tol=_NEAR.rtol, abs_tol=_NEAR.atol)
-        if isinstance(value, float) and isinstance(other[place], float)
-        else value == other[place]
-        for place, value in one.items()
+        _close(value, other[place]) for place, value in one.items()
     )
+
+
+def _close(one: _Said, other: _Said) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=_NEAR.rtol, abs_tol=_NEAR.atol)
+    return one == other
 
 
 def _alike(one: Part, other: Part) -> bool:
@@ -66,32 +71,37 @@ def _floats(tensor: Tensor) -> Any:
     return array.astype(np.float64)
 
 
-def _whole(parts: Sequence[Part]) -> dict[Any, Any]:
+def _whole(parts: Sequence[Part]) -> dict[_Place, _Said]:
     """What the parts say when they are put together: bytes or text by output or place."""
-    said: dict[Any, Any] = {}
+    pieces: dict[_Place, list[Any]] = {}
     for part in parts:
         payload = part.payload
         if isinstance(payload, OpenAi):
-            for place, leaf in _said(payload.body):
-                before = said.get(place)
-                said[place] = leaf if before is None else f"{before}{leaf}"
+            for place, leaf in _leaves_of(payload.body):
+                pieces.setdefault(place, []).append(leaf)
         else:
             for tensor in payload.tensors:
                 data = bytes(tensor.data)
                 if tensor.datatype == "BYTES":
                     data = b"".join(split_bytes(data))
-                place = (tensor.name, tensor.datatype)
-                said[place] = said.get(place, b"") + data
-    return said
+                pieces.setdefault((tensor.name, tensor.datatype), []).append(data)
+    return {place: _joined(said) for place, said in pieces.items()}
 
 
-def _said(body: JsonObject) -> Iterator[tuple[tuple[Any, ...], str | float]]:
+def _joined(pieces: list[Any]) -> _Said:
+    if len(pieces) == 1:
+        only: _Said = pieces[0]
+        return only
+    return b"".join(pieces) if isinstance(pieces[0], bytes) else "".join(map(str, pieces))
+
+
+def _leaves_of(body: JsonObject) -> Iterator[tuple[_Place, str | float]]:
     """What `choices` or `data` hold; ids, times and usage differ between equals."""
     for name in ("choices", "data"):
         yield from _leaves(body.get(name), (name,))
 
 
-def _leaves(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str | float]]:
+def _leaves(value: Any, place: _Place) -> Iterator[tuple[_Place, str | float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in ("id", "index"):
@@ -99,8 +109,8 @@ def _leaves(value: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...
     elif isinstance(value, list):
         for at, inner in enumerate(value):
             # Choices and tool calls come in pieces, each with its index.
-            index = inner.get("index", at) if isinstance(inner, dict) else at
-            yield from _leaves(inner, (*place, index))
+            index = inner.get("index") if isinstance(inner, dict) else None
+            yield from _leaves(inner, (*place, index if type(index) is int else at))
     elif isinstance(value, float):
         yield place, value
     elif value is not None:

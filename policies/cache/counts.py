@@ -9,7 +9,7 @@ Bypass = Literal["no-store", "sequence", "sampled", "revision", "idempotence", "
 Unkept = Literal["size", "incomplete", "revision", "form"]
 
 
-class Counts:
+class CacheCounts:
     """By route and what follows; where a route's mode is `observe`, what would have been."""
 
     def __init__(self) -> None:
@@ -21,4 +21,4 @@ class Counts:
         self.wrong: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Counts {dict(self.requests)}>"
+        return f"<CacheCounts {dict(self.requests)}>"

@@ -68,8 +68,8 @@ def encode(parts: Sequence[Part], stored: float, ttl: float) -> bytes:
             data += [tensor.data for tensor in payload.tensors]
             kind, layout = "", [(t.name, t.datatype, t.shape, len(t.data)) for t in payload.tensors]
         head.append((kind, part.version, _exact(part.parameters), part.final, layout))
-    told = orjson.dumps(head)
-    return b"".join((_TIMES.pack(stored, ttl, len(told)), told, *data))
+    layouts = orjson.dumps(head)
+    return b"".join((_TIMES.pack(stored, ttl, len(layouts)), layouts, *data))
 
 
 def times(entry: bytes) -> tuple[float, float]:

@@ -7,49 +7,36 @@ arm's answer never serves another; above the mirror, as what is given again is n
 What is decided without waiting is decided in `__call__`: a hit in memory is no more than a look.
 """
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
 
-from policies.cache.compare import same
-from policies.cache.counts import Bypass, Counts, Unkept
+from policies.cache.counts import Bypass, CacheCounts, Unkept
 from policies.cache.directives import NONE, Directives, directives
-from policies.cache.entry import decode, encode, times
-from policies.cache.flight import Flight, Reader
+from policies.cache.entry import times
+from policies.cache.flight import detached
+from policies.cache.flights import Flights
+from policies.cache.keeping import Keeper
 from policies.cache.key import size_of
-from policies.cache.recording import Ended, recorded
+from policies.cache.query import Query
+from policies.cache.reader import Reader
+from policies.cache.recording import recorded
+from policies.cache.replay import replay
 from policies.cache.sampling import drawn
 from policies.cache.stores import Stores
 from policies.cache.verify import Verifier
 from protos.errors import Kind, PenstockError
 from protos.route.policies import Cache
-from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import InferRequest, Part, Target
-
-log = logging.getLogger(__name__)
-
-
-class Query(NamedTuple):
-    """A request that may have a kept answer, and its name."""
-
-    request: InferRequest
-    route: RouteSnapshot
-    rule: Cache
-    target: Target
-    revision: str
-    key: bytes
-    asked: Directives
+from protos.values import InferRequest, Part
 
 
 class ResponseCache:
     """The filter.
 
     `again` executes hits a second time and must not retry. `revision` gives what all instances of a
-    model version report, or None; `idempotent` says whether executing a request less often than it
-    was sent does no harm. A request may take `total` seconds, and a client leave parts unread for
-    `idle`, unless its route says otherwise. `rng` gives numbers in [0, 1), `clock` is the event
-    loop's, `wall` gives Unix time.
+    model version report, or None; `generates` says whether it is a language model, which draws its
+    answers; `idempotent` whether executing a request less often than it was sent does no harm. A
+    request may take `total` seconds, and a client leave parts unread for `idle`, unless its route
+    says otherwise. `rng` gives numbers in [0, 1), `clock` is the event loop's, `wall` Unix time.
     """
 
     def __init__(
@@ -58,6 +45,7 @@ class ResponseCache:
         again: Service,
         *,
         revision: Callable[[str, str], str | None],
+        generates: Callable[[str, str], bool],
         idempotent: Callable[[InferRequest], bool],
         total: float,
         idle: float,
@@ -66,16 +54,17 @@ class ResponseCache:
         wall: Callable[[], float],
     ) -> None:
         self.stores = stores
-        self.counts = Counts()
+        self.counts = CacheCounts()
         self.verifier = Verifier(again, clock)
         self._revision = revision
+        self._generates = generates
         self._idempotent = idempotent
         self._total = total
         self._idle = idle
         self._rng = rng
-        self._clock = clock
         self._wall = wall
-        self._flights: dict[bytes, Flight] = {}
+        self._keeper = Keeper(stores, self.counts, revision, wall)
+        self._flights = Flights(stores.most, clock)
 
     @property
     def in_flight(self) -> int:
@@ -85,7 +74,7 @@ class ResponseCache:
     @property
     def waiting(self) -> int:
         """Requests that wait for one of them, or read it."""
-        return sum(len(flight.readers) for flight in self._flights.values())
+        return self._flights.waiting
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         # No coroutine of its own for the many requests of routes that keep nothing.
@@ -94,7 +83,7 @@ class ResponseCache:
         if route is None or route.spec.cache is None or target is None or context.shadow:
             return service(request)
         rule = route.spec.cache
-        asked = directives(context.headers)
+        asked = _asked(request, rule)
         revision = self._revision(target.model, target.version)
         why = self._unfit(request, rule, asked)
         if why is not None or not revision:
@@ -118,8 +107,7 @@ class ResponseCache:
 
     async def close(self) -> None:
         """Ends what is under way by itself, and waits for what is being written."""
-        for flight in list(self._flights.values()):
-            flight.interrupt()
+        await self._flights.close()
         await self.verifier.close()
         if self.stores.shared is not None:
             await self.stores.shared.close()
@@ -129,9 +117,9 @@ class ResponseCache:
             return "no-store"
         if request.parameters and "sequence_id" in request.parameters:
             return "sequence"  # whose answer depends on those before
-        if not rule.sampled and drawn(request):
+        if not rule.sampled and drawn(request, self._generates):
             return "sampled"
-        if size_of(request.payload) > self.stores.most:
+        if size_of(request) > self.stores.most:
             return "size"  # a digest would hold up all others for milliseconds
         return None
 
@@ -159,8 +147,8 @@ class ResponseCache:
         self.counts.requests[route.name, rule.mode, "hit"] += 1
         if rule.verify and self._rng() < rule.verify:
             patience = route.spec.timeouts.total or self._total
-            self.verifier.check(query.request, entry, patience, self._verified(query))
-        return _replay(decode(entry))
+            self.verifier.check(query.request, entry, patience, self._keeper.judges(query))
+        return replay(entry)
 
     async def _alone(self, query: Query, service: Service) -> Reply:
         timeline = query.request.context.timeline
@@ -176,32 +164,26 @@ class ResponseCache:
     async def _together(self, query: Query, service: Service) -> Reply:
         context = query.request.context
         timeline = context.timeline
-        flight = self._flights.get(query.key)
-        if flight is not None and flight.suits(context, self._clock()):
+        flight = self._flights.find(query.key, context)
+        if flight is not None:
             timeline.cache = "coalesced"
         else:
             timeline.cache = "miss"
-            flight = self._flights[query.key] = self._begin(query, service)
+            # It may outlast the request that begins it.
+            execution = query._replace(request=detached(query.request))
+            flight = self._flights.begin(
+                query.key,
+                lambda: self._fetch(execution, service),
+                execution.request.context,
+                query.route.spec.timeouts.idle or self._idle,
+            )
         try:
-            reply = await Reader(flight, context).reply(context)
+            reply = await Reader(flight, context).reply()
             if flight.age is not None:
                 timeline.cache, timeline.cache_age = "hit", flight.age
             return reply
         finally:
             self._count(query)
-
-    def _begin(self, query: Query, service: Service) -> Flight:
-        def closed(flight: Flight) -> None:
-            if self._flights.get(query.key) is flight:
-                del self._flights[query.key]
-
-        return Flight(
-            lambda: self._fetch(query, service),
-            query.request.context,
-            most=self.stores.most,
-            idle=query.route.spec.timeouts.idle or self._idle,
-            closed=closed,
-        )
 
     async def _fetch(self, query: Query, service: Service) -> tuple[Reply, float | None]:
         """The reply and its age; None where it had to be executed."""
@@ -212,72 +194,27 @@ class ResponseCache:
                 stored, ttl = times(entry)
                 age = max(0.0, self._wall() - stored)
                 if asked.accept(age, ttl - age):
-                    self.stores.memory.keep(query.key, entry, ttl - age)
-                    return _replay(decode(entry)), age
+                    await self.stores.memory.set(query.key, entry, ttl=ttl - age)
+                    return replay(entry), age
         if asked.only_if_cached:
             raise _not_cached()
         reply = await service(query.request)
-        return recorded(reply, self.stores.most, self._keeper(query)), None
+        return recorded(reply, self.stores.most, self._keeper.keeps(query)), None
 
     async def _observed(self, query: Query, service: Service, found: bytes | None) -> Reply:
         """Executes, and counts what would have been; a kept answer is compared with the new one."""
         query.request.context.timeline.cache = "bypass"
         outcome = "miss" if found is None else "hit"
         self.counts.requests[query.route.name, "observe", outcome] += 1
-        ended = self._keeper(query)
+        ended = self._keeper.keeps(query)
         if found is not None:
-            told, kept = self._verified(query), found
+            judged, kept = self._keeper.judges(query), found
 
             def ended(parts: Sequence[Part] | None, why: Unkept | None) -> None:
                 if parts is not None:
-                    told(same(decode(kept), parts))
+                    self.verifier.compare(kept, parts, judged)
 
         return recorded(await service(query.request), self.stores.most, ended)
-
-    def _keeper(self, query: Query) -> Ended:
-        route = query.route.name
-
-        def ended(parts: Sequence[Part] | None, why: Unkept | None) -> None:
-            if parts is not None:
-                try:
-                    entry = encode(parts, self._wall(), query.rule.ttl)
-                except Exception as failure:  # an answer is not worth less for not being kept
-                    log.debug("an answer can't be kept: %s", type(failure).__name__)
-                    why = "form"
-                else:
-                    why = self._keep(query, entry)
-            if why is not None:
-                self.counts.unkept[route, why] += 1
-            else:
-                self.counts.kept[route] += 1
-
-        return ended
-
-    def _keep(self, query: Query, entry: bytes) -> Unkept | None:
-        """Keeps the entry, or says why not."""
-        stores, ttl = self.stores, query.rule.ttl
-        # While it was executed another revision may have been loaded, which may have answered.
-        if self._revision(query.target.model, query.target.version) != query.revision:
-            return "revision"
-        if len(entry) > stores.most or not stores.memory.keep(query.key, entry, ttl):
-            return "size"
-        if stores.shared is not None and query.rule.mode == "enforce":
-            stores.shared.keep(query.key, entry, ttl)
-        return None
-
-    def _verified(self, query: Query) -> Callable[[bool], None]:
-        def told(right: bool) -> None:
-            if self._revision(query.target.model, query.target.version) != query.revision:
-                return
-            self.counts.verified[query.route.name] += 1
-            if right:
-                return
-            self.counts.wrong[query.route.name] += 1
-            self.stores.memory.forget(query.key)
-            if self.stores.shared is not None:
-                self.stores.shared.forget(query.key)
-
-        return told
 
     def _count(self, query: Query) -> None:
         name, mode = query.route.name, query.rule.mode
@@ -287,24 +224,17 @@ class ResponseCache:
         return f"<ResponseCache {self.stores.memory}, {self.in_flight} in flight>"
 
 
-class _Parts(AsyncIterator[Part]):
-    """The parts of a kept reply after the first."""
+def _asked(request: InferRequest, rule: Cache) -> Directives:
+    """What the client says of the cache; while it is only observed, what is malformed is nothing.
 
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: list[Part]) -> None:
-        self._parts = iter(parts)
-
-    async def __anext__(self) -> Part:
-        for part in self._parts:
-            return part
-        raise StopAsyncIteration
-
-
-def _replay(parts: list[Part]) -> Reply:
-    if len(parts) == 1:
-        return Reply(parts[0])
-    return Reply(parts[0], _Parts(parts[1:]))
+    Raises INVALID.
+    """
+    try:
+        return directives(request.context.headers)
+    except PenstockError:
+        if rule.mode == "observe":
+            return NONE
+        raise
 
 
 def _not_cached() -> PenstockError:

@@ -1,45 +1,55 @@
 """One execution that any number of equal requests wait for ("single flight").
 
 It runs detached, in a task of its own, so that it belongs to none of them: it ends when it is
-complete, or when the last of its readers has left. A reader keeps its own deadline. All parts are
-held until the end, so that who comes later reads from the first one; a reply that grows over the
-bound takes no more readers, and goes on at the pace of the slowest of those it has.
+complete, or when the last of its readers has left. All parts are held until the end, so that who
+comes later reads from the first one; a reply that grows over the bound takes no more readers, and
+goes on at the pace of the slowest of those it has.
+
+One of its readers answers for it: what the execution uses is in that one's timeline alone, so that
+it counts once against limits. If that reader leaves before the end, the next one takes its place,
+or whoever asks twice and leaves once would be executed for nothing.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from math import inf
+from typing import TYPE_CHECKING
 
+from policies.cache.pace import Pace
 from policies.cache.recording import size_of
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, Part
+from protos.values import Context, InferRequest, Part
+
+if TYPE_CHECKING:
+    from policies.cache.reader import Reader
 
 
 class Flight:
     """`fetch` gives the reply and its age in seconds, which is None where it was executed.
 
-    `context` is that of the request that began it: its deadline and priority are the flight's.
-    `most` is how many bytes of parts are held; a reader that is behind by so much and doesn't read
-    for `idle` seconds is left behind. `closed` is called once, when nobody may join any more.
+    `context` is that of the execution (see `detached`): its deadline and priority are the flight's.
+    `most` is how many bytes of parts are held; who is behind by so much is waited for as `Pace`
+    says, with `idle`. `closed` is called once, when nobody may join any more.
     """
 
     __slots__ = (
         "_bytes",
         "_closed",
-        "_fetch",
-        "_idle",
         "_most",
         "_moved",
-        "_task",
+        "_pace",
+        "_payer",
         "age",
+        "complete",
         "context",
         "dropped",
         "ended",
         "error",
         "parts",
         "readers",
+        "task",
     )
 
     def __init__(
@@ -51,20 +61,21 @@ class Flight:
         idle: float,
         closed: Callable[["Flight"], None],
     ) -> None:
-        self._fetch = fetch
         self._most = most
-        self._idle = idle
+        self._pace = Pace(idle)
         self._closed: Callable[[Flight], None] | None = closed
         self.context = context
         self.age: float | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
+        self.complete = False  # the last part is there
         self.ended = False
-        self.readers: set[Reader] = set()
+        self.readers: dict[Reader, None] = {}  # in the order in which they came
+        self._payer: Reader | None = None  # who answers for it
         self.parts: deque[Part] = deque()
         self.dropped = 0  # parts that all readers have read
         self._bytes = 0
-        self._moved: asyncio.Event | None = None  # set when a reader reads; while the pace counts
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="coalesced")
+        self._moved: asyncio.Event | None = None  # set when a reader moves; while the pace counts
+        self.task = asyncio.get_running_loop().create_task(self._run(fetch), name="coalesced")
 
     def suits(self, context: Context, now: float) -> bool:
         """Whether a request may wait for this one.
@@ -81,27 +92,49 @@ class Flight:
             bool(self.parts) or _time_for(context.first_deadline, mine.first_deadline, now)
         )
 
+    def join(self, reader: "Reader") -> None:
+        self.readers[reader] = None
+        self._payer = self._payer or reader
+
     def leave(self, reader: "Reader") -> None:
-        """Nobody is left to read it: the work is cancelled down to the backend's queue."""
-        self.readers.discard(reader)
+        """Without a reader the work is cancelled down to the backend's queue."""
+        if reader not in self.readers:
+            return
+        del self.readers[reader]
+        unfinished = not (self.complete or self.ended)
+        if reader is self._payer:
+            heir = next(iter(self.readers), None)
+            if heir is not None and unfinished and self.age is None:
+                self._payer = heir
+                reader.disown()
+                heir.adopt(self.context.timeline)
+            else:
+                self.tell(reader)
         if not self.readers and not self.ended:
             self._close()
-            self._task.cancel()
-        elif self._moved is not None:
-            self._moved.set()
+            self.task.cancel()
+        self.moved()
 
-    def read(self) -> None:
-        """A reader has taken a part."""
+    def tell(self, reader: "Reader") -> None:
+        """Tells the one who answers for the execution what has come of it."""
+        if reader is self._payer and self.age is None:
+            reader.adopt(self.context.timeline)
+
+    def moved(self) -> None:
+        """A reader has taken a part, waits for one, or is gone."""
         if self._moved is not None:
             self._moved.set()
 
     def interrupt(self) -> None:
-        """The gateway stops."""
-        self._task.cancel()
+        """The gateway stops. A task that hasn't begun never will, so its readers are told here."""
+        if not self.ended:
+            self.error = _interrupted()
+            self._end()
+            self.task.cancel()
 
-    async def _run(self) -> None:
+    async def _run(self, fetch: Callable[[], Awaitable[tuple[Reply, float | None]]]) -> None:
         try:
-            reply, self.age = await self._fetch()
+            reply, self.age = await fetch()
             try:
                 self._add(reply.first)
                 if reply.rest is not None:
@@ -112,18 +145,22 @@ class Flight:
             finally:
                 reply.on_close()
         except asyncio.CancelledError:
-            self.error = PenstockError(Kind.INTERRUPTED, "the gateway is stopping")
+            self.error = self.error or _interrupted()
             raise
         except Exception as failure:
-            self.error = failure
+            self.error = self.error or failure
         finally:
-            self.ended = True
-            self._close()
-            self._wake()
+            self._end()
 
     def _add(self, part: Part) -> None:
         self.parts.append(part)
         self._bytes += size_of(part)
+        self.complete = part.final
+        self._wake()
+
+    def _end(self) -> None:
+        self.ended = True
+        self._close()
         self._wake()
 
     def _wake(self) -> None:
@@ -131,23 +168,38 @@ class Flight:
             reader.wake()
 
     async def _keep_pace(self) -> None:
-        """Until what is held fits again: who reads slowly is waited for, who doesn't read isn't."""
+        """Until what is held fits again.
+
+        Raises DEADLINE in time: the execution, which would, isn't asked for parts meanwhile.
+        """
         self._close()
         self._moved = self._moved or asyncio.Event()
+        clock = asyncio.get_running_loop().time
         while self.readers:  # or the task is about to be cancelled
-            slowest = min(reader.at for reader in self.readers)
-            while self.dropped < slowest:
+            place = min(reader.at for reader in self.readers)
+            while self.dropped < place:
                 self._bytes -= size_of(self.parts.popleft())
                 self.dropped += 1
             if self._bytes <= self._most:
                 return
+            now = clock()
+            if now >= self.context.deadline:
+                raise PenstockError(Kind.DEADLINE, "the deadline passed before the reply was read")
+            held_up = any(reader.waits for reader in self.readers)
+            end = self._pace.until(place, now, held_up=held_up)
             self._moved.clear()
             try:
-                async with asyncio.timeout(self._idle):
+                async with asyncio.timeout_at(min(end, self.context.deadline)):
                     await self._moved.wait()
             except TimeoutError:
-                for reader in [each for each in self.readers if each.at == slowest]:
-                    reader.fail(PenstockError(Kind.SLOW_CLIENT, "the reply was not read in time"))
+                if end <= self.context.deadline:
+                    self._leave_behind(place)
+            if held_up:
+                self._pace.waited(clock() - now)
+
+    def _leave_behind(self, place: int) -> None:
+        for reader in [each for each in self.readers if each.at == place]:
+            reader.fail(PenstockError(Kind.SLOW_CLIENT, "the reply was not read in time"))
 
     def _close(self) -> None:
         closed, self._closed = self._closed, None
@@ -159,93 +211,36 @@ class Flight:
         return f"<Flight {state}, {len(self.readers)} readers, {len(self.parts)} parts>"
 
 
-class Reader(AsyncIterator[Part]):
-    """One request's place in a flight."""
+def detached(request: InferRequest) -> InferRequest:
+    """The request with a timeline of its own; written out because `replace` costs twice as much."""
+    c = request.context
+    context = Context(
+        c.principal,
+        c.deadline,
+        c.timeline.fork(),
+        c.target,
+        c.traceparent,
+        c.priority,
+        c.shadow,
+        c.streaming,
+        c.suspect,
+        c.route,
+        c.headers,
+        c.first_deadline,
+    )
+    return InferRequest(
+        request.id,
+        request.model,
+        request.version,
+        request.payload,
+        request.parameters,
+        context,
+    )
 
-    __slots__ = ("_error", "_flight", "_timer", "_waiting", "at")
 
-    def __init__(self, flight: Flight, context: Context) -> None:
-        self._flight = flight
-        self.at = 0  # parts that were read
-        self._waiting: asyncio.Future[None] | None = None
-        self._error: PenstockError | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        flight.readers.add(self)
-        began = flight.context
-        if context is began:
-            return  # whose deadlines the flight itself keeps
-        soonest = min(context.deadline, context.first_deadline)
-        if soonest < min(began.deadline, began.first_deadline):
-            late = "the first part of the reply" if soonest < context.deadline else "the reply"
-            self._expire_at(soonest, late)
-
-    async def reply(self, context: Context) -> Reply:
-        """The reply to the request, when its first part is there."""
-        try:
-            first = await self.__anext__()
-        except BaseException:
-            self.close()
-            raise
-        if first.final:
-            self.close()
-            return Reply(first)
-        # From now on only the whole deadline counts.
-        self._stop_timer()
-        if context.deadline < self._flight.context.deadline:
-            self._expire_at(context.deadline, "the reply")
-        return Reply(first, self, self.close)
-
-    async def __anext__(self) -> Part:
-        flight = self._flight
-        while True:
-            if self._error is not None:
-                raise self._error
-            index = self.at - flight.dropped
-            if index < len(flight.parts):
-                self.at += 1
-                part = flight.parts[index]
-                flight.read()
-                return part
-            if flight.ended:
-                if flight.error is not None:
-                    raise _copied(flight.error)
-                raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiting
-            finally:
-                self._waiting = None
-
-    def wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    def fail(self, error: PenstockError) -> None:
-        """Ends this reader alone."""
-        self._error = error
-        self.wake()
-        self.close()
-
-    def close(self) -> None:
-        self._stop_timer()
-        self._flight.leave(self)
-
-    def _expire_at(self, when: float, late: str) -> None:
-        error = PenstockError(Kind.DEADLINE, f"the deadline passed before {late} came")
-        self._timer = asyncio.get_running_loop().call_at(when, self.fail, error)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+def _interrupted() -> PenstockError:
+    return PenstockError(Kind.INTERRUPTED, "the gateway is stopping")
 
 
 def _time_for(wanted: float, given: float, now: float) -> bool:
     return wanted <= given or (wanted < inf and wanted - now <= 2.0 * (given - now))
-
-
-def _copied(error: BaseException) -> BaseException:
-    """Each reader raises its own, or tracebacks of all would grow on one."""
-    if isinstance(error, PenstockError):
-        return PenstockError(error.kind, error.message, retry_after=error.retry_after)
-    return error

@@ -13,14 +13,19 @@ from hashlib import blake2b
 import orjson
 
 from protos import schedule
+from protos.exchange_objects import bytes_of
 from protos.route.policies import Cache
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Context, InferRequest, OpenAi, Parameters, Payload, Target
+from protos.values import Context, InferRequest, OpenAi, Parameters, Target
 
 MIN_KEY = 16  # bytes
 SIZE = 32  # bytes of a digest
 # How long and how soon, not what: these don't change an answer. Those that we don't know may.
 _IRRELEVANT = frozenset(("priority", schedule.TIMEOUT))
+_NUMBER = 8  # bytes of a number, about
+# Longer heads aren't remembered: they would take memory that nobody counts.
+_COMMON_NAME = 64
+_COMMON_RANK = 8
 
 
 class Keys:
@@ -90,18 +95,33 @@ def whose(rule: Cache, context: Context) -> str:
     return f"tenant {context.principal.tenant}" if rule.scope == "tenant" else "route"
 
 
-def size_of(payload: Payload) -> int:
-    """Bytes of the tensors; OpenAI's objects are bounded by the body that they came in."""
-    size = 0
-    for tensor in payload.tensors:
-        size += len(tensor.data)
+def size_of(request: InferRequest) -> int:
+    """About how many bytes a digest has to cover."""
+    payload, size = request.payload, 0
+    if isinstance(payload, OpenAi):
+        size = bytes_of(payload)
+    else:
+        for tensor in payload.tensors:
+            size += len(tensor.data) + len(tensor.name) + _NUMBER * len(tensor.shape)
+        for name in payload.wanted:
+            size += len(name)
+    for name, value in request.parameters.items():
+        size += len(name) + (len(value) if isinstance(value, str) else _NUMBER)
     return size
 
 
-@lru_cache(4096)
 def _head(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    if len(name) > _COMMON_NAME or len(shape) > _COMMON_RANK:
+        return _new_head(name, datatype, shape)
+    return _common_head(name, datatype, shape)
+
+
+def _new_head(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
     # Datatype and shape say how long the data is, or the data does itself (BYTES).
     return _joined("tensor", name, datatype, *map(str, shape))
+
+
+_common_head = lru_cache(4096)(_new_head)
 
 
 def _relevant(parameters: Parameters) -> bytes:

@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import orjson
-
 from policies.cache.counts import Unkept
+from protos.exchange_objects import bytes_of
 from protos.service import Reply
 from protos.values import OpenAi, Part
 
@@ -18,10 +17,7 @@ Ended = Callable[[Sequence[Part] | None, Unkept | None], None]
 
 def size_of(part: Part) -> int:
     """About how many bytes a part takes."""
-    payload = part.payload
-    if isinstance(payload, OpenAi):
-        return OVERHEAD + len(orjson.dumps(payload.body))
-    return OVERHEAD + sum([len(tensor.data) for tensor in payload.tensors])
+    return OVERHEAD + bytes_of(part.payload)
 
 
 def recorded(reply: Reply, most: int, ended: Ended) -> Reply:

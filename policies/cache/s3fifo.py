@@ -3,8 +3,8 @@
 After "FIFO Queues are All You Need for Cache Eviction" (Yang et al., SOSP 2023). New entries wait
 in a small queue, a tenth of the whole; those that were asked for more than once there move to the
 main queue, the others leave, and only their names are remembered. A name that comes back goes to
-the main queue at once. So what is asked for once, as a scan or a tenant with ever new inputs does,
-pushes out nobody who is asked for often, as it would with LRU; and a hit only counts to three.
+the main queue at once. So what is asked for once or twice, as a scan does, pushes out nothing that
+is asked for often, as it would with LRU; and a hit only counts to three.
 """
 
 from collections import OrderedDict
@@ -12,6 +12,9 @@ from collections import OrderedDict
 MOST_COUNTED = 3
 SMALL_SHARE = 0.1
 MOVES_FROM = 2  # hits in the small queue
+# Entries that one call spares for having been asked for. Where all of them have been, it would go
+# through all before the first had to leave.
+MOST_SPARED = 16
 # What an entry takes beside its bytes: two names, its record, its places in dictionaries, and that
 # of a name that is remembered (sys.getsizeof of each, and tables half empty).
 OVERHEAD = 640
@@ -41,14 +44,19 @@ class S3Fifo:
 
     def find(self, key: bytes, now: float) -> bytes | None:
         """What is kept under the name, unless it has expired."""
-        entry = self._main.get(key) or self._small.get(key)
+        entry = self._main.get(key)
+        is_small = entry is None
         if entry is None:
-            return None
+            entry = self._small.get(key)
+            if entry is None:
+                return None
         if entry.expires <= now:
             self.forget(key)
             return None
         if entry.hits < MOST_COUNTED:
             entry.hits += 1
+        if is_small and entry.hits >= MOVES_FROM:
+            self._move(key, entry)
         return entry.data
 
     def keep(self, key: bytes, data: bytes, expires: float) -> bool:
@@ -64,8 +72,9 @@ class S3Fifo:
             self._small[key] = entry
             self._small_bytes += entry.size
         self.bytes += entry.size
+        spared = 0
         while self.bytes > self.budget:
-            self._evict()
+            spared += self._evict(spare=spared < MOST_SPARED)
         return True
 
     def forget(self, key: bytes) -> bool:
@@ -85,26 +94,34 @@ class S3Fifo:
         self._gone.clear()
         self.bytes = self._small_bytes = 0
 
-    def _evict(self) -> None:
+    def _move(self, key: bytes, entry: _Entry) -> None:
+        """From the small to the main queue.
+
+        At the hit and not when its turn comes, or one call might have to move a whole queue.
+        """
+        del self._small[key]
+        self._small_bytes -= entry.size
+        entry.hits = 0
+        self._main[key] = entry
+
+    def _evict(self, *, spare: bool) -> bool:
+        """Drops an entry, or spares the one whose turn it is: then True."""
         if self._small and (self._small_bytes > SMALL_SHARE * self.budget or not self._main):
             key, entry = self._small.popitem(last=False)
             self._small_bytes -= entry.size
-            if entry.hits >= MOVES_FROM:
-                entry.hits = 0
-                self._main[key] = entry
-                return
             self._gone[key] = None
             # As many as there are entries, whose overhead counts one name each.
             while len(self._gone) > len(self):
                 self._gone.popitem(last=False)
         else:
             key, entry = self._main.popitem(last=False)
-            if entry.hits:
+            if spare and entry.hits:
                 entry.hits -= 1
                 self._main[key] = entry
-                return
+                return True
         self.bytes -= entry.size
         self.evictions += 1
+        return False
 
     def __len__(self) -> int:
         return len(self._small) + len(self._main)

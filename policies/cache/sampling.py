@@ -1,24 +1,28 @@
 """Whether an answer is drawn by chance, so that asking twice is asking for two answers.
 
 Language models draw each token unless they are told otherwise: OpenAI's temperature is 1 where none
-is given. With temperature 0, with one token to draw from, or with a seed, the answer is meant to be
-the same each time.
+is given, whichever face asks them. With temperature 0, with one token to draw from, or with a seed,
+the answer is meant to be the same each time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from protos.values import Chat, InferRequest, Prompt
+from protos.values import Chat, Embedding, InferRequest, Prompt
 
 
-def drawn(request: InferRequest) -> bool:
-    """Models of tensors are functions of their input unless a temperature is given."""
+def drawn(request: InferRequest, generates: Callable[[str, str], bool]) -> bool:
+    """`generates` says of a model and version whether it is a language model.
+
+    Others are functions of their input unless a temperature is given.
+    """
     payload = request.payload
-    if payload.tensors:  # the usual case
-        return bool(request.parameters) and _drawn(request.parameters, 0.0)
     if isinstance(payload, Chat | Prompt):
         return _drawn(payload.body, 1.0)
-    return _drawn(request.parameters, 0.0)
+    usual = 0.0
+    if not isinstance(payload, Embedding) and generates(request.model, request.version):
+        usual = 1.0
+    return _drawn(request.parameters, usual) if request.parameters else usual != 0.0
 
 
 def _drawn(settings: Mapping[str, Any], usual: float) -> bool:

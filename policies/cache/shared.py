@@ -5,7 +5,8 @@ Nothing here raises: a store that is down, slow or confused makes misses, which 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 from aiocache.base import BaseCache
 
@@ -14,21 +15,27 @@ from policies.cache.seal import Seal
 
 log = logging.getLogger(__name__)
 
-MOST_WRITES = 256  # under way at a time; more are dropped
+WRITERS = 4  # writes under way at a time, so that a burst of answers doesn't hold up reading
+MOST_WAITING = 8 << 20  # bytes of entries that wait to be written; more are dropped
+NAME_BYTES = 256  # about what a call takes that waits, beside its entry
+
+Write = tuple[Callable[[], Awaitable[object]], str, int]  # what it does, and its bytes
 
 
 class Shared:
     """Sealed entries in any cache of aiocache's kind that takes bytes; `wall` gives Unix time.
 
     `failures` counts calls that the store didn't answer, `refused` entries whose seal was wrong,
-    `dropped` entries that were not written since too many others were being written.
+    `dropped` entries that were not written since too many others waited to be.
     """
 
     def __init__(self, store: BaseCache, seal: Seal, wall: Callable[[], float]) -> None:
         self._store = store
         self._seal = seal
         self._wall = wall
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: deque[Write] = deque()
+        self._waiting = 0  # bytes
+        self._writers: set[asyncio.Task[None]] = set()
         self.failures = 0
         self.refused = 0
         self.dropped = 0
@@ -52,28 +59,37 @@ class Shared:
     def keep(self, key: bytes, entry: bytes, ttl: float) -> None:
         """Writes the entry, later."""
         sealed = self._seal.close(key, entry)
-        self._later(lambda: self._store.set(_name(key), sealed, ttl=ttl), "write")
+        self._later(lambda: self._store.set(_name(key), sealed, ttl=ttl), "write", len(sealed))
 
     def forget(self, key: bytes) -> None:
-        self._later(lambda: self._store.delete(_name(key)), "delete")
+        self._later(lambda: self._store.delete(_name(key)), "delete", 0)
 
     async def close(self) -> None:
-        """Waits for what is under way, whose time the store bounds."""
-        await asyncio.gather(*self._tasks)
+        """Waits for what is to be written, whose time the store bounds."""
+        await asyncio.gather(*self._writers)
 
-    def _later(self, call: "Callable[[], asyncio.Future[object]]", what: str) -> None:
-        if len(self._tasks) >= MOST_WRITES:
+    def _later(self, call: Callable[[], Awaitable[object]], what: str, size: int) -> None:
+        size += NAME_BYTES
+        if self._waiting + size > MOST_WAITING:
             self.dropped += 1
             return
-        task = asyncio.get_running_loop().create_task(self._do(call, what), name="kept answer")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._writes.append((call, what, size))
+        self._waiting += size
+        if len(self._writers) < WRITERS:
+            loop = asyncio.get_running_loop()
+            self._writers.add(loop.create_task(self._write(), name="kept answers"))
 
-    async def _do(self, call: "Callable[[], asyncio.Future[object]]", what: str) -> None:
-        try:
-            await call()
-        except Exception as failure:
-            self._failed(what, failure)
+    async def _write(self) -> None:
+        while self._writes:
+            call, what, size = self._writes.popleft()
+            try:
+                await call()
+            except Exception as failure:
+                self._failed(what, failure)
+            finally:
+                self._waiting -= size
+        # Here and not when the task is done: what comes in between would wait for another.
+        self._writers -= {asyncio.current_task()}
 
     def _failed(self, what: str, failure: Exception) -> None:
         self.failures += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cache import KEY_FILE, Lost, RedisCache, stores, told
+from gateway.cache import KEY_FILE, Lost, RedisCache, cache_headers, stores
 from gateway.config import Config, load_config
 from gateway.state.redis import Redis
 from policies.cache.entry import encode
@@ -70,9 +70,9 @@ def test_an_entry_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_clients_are_told() -> None:
-    assert told(Timeline(0.0)) == []
-    assert told(Timeline(0.0, cache="miss")) == [("x-cache", "miss")]
-    assert told(Timeline(0.0, cache="hit", cache_age=7.9)) == [("x-cache", "hit"), ("age", "7")]
+    assert cache_headers(Timeline(0.0)) == []
+    assert cache_headers(Timeline(0.0, cache="miss")) == [("x-cache", "miss")]
+    assert cache_headers(Timeline(0.0, cache="hit", cache_age=7.9)) == [("x-cache", "hit"), ("age", "7")]
 
 
 @pytest.fixture(scope="module")

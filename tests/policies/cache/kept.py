@@ -78,6 +78,10 @@ def part(*values, final=True, version="1"):
     return Part(Tensors((tensor(*values, name="y"),)), version, {}, final)
 
 
+def reply_of(payload):
+    return Reply(Part(payload, "1", {}, True))
+
+
 def said(reply):
     """The values of a unary reply."""
     assert reply.rest is None
@@ -148,6 +152,7 @@ class Cache:
     def __init__(self, *, budget=1 << 20, most=1 << 16, shared=None, again=None, rng=lambda: 0.5):
         self.now = 1000.0
         self.revision = "rev"
+        self.generates = False
         self.idempotent = True
         self.memory = Memory(budget, lambda: self.now)
         self.shared = shared and Shared(shared, Seal(SECRET), lambda: self.now)
@@ -155,6 +160,7 @@ class Cache:
             Stores(Keys(SECRET), self.memory, self.shared, most),
             again or Model(),
             revision=lambda model, version: self.revision,
+            generates=lambda model, version: self.generates,
             idempotent=lambda request: self.idempotent,
             total=30.0,
             idle=5.0,

@@ -61,6 +61,11 @@ def test_chats_are_compared_by_what_their_choices_say():
     assert not same(one, [*other, chunk(content="!", id="b")])
 
 
+def test_an_index_that_is_no_number_is_no_place():
+    assert same([chunk([0], content="x")], [chunk([0], content="x", id="b")])
+    assert not same([chunk([0], content="x")], [chunk([0], content="y", id="b")])
+
+
 @pytest.mark.parametrize(("value", "expected"), [(0.500001, True), (0.6, False)])
 def test_embeddings_are_compared_as_floats(value, expected):
     def embedding(*vector):

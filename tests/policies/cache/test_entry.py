@@ -38,7 +38,7 @@ PARTS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(PARTS)
 def test_what_is_read_is_what_was_written(parts):
     try:
@@ -50,7 +50,7 @@ def test_what_is_read_is_what_was_written(parts):
     assert content(entry) == content(encode(parts, 2000.0, 5.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(PARTS, st.data())
 def test_a_part_of_an_entry_is_none(parts, data):
     try:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.cache.key import Keys
+from policies.cache.key import Keys, _common_head
 from protos.values import Chat, Tensor, Tensors
 from tests.policies.cache.kept import ROUTE, SECRET, request
 
@@ -50,7 +50,7 @@ def meant(asked):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ASKED, ASKED)
 def test_names_are_equal_exactly_where_requests_are(one, other):
     assert (key(made(one)) == key(made(other))) == (meant(one) == meant(other))
@@ -75,6 +75,13 @@ def test_the_order_of_a_jsons_keys_is_the_clients():
 def test_nan_and_large_integers_have_names():
     for value in (float("nan"), float("inf"), 1 << 70):
         assert key(request(parameters={"p": value})) == key(request(parameters={"p": value}))
+
+
+def test_long_names_are_not_remembered():
+    before = _common_head.cache_info().currsize
+    tensor = Tensor("n" * 1000, "UINT8", (1,), b"x")
+    assert key(request(payload=Tensors((tensor,)))) == key(request(payload=Tensors((tensor,))))
+    assert _common_head.cache_info().currsize == before
 
 
 def test_nothing_of_the_secret_is_shown():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from policies.cache.entry import encode
 from policies.cache.seal import SIZE, Seal
-from policies.cache.shared import MOST_WRITES, Shared
+from policies.cache.shared import MOST_WAITING, NAME_BYTES, WRITERS, Shared
 from tests.policies.cache.kept import SECRET, Cache, Model, part, request, said, turns
 
 KEY, OTHER = bytes(32), b"x" * 32
@@ -21,6 +21,7 @@ class Store(SimpleMemoryCache):
 
     down = False
     gate = None
+    waiting = 0
 
     async def _get(self, key, **rest):
         if self.down:
@@ -29,6 +30,7 @@ class Store(SimpleMemoryCache):
 
     async def _set(self, key, value, **rest):
         if self.gate is not None:
+            self.waiting += 1
             await self.gate.wait()
         if self.down:
             raise ConnectionError("gone")
@@ -55,7 +57,7 @@ async def test_what_one_gateway_keeps_another_finds():
     assert await shared(store).find(KEY) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 8 * (len(ENTRY) + SIZE) - 1))
 def test_an_entry_with_any_bit_changed_is_none(bit):
     sealed = bytearray(Seal(SECRET).close(KEY, ENTRY))
@@ -105,15 +107,23 @@ async def test_a_store_that_is_down_makes_misses():
     assert there.failures == 2  # aiocache's memory deletes without asking
 
 
-async def test_writes_that_wait_are_bounded():
+async def test_few_are_written_at_a_time_and_what_waits_is_bounded():
     store = Store()
     store.gate = asyncio.Event()
     there = shared(store)
-    for _ in range(MOST_WRITES + 10):
-        there.keep(KEY, ENTRY, 60.0)
+    entry = ENTRY + bytes((1 << 20) - len(ENTRY) - SIZE - NAME_BYTES)
+    number = MOST_WAITING // (1 << 20)
+    for place in range(number + 10):
+        there.keep(bytes([place]) * 32, entry, 60.0)
     assert there.dropped == 10
+    await turns()
+    assert store.waiting == WRITERS
     store.gate.set()
     await there.close()
+    assert len(store._cache) == number
+    there.keep(KEY, ENTRY, 60.0)  # there is room again
+    await there.close()
+    assert await there.find(KEY) == ENTRY
 
 
 async def test_gateways_share_answers():
