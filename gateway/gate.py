@@ -103,12 +103,14 @@ class Gate:
         return InferRequest(request_id, model, version, payload, parameters, context)
 
     def signature(
-        self, principal: Principal, model: str, version: str, headers: Headers
+        self, principal: Principal, timeline: Timeline, model: str, version: str, headers: Headers
     ) -> Signature:
         """What a body without names or datatypes means; hidden from who may not use the model."""
-        if not principal.may_infer(model):
-            raise unknown_model(model)
         route = self.routes.match(model, principal, headers)
+        if not principal.may_infer(model):
+            # For the audit it is the refusal that it would be a little later.
+            timeline.snapshot, timeline.refused = route, "authorise"
+            raise unknown_model(model)
         target, exact = interface(self.table, route, model, version)
         return signature_of(self.table, target, exact)
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from protos.errors import Kind, PenstockError
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import InferRequest, Timeline
+from protos.values import InferRequest, Timeline, Used
 from routing.latency import Recent
 from routing.retry import Budgets
 
@@ -106,12 +106,13 @@ class Hedge:
 
         Raises when both have failed, or when one was lost and retry may make a third.
 
-        The second has a timeline of its own meanwhile. In the end the request's own one names all
-        instances that were asked, the one that answered last.
+        The second has a timeline of its own meanwhile, and of what is in it nothing is shared: both
+        may answer in the same turn. In the end the request's own one names all instances that were
+        asked, the one that answered last.
         """
         timeline = request.context.timeline
         asked = list(timeline.instances)
-        other = replace(timeline, instances=list(asked))
+        other = replace(timeline, instances=list(asked), marks=list(timeline.marks), used=Used())
         context = replace(request.context, timeline=other)
         attempts.append(asyncio.ensure_future(service(replace(request, context=context))))
         may_repeat = route.spec.retries.max > 1
@@ -154,6 +155,7 @@ def _is_lost(error: BaseException) -> bool:
 
 def _adopt(timeline: Timeline, winners: Timeline) -> None:
     timeline.instances[:] = winners.instances
+    timeline.marks = winners.marks
     timeline.answered = winners.answered
     timeline.queue_us = winners.queue_us
     timeline.compute_us = winners.compute_us

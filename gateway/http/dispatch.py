@@ -32,7 +32,10 @@ Stranger = Callable[[str, str, PenstockError], None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a path stands for; without `face`, under which inference is counted, it is none."""
+    """What a path stands for; without `face`, under which inference is counted, it is none.
+
+    An empty `method` stands for all of them.
+    """
 
     action: Action
     model: str = ""
@@ -74,7 +77,7 @@ class Dispatch:
         head = Head.of(scope)
         failure: Exception | None = None
         try:
-            if scope["method"] != found.method:
+            if found.method and scope["method"] != found.method:
                 raise PenstockError(Kind.METHOD_NOT_ALLOWED, f"this path takes {found.method}")
             check_text(model, "model")
             check_text(found.version, "version")

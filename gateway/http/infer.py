@@ -40,7 +40,7 @@ class InferFace:
         decoded = await self._decoder.infer(
             body,
             head.json_bytes(len(body)),
-            lambda: gate.signature(principal, model, version, head.headers),
+            lambda: gate.signature(principal, head.timeline, model, version, head.headers),
         )
         head.timeline.mark("decode", gate.clock())
         request = gate.request(
@@ -117,7 +117,7 @@ class InferFace:
         self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
     ) -> InferRequest:
         principal, body = await admit(self._gate, head, receive, self._body_limit)
-        signature = self._gate.signature(principal, model, version, head.headers)
+        signature = self._gate.signature(principal, head.timeline, model, version, head.headers)
         decoded = await self._decoder.generate(body, signature)
         head.timeline.mark("decode", self._gate.clock())
         return self._gate.request(

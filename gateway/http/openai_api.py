@@ -25,7 +25,7 @@ from protos.openai.errors import encode_error
 from protos.openai.reply import DONE, encode_event, encode_reply, error_event
 from protos.openai.request import Asked, Read
 from protos.service import Reply
-from protos.values import NO_PARAMETERS, Headers, Part, Payload, Principal, Signature
+from protos.values import NO_PARAMETERS, Part, Payload, Principal, Signature
 from protos.wording import quote
 
 MODELS = "/v1/models"
@@ -53,7 +53,7 @@ class OpenAiApi:
             return found
         if path.startswith(f"{MODELS}/"):  # the rest is the name, slashes included
             return _question(self.model, path[len(MODELS) + 1 :])
-        return _question(_nothing)
+        return Found(_nothing, method="", face="", encode_error=encode_error)
 
     async def chat_completions(
         self, head: Head, receive: Receive, send: Send, model: str, version: str
@@ -72,7 +72,7 @@ class OpenAiApi:
     ) -> None:
         """`POST /v1/embeddings`, by a model that takes OpenAI's objects or by an encoder."""
         principal, asked = await self._read(head, receive, requests.embedding)
-        signature = self._signature(principal, asked, head.headers)
+        signature = self._signature(principal, asked, head)
         encoder = None
         payload: Payload = asked.payload
         if signature is not None and not signature.openai:
@@ -111,7 +111,7 @@ class OpenAiApi:
 
     async def _generate(self, head: Head, receive: Receive, send: Send, read: Read) -> None:
         principal, asked = await self._read(head, receive, read)
-        signature = self._signature(principal, asked, head.headers)
+        signature = self._signature(principal, asked, head)
         if signature is not None and not signature.openai:
             raise _of_tensors(asked)
         reply = await self._serve(head, principal, asked, asked.payload)
@@ -169,10 +169,10 @@ class OpenAiApi:
         head.timeline.mark("serve", gate.clock())
         return reply
 
-    def _signature(self, principal: Principal, asked: Asked, headers: Headers) -> Signature | None:
+    def _signature(self, principal: Principal, asked: Asked, head: Head) -> Signature | None:
         """The model's interface; None while nobody serves it, which the pipeline has to answer."""
         try:
-            return self._gate.signature(principal, asked.model, "", headers)
+            return self._gate.signature(principal, head.timeline, asked.model, "", head.headers)
         except PenstockError as error:
             if error.kind is Kind.UNAVAILABLE:
                 return None

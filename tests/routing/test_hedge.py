@@ -105,6 +105,27 @@ async def test_the_timeline_names_all_who_were_asked_the_answering_one_last(
     assert timeline.used.completion_tokens == queue_us  # what the others used is nobody's
 
 
+async def test_both_may_answer_in_one_turn_and_only_what_the_winner_used_is_counted(hedging):
+    together = asyncio.Event()
+
+    async def both(request):
+        timeline = request.context.timeline
+        timeline.instances.append("e")
+        if len(timeline.instances) == 2:
+            together.set()
+        await together.wait()
+        timeline.used.completion_tokens += 7
+        timeline.used.device_seconds += 1.0
+        timeline.mark("answered", 1.0)
+        return OK
+
+    request = routed(HEDGED)
+    await hedging.filter(request, both)
+    timeline = request.context.timeline
+    assert (timeline.used.completion_tokens, timeline.used.device_seconds) == (7, 1.0)
+    assert timeline.marks.count(("answered", 1.0)) == 1
+
+
 async def test_while_little_is_known_nothing_is_hedged():
     hedging = Hedging()
     await hedging.learn(number=ENOUGH - 1)

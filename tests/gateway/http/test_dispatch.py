@@ -30,8 +30,12 @@ class Faces:
             head.timeline.model = "named in the body"
             raise invalid("messages: is missing", param="messages")
 
-        face = "openai" if path == "/v1/chat" else ""
-        return Found(chat, face=face, encode_error=encode_error)
+        async def nothing(head, receive, send, model, version):
+            raise PenstockError(Kind.NOT_FOUND, "there is no such path")
+
+        if path != "/v1/chat":
+            return Found(nothing, method="", face="", encode_error=encode_error)
+        return Found(chat, face="openai", encode_error=encode_error)
 
     def stranger(self, face: str, peer: str, error: PenstockError):
         self.strangers.append((face, peer))
@@ -94,6 +98,12 @@ async def test_another_method_is_refused_in_the_paths_own_shape():
     assert (status, answer["error"]["message"]) == (405, "this path takes POST")
     status, answer = await faces.post("/v2/models/m/infer", method="GET")
     assert (status, answer) == (405, {"error": "this path takes POST"})
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_path_that_isnt_there_isnt_there_for_any_method(method):
+    status, answer = await Faces().post("/v1/nothing", method=method)
+    assert (status, answer["error"]["message"]) == (404, "there is no such path")
 
 
 async def test_strangers_are_told_by_their_address():
