@@ -95,7 +95,7 @@ async def _round(case: Case, limits: Limits) -> float:
 
 
 async def _rounds(rounds: int) -> dict[str, list[float]]:
-    limits = Limits(Local(1.0, time.time), time.monotonic, time.time)
+    limits = Limits(Local(time.time), time.monotonic, time.time)
     taken: dict[str, list[float]] = {case[0]: [] for case in CASES}
     for _ in range(rounds):
         for case in CASES:

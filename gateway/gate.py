@@ -14,6 +14,7 @@ from policies.authenticate import Authenticate
 from protos import schedule
 from protos.errors import TABLE, Kind, PenstockError, unknown_model
 from protos.service import Service
+from protos.usage import check_maxima
 from protos.values import (
     Context,
     Headers,
@@ -82,6 +83,7 @@ class Gate:
         patience = inf if time_left is None else time_left  # the client's own
         priority = 0
         if parameters:
+            check_maxima(parameters)
             priority = schedule.priority(parameters)
             patience = min(patience, schedule.timeout(parameters))
         timeline.whole_by_client = patience < budget
@@ -129,11 +131,11 @@ class Gate:
         self.audit.request(model, face, code, timeline, kind)
         backend = (timeline.queue_us + timeline.compute_us) / 1e6
         self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
+        if timeline.principal is not None and _used(timeline, error):
+            self.usage.add(timeline.principal.tenant, model, timeline)
         # What was not executed for this request says nothing of its arm.
         if timeline.arm and timeline.route and timeline.cache not in REUSED:
             self.metrics.arm(timeline.route, timeline.arm, code)
-            if timeline.principal is not None and not _unexecuted(error):
-                self.usage.add(timeline.principal.tenant, model, timeline)
             # Before every backend has had the time to join, none of them is to blame.
             if error is None or self.table.settled:
                 self.arms.observe(timeline, error)
@@ -151,9 +153,14 @@ def usable_id(value: bytes) -> str:
     return value.decode("ascii")
 
 
-def _unexecuted(error: Exception | None) -> bool:
-    """Whether a backend, or whatever stands before it, refused before anything was executed."""
-    return isinstance(error, PenstockError) and error.row.retry == "elsewhere"
+def _used(timeline: Timeline, error: Exception | None) -> bool:
+    """Whether the request was executed, as far as anybody knows, or answered from what was kept."""
+    used = timeline.used
+    if used.device_seconds or used.prompt_tokens or used.completion_tokens or timeline.answered:
+        return True
+    if isinstance(error, PenstockError) and error.row.retry == "elsewhere":
+        return False  # a backend, or whatever stands before it, refused
+    return timeline.began > 0.0 or (timeline.cache in REUSED and error is None)
 
 
 def client_gone() -> PenstockError:

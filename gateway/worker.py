@@ -53,7 +53,9 @@ from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
 from gateway.usage import metrics as usage_metrics
 from gateway.usage.accounts import Accounts
+from gateway.usage.pseudonyms import pseudonyms
 from policies.audit import Audit
+from policies.limits.elsewhere import Elsewhere
 from policies.limits.filter import Limits
 from policies.limits.local import Local
 from protos import discovery_pb2 as pb
@@ -105,11 +107,13 @@ class Worker:
         self._records = Records(config.store_url)
         pairs = self._records.recorder(_write_pairs, "comparisons")
         decided, decisions = self._decisions()
-        self._redis = _shared_state(config.state)
-        local = Local(1.0, time.time)
-        self._leasing = leasing(config, process, supervisor, self._redis, local.elsewhere)
-        allowances = local if self._leasing is None else self._leasing.lessee
-        self._accounts = Accounts(self._records, name, local.elsewhere, config.usage.tenants)
+        self._redis = _shared_state(config.state, "shared state")
+        self._kept_answers = _shared_state(config.state, "shared cache")
+        elsewhere = Elsewhere(pseudonyms(config.state_folder))
+        self._leasing = leasing(config, process, supervisor, self._redis, elsewhere)
+        leased = None if self._leasing is None else self._leasing.lessee
+        allowances = leased or Local(time.time, elsewhere)
+        self._accounts = Accounts(self._records, name, elsewhere, config.usage.tenants)
         self._pipeline = build(
             self.table,
             self._budget,

@@ -9,6 +9,7 @@ prompt as a quarter of its bytes.
 from collections.abc import Mapping
 from typing import Any
 
+from protos.errors import invalid
 from protos.values import (
     Chat,
     Embedding,
@@ -23,7 +24,9 @@ from protos.values import (
 )
 
 BYTES_A_TOKEN = 4  # of English with GPT's vocabularies, as OpenAI's documentation says
-_MOST = ("max_completion_tokens", "max_tokens", "max_new_tokens", "max_output_tokens")
+# What requests call the most tokens that an answer may have.
+MAXIMA = ("max_completion_tokens", "max_tokens", "max_new_tokens", "max_output_tokens")
+_LARGEST = 1 << 53  # more than any answer has; larger numbers are as good as this
 # Of parts of a message that are no text: a picture in base64 would count as a book.
 _BINARY = frozenset({"image_url", "input_audio", "file"})
 
@@ -60,20 +63,33 @@ def prompt_tokens(payload: Payload) -> int:
 def completion_tokens(payload: Payload, parameters: Parameters, default: int) -> int:
     """The most tokens that the answer may have, of all its choices together.
 
-    What the request names, else `default` for each choice.
+    What the request names, else `default` for each choice. It may name several maxima, of which
+    servers know one or the other: the largest counts.
     """
     if isinstance(payload, Embedding):
         return 0
     asked: Mapping[str, Any] = payload.body if isinstance(payload, OpenAi) else parameters
-    most = next((found for name in _MOST if (found := _count(asked, name))), default)
+    most = max([_count(asked, name) for name in MAXIMA if name in asked], default=0) or default
     choices = max(_count(asked, "n"), _count(asked, "best_of"), 1)
     return most * choices * (_inputs(payload) if isinstance(payload, Prompt) else 1)
+
+
+def check_maxima(parameters: Parameters) -> None:
+    """Raises INVALID for a maximum of tokens that isn't a whole number.
+
+    What one server takes for a number another ignores, and limits couldn't tell.
+    """
+    for name in MAXIMA:
+        value = parameters.get(name)
+        if value is not None and _whole(value) is None:
+            raise invalid(f"parameters.{name}: must be a whole number, and not below zero")
 
 
 def measure(used: Used, request: InferRequest, part: Part) -> None:
     """Adds a part of the reply to what the request has used."""
     if part.batch_rows:
-        # The backend tells the time of the batch up to this part; the request had a share of it.
+        # The backend tells the time up to this part. The request had a share of what has passed
+        # since the part before, and as others come and go, shares change.
         share = 1.0
         if part.batch_rows > 1:
             share = min(1.0, rows(request.payload) / part.batch_rows)
@@ -108,9 +124,15 @@ def _learn(used: Used, told: Mapping[str, Any], streaming: bool) -> bool:
 
 
 def _count(found: Mapping[str, Any], name: str) -> int:
-    """0 for what isn't a count: whoever executes the request says so to its client."""
-    value = found.get(name)
-    return value if type(value) is int and value > 0 else 0
+    """0 for what isn't a count."""
+    return _whole(found.get(name)) or 0
+
+
+def _whole(value: object) -> int | None:
+    """4096 and 4096.0 are the same number in JSON."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return min(value, _LARGEST) if type(value) is int and value >= 0 else None
 
 
 def _inputs(payload: Prompt | Embedding) -> int:

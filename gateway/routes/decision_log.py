@@ -23,7 +23,7 @@ from routing.rules.split import unit_by
 from routing.rules.table import RouteTable
 
 KEY_FILE = "decisions.key"
-_KEY_BYTES = 16
+KEY_BYTES = 16
 _MARK_BYTES = 4
 _NOBODY = bytes(16)
 SUBJECTS = 10_000  # whose units are remembered; more are forgotten together
@@ -56,14 +56,14 @@ def read_seal(folder: Path) -> Seal:
     """
     path = folder / KEY_FILE
     key = path.read_bytes()
-    if len(key) != _KEY_BYTES:
-        raise ValueError(f"{path} should hold a key of {_KEY_BYTES} bytes, not {len(key)}")
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{path} should hold a key of {KEY_BYTES} bytes, not {len(key)}")
     return Seal(key)
 
 
 def own_seal(folder: Path) -> Seal:
     """The same for a gateway: where there is no key, it makes one."""
-    own_key(folder / KEY_FILE, _KEY_BYTES)
+    own_key(folder / KEY_FILE, KEY_BYTES)
     return read_seal(folder)
 
 

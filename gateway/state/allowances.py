@@ -8,7 +8,7 @@ from gateway.config import Config
 from gateway.metrics import Totals
 from gateway.state.leasing import Leasing, SharedLedger
 from gateway.state.supervisor_ledger import SupervisorLedger
-from policies.limits.budgets import Elsewhere
+from policies.limits.elsewhere import Elsewhere
 
 if TYPE_CHECKING:
     from gateway.state.redis import Redis

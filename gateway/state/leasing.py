@@ -8,7 +8,7 @@ from typing import Protocol
 
 from policies.leases.lessee import Batch, Lessee
 from policies.leases.terms import LEASE_SECONDS, Answer, Ask
-from policies.limits.budgets import Elsewhere
+from policies.limits.elsewhere import Elsewhere
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, case, delete, func, select
 
 from gateway.store.schema import budgets
 from gateway.store.transactions import replace, writing
+
+Uses = dict[tuple[str, str, str], float]
 
 _KEYS = ("limit", "period", "key", "process")
 
@@ -33,18 +35,30 @@ class BudgetRecords:
         rows = [{**each._asdict(), "process": process} for each in spent]
         replace(self._database, budgets, _KEYS, rows)
 
-    def read(self, now: float, *, but: str = "") -> dict[tuple[str, str, str], float]:
-        """What all processes but `but`, whatever its numbers, have used of the periods that `now`
-        is in, by limit, period and key."""
+    def read(self, now: float, process: str) -> tuple[Uses, Uses]:
+        """What has been used of the periods that `now` is in, by limit, period and key: by all
+        other processes, and by this one, under whatever numbers."""
+        key = (budgets.c.limit, budgets.c.period, budgets.c.key)
+        own = budgets.c.process.startswith(f"{process}/", autoescape=True)
         query = (
-            select(budgets.c.limit, budgets.c.period, budgets.c.key, func.sum(budgets.c.used))
-            .where(budgets.c.until > now, ~budgets.c.process.startswith(f"{but}/", autoescape=True))
-            .group_by(budgets.c.limit, budgets.c.period, budgets.c.key)
+            select(
+                *key,
+                func.sum(case((own, 0.0), else_=budgets.c.used)),
+                func.sum(case((own, budgets.c.used), else_=0.0)),
+            )
+            .where(budgets.c.until > now)
+            .group_by(*key)
         )
+        others: Uses = {}
+        itself: Uses = {}
         with self._database.connect() as connection:
-            return {
-                (limit, period, key): used for limit, period, key, used in connection.execute(query)
-            }
+            for *place, by_others, by_itself in connection.execute(query):
+                limit, period, name = place
+                if by_others:
+                    others[limit, period, name] = by_others
+                if by_itself:
+                    itself[limit, period, name] = by_itself
+        return others, itself
 
     def forget(self, now: float) -> int:
         """Deletes what was used in periods that are over; how many rows."""

@@ -11,23 +11,24 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.records import CAPACITY, Records
-from gateway.store.budgets import Spent
+from gateway.store.budgets import Spent, Uses
 from gateway.store.engine import Store
 from gateway.usage.book import UsageBook
 from gateway.usage.spending import Spending
 from gateway.usage.value import Usage
-from policies.limits.budgets import Elsewhere
+from policies.limits.elsewhere import Elsewhere
 
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL = 1.0  # seconds
 READ_INTERVAL = 5.0
+AT_A_TIME = 256  # counts that are handed over in one turn of the event loop; half a millisecond
 PATIENCE = 2.0  # seconds that a start waits for what was used of budgets before
 
 T = TypeVar("T")
@@ -35,67 +36,81 @@ Numbered = tuple[str, T]  # by the process and number that counted it
 
 
 class Accounts:
-    """One process's part; `process` is its name. `elsewhere` is told what others have used."""
+    """One process's part; `process` is its name. `elsewhere` is told what is read."""
 
     def __init__(
         self, records: Records, process: str, elsewhere: Elsewhere, shown: Collection[str]
     ) -> None:
         self.usage = UsageBook(time.time, shown)
-        self.spending = Spending(time.monotonic, time.time)
+        self.spending = Spending(time.monotonic, time.time, elsewhere.called)
         self._elsewhere = elsewhere
         self._records = records
         # Distinct for each start, as what it counted before stays.
         self._process = f"{socket.gethostname()}/{process}/{os.getpid()}/{secrets.token_hex(4)}"
         self.written = records.recorder(_write_usage, "usage")
         self.spent = records.recorder(_write_spent, "uses of budgets")
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._failing = False
 
     async def start(self) -> None:
         """Knows what was used of budgets before, if the store answers soon, and goes on."""
         reading = asyncio.create_task(self._read(), name="budgets")
         await asyncio.wait([reading], timeout=PATIENCE)
-        self._task = asyncio.create_task(self._run(reading), name="usage")
+        # Apart, as a store that doesn't answer a question may still take what it is told.
+        self._tasks = [
+            asyncio.create_task(self._keep_reading(reading), name="budgets"),
+            asyncio.create_task(self._keep_writing(), name="usage"),
+        ]
 
     async def close(self) -> None:
         """Hands over what was counted; the records' own closing writes it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._hand_over()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in self._hand_over(usage=True, spent=True):
+            pass
 
-    async def _run(self, reading: asyncio.Task[None]) -> None:
-        await reading
-        read_at = time.monotonic()
+    async def _keep_reading(self, first: asyncio.Task[None]) -> None:
+        await first
+        while True:
+            await asyncio.sleep(READ_INTERVAL)
+            await self._read()
+
+    async def _keep_writing(self) -> None:
         while True:
             await asyncio.sleep(WRITE_INTERVAL)
-            self._hand_over()
-            if time.monotonic() - read_at >= READ_INTERVAL:
-                await self._read()
-                read_at = time.monotonic()
+            # While the store takes nothing, counts grow here instead of waiting there in many
+            # versions.
+            turns = self._hand_over(usage=not self.written.queued, spent=not self.spent.queued)
+            for _ in turns:
+                await asyncio.sleep(0)
 
-    def _hand_over(self) -> None:
-        # While the store takes nothing, counts grow here instead of waiting there in many versions.
-        if not self.written.queued:
-            for number, usage in self.usage.changed(CAPACITY):
-                self.written.put((f"{self._process}/{number}", usage))
-        if not self.spent.queued:
-            for number, spent in self.spending.changed(CAPACITY):
-                self.spent.put((f"{self._process}/{number}", spent))
+    def _hand_over(self, *, usage: bool, spent: bool) -> Iterator[None]:
+        """What has changed, some at a time."""
+        for _ in range(CAPACITY // AT_A_TIME):
+            counts = self.usage.changed(AT_A_TIME) if usage else []
+            uses = self.spending.changed(AT_A_TIME) if spent else []
+            if not counts and not uses:
+                return
+            for number, count in counts:
+                self.written.put((f"{self._process}/{number}", count))
+            for number, use in uses:
+                self.spent.put((f"{self._process}/{number}", use))
+            yield
 
     async def _read(self) -> None:
         try:
-            uses = await asyncio.to_thread(self._others)
+            others, itself = await asyncio.to_thread(self._uses)
         except (SQLAlchemyError, OSError) as failure:
             if not self._failing:
                 log.warning("what was used of budgets can't be read: %s", type(failure).__name__)
             self._failing = True
             return
         self._failing = False
-        self._elsewhere.learn(uses)
+        self._elsewhere.learn(others, itself)
 
-    def _others(self) -> dict[tuple[str, str, str], float]:
-        return self._records.store().budgets.read(time.time(), but=self._process)
+    def _uses(self) -> tuple[Uses, Uses]:
+        return self._records.store().budgets.read(time.time(), self._process)
 
 
 def _write_usage(store: Store, records: Sequence[Numbered[Usage]]) -> None:

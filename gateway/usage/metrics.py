@@ -19,7 +19,7 @@ def register(totals: Totals, accounts: Accounts) -> None:
     totals.add(
         "penstock_usage_records_dropped",
         "Counts of usage and of budgets that were not recorded, until the next that are.",
-        lambda: accounts.written.dropped + accounts.spent.dropped,
+        lambda: accounts.written.dropped + accounts.spent.dropped + accounts.spending.dropped,
     )
 
 

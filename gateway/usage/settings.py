@@ -2,11 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from gateway.usage.book import OTHER
 from protos.settings import Settings
 
-TenantName = Annotated[str, Field(min_length=1, max_length=256)]
+
+def _not_the_others(tenant: str) -> str:
+    if tenant == OTHER:
+        raise ValueError(f'"{OTHER}" is what metrics call all who are not named')
+    return tenant
+
+
+TenantName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_not_the_others)]
 
 
 class UsageSettings(Settings):

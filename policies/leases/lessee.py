@@ -18,8 +18,8 @@ from policies.leases.ledger import Ledger
 from policies.leases.slot_lease import SlotLease
 from policies.leases.terms import Answer, Ask, Terms, terms_of
 from policies.limits.allowance import NEVER, Allowance, LimitId
-from policies.limits.budgets import Elsewhere
 from policies.limits.calendar import period
+from policies.limits.elsewhere import Elsewhere
 from protos.route.policies import Limit
 
 BATCH = 256  # asks; a script on a server shared with others shouldn't run for long
@@ -146,7 +146,7 @@ class Lessee:
         kind, place = ask.terms.kind, self._places.get(lease)
         if place is None or (kind != "day" and kind != "month"):
             return ask
-        used = self._elsewhere.used(str(place.limit), period(kind, wall).name, place.key)
+        used = self._elsewhere.used(place.limit, period(kind, wall).name, place.key)
         return ask._replace(used=used) if used else ask
 
     def answered(self, batch: Batch, answer: Answer, now: float) -> None:

@@ -27,6 +27,11 @@ class LimitId(NamedTuple):
     what: str
     twin: int
 
+    @property
+    def per(self) -> str:
+        """Whose keys they are: tenant, key, model or route."""
+        return self.what.partition("/")[0]
+
     def __str__(self) -> str:
         return f"{self.route}/{self.what}/{self.twin}"
 

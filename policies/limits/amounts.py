@@ -3,6 +3,7 @@
 from hashlib import sha256
 from typing import Literal
 
+from protos.errors import Kind, PenstockError
 from protos.route.policies import Limit
 from protos.shares import Rate
 from protos.usage import completion_tokens, prompt_tokens
@@ -55,19 +56,47 @@ def what(limit: Limit) -> str:
     return f"{limit.per}/{unit(limit)}/{sha256(text.encode()).hexdigest()[:12]}"
 
 
-def reserve(request: InferRequest, default: int) -> float:
-    """The tokens that a request may use: its prompt's, about, and the most of its answer."""
-    payload = request.payload
-    return prompt_tokens(payload) + completion_tokens(payload, request.parameters, default)
+def reserve(request: InferRequest, default: int, most: float) -> float:
+    """The tokens that a request may use: its prompt's, about, and the most of its answer.
 
-
-def tokens_used(request: InferRequest, reserved: float, *, failed: bool) -> float:
-    """The tokens that a request has used when it has ended, one that a backend was asked for.
-
-    A stream that was cut has used what came of it. Where nothing is known, a failure has used its
-    prompt, or it would be free to have long ones read, and an answer what was reserved.
+    Where it names no maximum, `default` for each answer, but no more than `most` has room for:
+    that nobody asked for so much is no reason to refuse it.
     """
-    used = request.context.timeline.used
-    if used.prompt_tokens or used.completion_tokens:
-        return used.prompt_tokens + used.completion_tokens
-    return min(reserved, float(prompt_tokens(request.payload))) if failed else reserved
+    payload = request.payload
+    prompt = prompt_tokens(payload)
+    room = max(0, int(min(default, most - prompt)))
+    return float(prompt + completion_tokens(payload, request.parameters, room))
+
+
+def tokens_used(request: InferRequest, reserved: float, error: BaseException | None) -> float:
+    """The tokens that a request has used when it has ended, however that was.
+
+    What was measured is used, whoever refused the answer afterwards; a stream that was cut has used
+    what came of it. Where nothing was measured, an answer has used what was reserved, what a
+    backend found wrong nothing, and any other failure its prompt, or it would be free to have long
+    ones read.
+    """
+    timeline = request.context.timeline
+    measured = timeline.prompt_tokens + timeline.completion_tokens
+    if measured:
+        return float(measured)
+    if not timeline.began:
+        return 0.0
+    if error is None or timeline.answered:
+        return reserved
+    return 0.0 if _refused(error) else min(reserved, float(prompt_tokens(request.payload)))
+
+
+def executed(request: InferRequest, error: BaseException | None) -> bool:
+    """Whether a backend may have done something for the request, rather than had no room for it."""
+    timeline = request.context.timeline
+    if timeline.answered or timeline.used.device_seconds or timeline.used.completion_tokens:
+        return True
+    return not (isinstance(error, PenstockError) and error.row.retry == "elsewhere")
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether a backend refused the request, rather than nobody knowing what became of it."""
+    if not isinstance(error, PenstockError) or error.kind is Kind.CANCELLED:
+        return False
+    return error.row.fault == "client" or error.row.retry == "elsewhere"

@@ -6,7 +6,7 @@ algorithm (ITU-T I.371): a bucket that is full is as good as none, and can be fo
 
 from math import inf
 
-from policies.limits.allowance import Known
+from policies.limits.allowance import NEVER, Known
 
 BUCKETS = 10_000  # of one limit; beyond that the fullest are forgotten, and are then full
 ROUNDING = 1e-6  # seconds; sums of times are not exact
@@ -14,25 +14,21 @@ HELD_WAIT = 1.0  # seconds after which those may have ended who hold all there i
 
 
 class Buckets(Known):
-    """Buckets by key, each full at first; `rate` in tokens a second, `size` in tokens.
+    """Buckets by key, each full at first; `rate` in tokens a second, `size` in tokens."""
 
-    They hold the part `share` of a limit, and tell what is left of all of it. `now` is in seconds.
-    """
+    __slots__ = ("_all_full_at", "_full_at", "_rate", "_seconds", "_size")
 
-    __slots__ = ("_all_full_at", "_full_at", "_rate", "_seconds", "_share")
-
-    def __init__(self, rate: float, size: float, share: float = 1.0) -> None:
+    def __init__(self, rate: float, size: float) -> None:
         self._rate = rate
+        self._size = size
         self._seconds = size / rate  # from empty to full
-        self._share = share
         self._full_at: dict[str, float] = {}
         self._all_full_at = -inf
 
     def wait(self, key: str, amount: float, now: float) -> float:
-        """More than a full bucket has is taken from a full one, which then is in debt."""
-        needed = amount / self._rate
-        filling = self._full_at.get(key, now) - now
-        wait = filling if needed >= self._seconds else filling + needed - self._seconds
+        if amount > self._size:
+            return NEVER
+        wait = self._full_at.get(key, now) - now + amount / self._rate - self._seconds
         return wait if wait > ROUNDING else 0.0
 
     def take(self, key: str, amount: float, now: float) -> float:
@@ -44,14 +40,14 @@ class Buckets(Known):
         self._full_at[key] = full = full + amount / self._rate
         if full > self._all_full_at:
             self._all_full_at = full
-        return (self._seconds - full + now) * self._rate / self._share
+        return (self._seconds - full + now) * self._rate
 
     def settle(self, key: str, taken: float, used: float, at: float, now: float) -> None:
         """What was taken stays so: who asks has asked."""
 
     def left(self, key: str, now: float) -> float:
         filling = max(0.0, self._full_at.get(key, now) - now)
-        return (self._seconds - filling) * self._rate / self._share
+        return (self._seconds - filling) * self._rate
 
     def idle(self, now: float) -> bool:
         return self._all_full_at <= now
@@ -77,20 +73,20 @@ class HoldingBuckets(Known):
     what is then given back would be there twice.
     """
 
-    __slots__ = ("_buckets", "_held", "_share", "_size")
+    __slots__ = ("_buckets", "_held", "_size")
 
-    def __init__(self, rate: float, size: float, share: float = 1.0) -> None:
+    def __init__(self, rate: float, size: float) -> None:
         self._buckets = Buckets(rate, size)
         self._size = size
-        self._share = share
         self._held: dict[str, float] = {}
 
     def wait(self, key: str, amount: float, now: float) -> float:
+        if amount > self._size:
+            return NEVER
         held = self._held.get(key, 0.0)
-        amount = min(amount, self._size)  # more than a full bucket has is taken from a full one
-        if held and held + amount > self._size + ROUNDING:
+        if held + amount > self._size + ROUNDING:
             return max(HELD_WAIT, self._buckets.wait(key, amount, now))
-        return self._buckets.wait(key, held + amount, now)
+        return self._buckets.wait(key, min(held + amount, self._size), now)
 
     def take(self, key: str, amount: float, now: float) -> float:
         self._held[key] = self._held.get(key, 0.0) + amount
@@ -106,7 +102,7 @@ class HoldingBuckets(Known):
             self._buckets.take(key, used, now)
 
     def left(self, key: str, now: float) -> float:
-        return (self._buckets.left(key, now) - self._held.get(key, 0.0)) / self._share
+        return self._buckets.left(key, now) - self._held.get(key, 0.0)
 
     def idle(self, now: float) -> bool:
         return not self._held and self._buckets.idle(now)

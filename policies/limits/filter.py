@@ -75,12 +75,10 @@ class Limits:
         if route is None or not route.spec.limits:
             return service(request)
         limited = self._of_snapshot.get(route) or self._learn(route)
-        now = self._clock()
-        taken = self._admit(request, limited.limiters, now)
-        if taken is None:
-            return self._after_asking(request, service, limited)
         if limited.settles:
-            return self._settled(request, service, taken, now)
+            return self._settled(request, service, limited)
+        if self._admit(request, limited.limiters, self._clock()) is None:
+            return self._after_asking(request, service, limited)
         return service(request)
 
     def _admit(
@@ -124,26 +122,32 @@ class Limits:
             if limiter.shown and remains * limiter.per_unit < least:
                 nearest, left, least = limiter, remains, remains * limiter.per_unit
         if nearest is not None:
-            request.context.timeline.quota = nearest.told.quota(left)
+            request.context.timeline.quota = nearest.quotas.at(left)
 
     def _refuse(self, request: InferRequest, late: list[tuple[Taken, float]], now: float) -> None:
-        """Counts all, and raises for the limit that takes the longest of those that enforce."""
+        """Counts all, and raises for the limit that takes the longest of those that enforce, or of
+        those that no waiting helps for the smallest."""
         for (limiter, _, _), _ in late:
             self.refused[limiter.name] += 1
         enforced = [each for each in late if each[0][0].enforced]
         if not enforced:
             return
-        (limiter, key, amount), wait = max(enforced, key=lambda each: each[1])
+        (limiter, key, amount), wait = max(enforced, key=lambda each: (each[1], -each[0][0].most))
         request.context.timeline.refused = "limits"
         if wait == inf:
             raise _never(limiter, amount)
         left = limiter.allowance.left(key, now)
-        request.context.timeline.quota = limiter.told.quota(left, wait)
+        request.context.timeline.quota = limiter.quotas.at(left, wait)
         raise _refused(limiter, amount, left, wait)
 
     async def _after_asking(
         self, request: InferRequest, service: Service, limited: Limited
     ) -> Reply:
+        await self._ask(request, limited)
+        self._admit(request, limited.limiters, self._clock(), asked=True)
+        return await service(request)
+
+    async def _ask(self, request: InferRequest, limited: Limited) -> None:
         principal = request.context.principal
         for limiter in limited.limiters:
             if limiter.tenants is not None and principal.tenant not in limiter.tenants:
@@ -153,13 +157,15 @@ class Limits:
                 continue
             if limiter.allowance.wait(key, amount, self._clock()) == ASK:
                 await limiter.allowance.ask(key, amount)
-        now = self._clock()
-        taken = self._admit(request, limited.limiters, now, asked=True) or []
-        return await self._settled(request, service, taken, now)
 
-    async def _settled(
-        self, request: InferRequest, service: Service, taken: list[Taken], at: float
-    ) -> Reply:
+    async def _settled(self, request: InferRequest, service: Service, limited: Limited) -> Reply:
+        # Taken in here and not by the caller: a coroutine that never begins has nothing to settle.
+        at = self._clock()
+        taken = self._admit(request, limited.limiters, at)
+        if taken is None:
+            await self._ask(request, limited)
+            at = self._clock()
+            taken = self._admit(request, limited.limiters, at, asked=True) or []
         try:
             reply = await service(request)
         except BaseException as error:
@@ -225,7 +231,10 @@ class Limits:
 
 
 def _never(limiter: Limiter, amount: float) -> PenstockError:
-    what = f"the request has {amount:g} {limiter.unit}"
+    if limiter.unit == "tokens":
+        what = f"the request may take {amount:.0f} tokens"
+    else:
+        what = f"the request has {amount:g} {limiter.unit}"
     if limiter.every:
         return PenstockError(
             Kind.TOO_LARGE, f"{what}; the budget of a {limiter.every} is {limiter.most:g}"

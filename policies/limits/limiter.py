@@ -1,15 +1,13 @@
 """One limit of a route as requests meet it: whom it is for, and what they take of it."""
 
 from collections.abc import Callable
-from math import inf
 from typing import NamedTuple
 
 from policies.limits.allowance import Allowance, LimitId
-from policies.limits.amounts import Unit, burst, reserve, tokens_used, unit
+from policies.limits.amounts import Unit, burst, executed, reserve, tokens_used, unit
 from policies.limits.calendar import Every
-from policies.limits.quota import Told
+from policies.limits.quota import Quotas
 from policies.limits.tenants import Tenants
-from protos.errors import Kind, PenstockError
 from protos.route.policies import Limit
 from protos.usage import rows
 from protos.values import InferRequest, Principal
@@ -44,10 +42,10 @@ class Limiter:
         "name",
         "per",
         "per_unit",
+        "quotas",
         "settles",
         "shown",
         "tenants",
-        "told",
         "unit",
         "weighs",
     )
@@ -64,11 +62,11 @@ class Limiter:
         self.enforced = limit.mode == "enforce"
         rate = limit.budget is None and limit.concurrency is None
         self.settles = not rate or limit.tokens is not None
-        # A rate of tokens takes what may be used: who asks for more than a bucket has waits for a
-        # full one, and pays what was used. More rows than a bucket has never come at once.
-        self.most = inf if rate and limit.tokens is not None else burst(limit)
+        # More than a full bucket has never comes at once. Were it let through, one who asks for
+        # endless answers would hold all there is, and pay what they turn out to be.
+        self.most = burst(limit)
         self.per_unit = 1.0 / burst(limit)
-        self.told = Told(limit, wall)
+        self.quotas = Quotas(limit, wall)
         # How many are under way says nothing of what may come next.
         self.shown = self.enforced and limit.concurrency is None
         self._reserve = limit.reserve or RESERVE
@@ -89,33 +87,20 @@ class Limiter:
         if self.unit == "rows":
             return float(rows(request.payload))
         if self.unit == "tokens":
-            return reserve(request, self._reserve)
+            return reserve(request, self._reserve, self.most)
         # What the device will need nobody knows: something must be left.
         return 0.0 if self.unit == "device-seconds" else 1.0
 
     def used(self, request: InferRequest, taken: float, error: BaseException | None) -> float:
-        """What it has used of it when it has ended.
+        """What it has used of it when it has ended; what was measured, whatever the error.
 
-        Nothing, where no backend executed it: budgets and tokens are about what was used. (Rates of
-        requests and rows, which aren't settled, hold back who asks too often.)
+        Nothing of a budget where no backend had room for it: budgets are about what was used.
+        (Rates of requests and rows, which aren't settled, hold back who asks too often.)
         """
         if self.unit == "concurrency":
             return 0.0
-        if isinstance(error, PenstockError) and error.row.retry == "elsewhere":
-            return 0.0
         if self.unit == "device-seconds":
             return request.context.timeline.used.device_seconds
-        if self.unit != "tokens":
-            return taken
-        if not request.context.timeline.began or _is_refusal(error):
-            return 0.0
-        return tokens_used(request, taken, failed=error is not None)
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether a backend found the request wrong, rather than nobody knowing what became of it."""
-    return (
-        isinstance(error, PenstockError)
-        and error.row.fault == "client"
-        and error.kind is not Kind.CANCELLED
-    )
+        if self.unit == "tokens":
+            return tokens_used(request, taken, error)
+        return taken if executed(request, error) else 0.0

@@ -1,40 +1,38 @@
-"""Allowances of one process, which admits its share of each limit."""
+"""Allowances of one process, which counts alone."""
 
 from collections.abc import Callable
-from math import floor
 from weakref import WeakValueDictionary
 
 from policies.limits.allowance import Allowance, LimitId
 from policies.limits.amounts import burst, rate_of
 from policies.limits.buckets import Buckets, HoldingBuckets
-from policies.limits.budgets import Budgets, Counts, Elsewhere
-from policies.limits.slots import Slots
+from policies.limits.budgets import Budgets, Counts
+from policies.limits.elsewhere import Elsewhere
+from policies.limits.slots import Slots, UnderWay
 from protos.route.policies import Limit
 
 
 class Local:
-    """`share` is the part of every limit that is admitted here, `wall` gives Unix time.
+    """`wall` gives Unix time; `elsewhere` is told what else was used of budgets."""
 
-    A bucket has room for one request at least, and so have slots. `elsewhere` is told what other
-    processes have used of budgets.
-    """
-
-    def __init__(self, share: float, wall: Callable[[], float]) -> None:
-        self._share = share
+    def __init__(self, wall: Callable[[], float], elsewhere: Elsewhere | None = None) -> None:
         self._wall = wall
-        self.elsewhere = Elsewhere()
-        # As long as an allowance refers to them: budgets whose amount was changed share them.
+        self._elsewhere = elsewhere or Elsewhere()
+        # As long as an allowance refers to them: those whose amount was changed share them.
         self._counts: WeakValueDictionary[LimitId, Counts] = WeakValueDictionary()
+        self._under_way: WeakValueDictionary[LimitId, UnderWay] = WeakValueDictionary()
 
     def __call__(self, limit_id: LimitId, limit: Limit) -> Allowance:
-        share = self._share
         if limit.concurrency is not None:
-            return Slots(max(1, floor(limit.concurrency * share + 1e-9)), share)
+            under_way = self._under_way.get(limit_id)
+            if under_way is None:
+                under_way = self._under_way[limit_id] = UnderWay()
+            return Slots(limit.concurrency, under_way)
         if limit.budget is not None:
             counts = self._counts.get(limit_id)
             if counts is None:
-                counts = Counts(str(limit_id), limit.budget.every, self._wall, self.elsewhere)
+                counts = Counts(limit_id, limit.budget.every, self._wall, self._elsewhere)
                 self._counts[limit_id] = counts
-            return Budgets(burst(limit), counts, share)
-        rate, size = rate_of(limit).per_second * share, max(1.0, burst(limit) * share)
-        return (Buckets if limit.tokens is None else HoldingBuckets)(rate, size, share)
+            return Budgets(burst(limit), counts)
+        rate, size = rate_of(limit).per_second, burst(limit)
+        return (Buckets if limit.tokens is None else HoldingBuckets)(rate, size)

@@ -16,8 +16,8 @@ from protos.values import Quota
 _ROUNDING = 1e-3  # of what is left; sums of times are not exact
 
 
-class Told:
-    """One limit's quota; `wall` gives Unix time."""
+class Quotas:
+    """One limit's, as it is left; `wall` gives Unix time."""
 
     __slots__ = ("_burst", "_every", "_limit", "_policy", "_rate", "_until", "_wall", "_window")
 
@@ -38,7 +38,7 @@ class Told:
             self._window = max(1, ceil(seconds - 1e-9))
             self._limit = max(1, int(amount if seconds >= 1 else rate.per_second))
 
-    def quota(self, left: float, wait: float = 0.0) -> Quota:
+    def at(self, left: float, wait: float = 0.0) -> Quota:
         """With so much left; `wait` is what a refused request has to, in seconds."""
         remaining = int(left + _ROUNDING) if left > 0 else 0
         if self._every is not None:

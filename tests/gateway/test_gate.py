@@ -10,28 +10,34 @@ from gateway.gate import Gate, trace_of
 from gateway.metrics import Metrics
 from gateway.usage.book import UsageBook
 from protos.errors import Kind, PenstockError
-from protos.values import Principal, Tensors, Timeline
+from protos.values import Principal, Tensors, Timeline, Used
 from tests.routing.routed import route
 
 START, DEFAULT = 100.0, 30.0
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def deadlines(timeouts, *, streaming=False, timeout_us=0, time_left=None):
+def gate_with(by, **more):
+    """A gate whose requests all take the route `by`."""
+    given = {
+        "service": None,
+        "table": None,
+        "routes": SimpleNamespace(match=lambda *_: by),
+        "authenticate": None,
+        "metrics": None,
+        "arms": ArmBook(),
+        "clock": lambda: START,
+        "total": DEFAULT,
+        "audit": None,
+        "usage": None,
+    }
+    return Gate(**{**given, **more})
+
+
+def deadlines(timeouts, *, streaming=False, timeout_us=0, time_left=None, **parameters):
     """Seconds that the first part and the whole may take, and whether the client said so."""
     by = route(timeouts=timeouts)
-    gate = Gate(
-        service=None,
-        table=None,
-        routes=SimpleNamespace(match=lambda *_: by),
-        authenticate=None,
-        metrics=None,
-        arms=ArmBook(),
-        clock=lambda: START,
-        total=DEFAULT,
-        audit=None,
-        usage=None,
-    )
+    gate = gate_with(by)
     timeline = Timeline(START)
     context = gate.request(
         Principal("s", "t", frozenset()),
@@ -40,7 +46,7 @@ def deadlines(timeouts, *, streaming=False, timeout_us=0, time_left=None):
         version="",
         request_id="",
         payload=Tensors(()),
-        parameters={"timeout": timeout_us} if timeout_us else {},
+        parameters=parameters | ({"timeout": timeout_us} if timeout_us else {}),
         streaming=streaming,
         time_left=time_left,
     ).context
@@ -108,34 +114,77 @@ def test_anything_else_is_dropped(given: str) -> None:
     assert trace_of(given) == ""
 
 
-@pytest.mark.parametrize(
-    ("arm", "error", "counted"),
-    [
-        ("stable", None, 1),
-        ("stable", PenstockError(Kind.DEADLINE, ""), 1),
-        ("stable", PenstockError(Kind.CANCELLED, ""), 1),
-        ("stable", RuntimeError(), 1),
-        ("stable", PenstockError(Kind.OVERLOADED, ""), 0),
-        ("", PenstockError(Kind.RATE_LIMITED, ""), 0),
-        ("", PenstockError(Kind.NOT_FOUND, ""), 0),
-    ],
-)
-def test_usage_is_what_a_backend_may_have_executed(arm, error, counted):
+def counted(error=None, **passed) -> list[tuple[str, str, int, int]]:
+    """The usage of a request that passed so: tenant, model, requests, rows."""
     book = UsageBook(lambda: 0.0)
-    gate = Gate(
-        service=None,
+    gate = gate_with(
+        None,
         table=SimpleNamespace(versions=lambda model: ["1"], settled=True),
-        routes=None,
-        authenticate=None,
         metrics=Metrics(),
-        arms=ArmBook(),
-        clock=lambda: START,
-        total=DEFAULT,
         audit=SimpleNamespace(request=lambda *_: None),
         usage=book,
     )
     who = Principal("s", "acme", frozenset())
-    gate.observe("m", "http", Timeline(START, route="r", arm=arm, principal=who, rows=2), error)
-    assert [(each.tenant, each.model, each.rows) for _, each in book.changed(9)] == (
-        [("acme", "m", 2)] * counted
-    )
+    given = {"route": "r", "arm": "stable", "principal": who, "rows": 2, **passed}
+    gate.observe("m", "http", Timeline(START, **given), error)
+    return [(each.tenant, each.model, each.requests, each.rows) for _, each in book.changed(9)]
+
+
+ONCE = [("acme", "m", 1, 2)]
+MEASURED = Used(prompt_tokens=3, completion_tokens=4)
+
+
+@pytest.mark.parametrize(
+    "kind", [None, Kind.DEADLINE, Kind.CANCELLED, Kind.LOST, Kind.FORBIDDEN, Kind.INTERNAL]
+)
+def test_usage_is_what_a_backend_may_have_executed(kind):
+    error = None if kind is None else PenstockError(kind, "")
+    assert counted(error, began=START) == ONCE
+
+
+@pytest.mark.parametrize("cache", ["hit", "coalesced"])
+def test_what_was_answered_without_a_backend_is_a_request_too(cache):
+    assert counted(cache=cache) == ONCE
+    assert counted(PenstockError(Kind.DEADLINE, ""), cache=cache) == []
+
+
+@pytest.mark.parametrize("cache", ["", "miss", "bypass", "hit", "coalesced"])
+@pytest.mark.parametrize("kind", [Kind.FORBIDDEN, Kind.UNAVAILABLE, Kind.CANCELLED])
+def test_what_was_measured_is_usage_whatever_became_of_the_answer(cache, kind):
+    error = PenstockError(kind, "")
+    assert counted(error, cache=cache, used=MEASURED) == ONCE
+
+
+@pytest.mark.parametrize(
+    ("kind", "passed"),
+    [
+        (Kind.OVERLOADED, {"began": START}),
+        (Kind.NOT_CACHED, {"cache": "miss"}),
+        (Kind.DEADLINE, {}),  # while it waited for its turn
+        (Kind.RATE_LIMITED, {"arm": ""}),
+        (Kind.NOT_FOUND, {"arm": "", "route": ""}),
+    ],
+)
+def test_what_never_ran_is_none(kind, passed):
+    assert counted(PenstockError(kind, ""), **passed) == []
+
+
+@pytest.mark.parametrize("given", ["4096", True, -1, 4.5, float("inf")])
+def test_a_maximum_of_tokens_that_nobody_can_count_is_refused(given):
+    with pytest.raises(PenstockError, match=r"parameters\.max_tokens: must be a whole number"):
+        deadlines({}, max_tokens=given)
+
+
+def test_a_maximum_of_tokens_may_be_written_as_a_float():
+    assert deadlines({}, max_tokens=4096.0)
+
+
+@pytest.mark.parametrize("scopes", [(), ("infer:other",)], ids=str)
+def test_a_model_that_isnt_the_callers_is_refused_and_audited_as_such(scopes):
+    by = route()
+    gate = gate_with(by)
+    timeline = Timeline(START)
+    with pytest.raises(PenstockError) as caught:
+        gate.signature(Principal("s", "t", frozenset(scopes)), timeline, "m", "", ())
+    assert caught.value.kind is Kind.NOT_FOUND
+    assert (timeline.refused, timeline.snapshot) == ("authorise", by)

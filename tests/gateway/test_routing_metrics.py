@@ -40,7 +40,7 @@ def pipeline():
         idle=5.0,
         stores=Stores(Keys(bytes(16)), Memory(1024, lambda: 0.0), None, 1024),
         fairness=Fairness(),
-        limits=Limits(Local(1.0, lambda: 0.0), lambda: 0.0, lambda: 0.0),
+        limits=Limits(Local(lambda: 0.0), lambda: 0.0, lambda: 0.0),
         audit=Audit(refuse=False, writable=lambda: True),
         privacy_key=lambda: bytes(16),
         sample=print,

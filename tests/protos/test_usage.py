@@ -85,7 +85,9 @@ def test_a_prompt_has_a_token_for_four_bytes_of_its_text(payload: Payload, token
     ("payload", "parameters", "tokens"),
     [
         (Chat({"max_tokens": 30}), {}, 30),
-        (Chat({"max_tokens": 30, "max_completion_tokens": 20}), {}, 20),
+        (Chat({"max_tokens": 30, "max_completion_tokens": 20}), {}, 30),
+        (Chat({"max_tokens": 4096.0, "max_completion_tokens": 1}), {}, 4096),
+        (Chat({"max_tokens": 10**400}), {}, 1 << 53),
         (Chat({"max_tokens": 30, "n": 4}), {}, 120),
         (Chat({"max_tokens": True, "n": -1}), {}, 500),
         (Chat({}), {"max_tokens": 9}, 500),

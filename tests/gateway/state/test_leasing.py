@@ -15,7 +15,7 @@ from gateway.state.redis_ledger import RedisLedger
 from gateway.state.supervisor_ledger import LedgerService, SupervisorLedger
 from policies.leases.terms import Answer, Ask, Grant
 from policies.limits.allowance import ASK, Allowance, LimitId
-from policies.limits.budgets import Elsewhere
+from policies.limits.elsewhere import Elsewhere
 from protos.route.policies import Limit
 from tests.gateway.state.redis_server import RedisServer
 

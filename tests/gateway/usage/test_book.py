@@ -91,14 +91,17 @@ def test_however_many_are_told_at_a_time_all_are(most: int) -> None:
     assert len(set(requests(told))) == len(told) == 9
 
 
-def test_tenants_beyond_a_number_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tenants_beyond_a_number_are_counted_together_under_no_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "PAIRS", 5)
     book = UsageBook(Wall())
     for number in range(20):
-        book.add(f"tenant {number}", "m", timeline())
+        book.add("other" if number == 3 else f"tenant {number}", "m", timeline())
     found = requests(book.changed(100))
     assert len(found) == 6
-    assert ("2024-10-04", "other", "m", 15) in found
+    assert ("2024-10-04", "other", "m", 1) in found  # a tenant may be called so
+    assert ("2024-10-04", "", "m", 15) in found
 
 
 def test_metrics_name_the_tenants_that_are_to_be_shown_and_go_on_over_days() -> None:
@@ -115,3 +118,15 @@ def test_metrics_name_the_tenants_that_are_to_be_shown_and_go_on_over_days() -> 
     }
     assert shown["other", "m"]["prompt_tokens"] == 10
     assert book.shown() == shown
+
+
+def test_what_is_told_takes_as_long_as_what_has_changed_and_not_as_all_there_is() -> None:
+    book = UsageBook(Wall())
+    for number in range(100):
+        book.add(f"tenant {number}", "m", timeline())
+    while book.changed(30):
+        pass
+    book.add("tenant 99", "m", timeline())
+    assert list(book._today.changed) == [("tenant 99", "m")]
+    assert len(book._totals) == 1
+    assert requests(book.changed(30)) == [("2024-10-04", "tenant 99", "m", 2)]

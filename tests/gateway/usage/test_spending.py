@@ -11,6 +11,10 @@ DAY = 86_400.0
 ROWS, TOKENS = LimitId("fraud", "tenant/rows/day", 0), LimitId("fraud", "tenant/tokens/month", 0)
 
 
+def as_it_is(limit_id: LimitId, key: str) -> str:
+    return key
+
+
 class Time:
     def __init__(self) -> None:
         self.now = 500.0
@@ -24,7 +28,7 @@ class Time:
 
 def test_what_was_used_is_told_in_all_where_it_has_changed() -> None:
     time = Time()
-    spending = Spending(time.clock, time.wall)
+    spending = Spending(time.clock, time.wall, as_it_is)
     spending.add(ROWS, "day", "a", 2.0, 500.0)
     spending.add(ROWS, "day", "b", 1.0, 500.0)
     spending.add(TOKENS, "month", "a", 7.0, 500.0)
@@ -41,7 +45,7 @@ def test_what_was_used_is_told_in_all_where_it_has_changed() -> None:
 
 def test_it_belongs_to_the_period_in_which_the_request_was_admitted() -> None:
     time = Time()
-    spending = Spending(time.clock, time.wall)
+    spending = Spending(time.clock, time.wall, as_it_is)
     time.now += DAY
     spending.add(ROWS, "day", "a", 1.0, 500.0)
     spending.add(ROWS, "day", "a", 1.0, time.now)
@@ -53,11 +57,35 @@ def test_no_number_of_keys_grows_it_and_what_is_counted_adds_up(
 ) -> None:
     monkeypatch.setattr(module, "KEYS", 20)
     time = Time()
-    spending = Spending(time.clock, time.wall)
+    spending = Spending(time.clock, time.wall, as_it_is)
     told: dict[tuple[int, str], float] = {}
     for number in range(300):
         spending.add(ROWS, "day", f"key {number % 50}", 1.0, 500.0)
         if number % 10 == 9:
             told |= {(count, each.key): each.used for count, each in spending.changed(100)}
+        assert len(spending) <= 20
     assert sum(told.values()) == 300.0
-    assert len(spending._used) <= 30
+    assert spending.dropped == 0
+
+
+def test_while_nothing_is_taken_off_what_there_is_no_room_for_is_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "KEYS", 20)
+    time = Time()
+    spending = Spending(time.clock, time.wall, as_it_is)
+    for number in range(100):
+        spending.add(ROWS, "day", f"key {number % 50}", 1.0, 500.0)
+    assert len(spending) == 20
+    assert spending.dropped == 60
+    assert sum(each.used for _, each in spending.changed(100)) == 40.0
+    spending.add(ROWS, "day", "key 49", 1.0, 500.0)
+    assert [each.key for _, each in spending.changed(100)] == ["key 49"]
+
+
+def test_keys_are_called_what_records_may_know() -> None:
+    time = Time()
+    spending = Spending(time.clock, time.wall, lambda limit_id, key: f"{limit_id.per} of somebody")
+    spending.add(LimitId("fraud", "key/rows/day", 0), "day", "issuer\nann@example.com", 1.0, 500.0)
+    ((_, spent),) = spending.changed(9)
+    assert spent.key == "key of somebody"

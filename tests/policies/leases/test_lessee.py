@@ -12,7 +12,7 @@ from policies.leases.ledger import Ledger
 from policies.leases.lessee import LOST_WAIT, Batch, Lessee
 from policies.leases.terms import LEASE_SECONDS, OUT_SECONDS
 from policies.limits.allowance import ASK, NEVER, Allowance, LimitId
-from policies.limits.budgets import Elsewhere
+from policies.limits.elsewhere import Elsewhere
 from protos.route.policies import Limit
 
 NOON = 1_700_000_000.0 // 86400 * 86400 + 43200.0
@@ -231,7 +231,8 @@ def test_more_than_a_budget_has_is_never_there(machine: Machine) -> None:
 def test_what_was_used_before_a_ledger_began_counts(machine: Machine) -> None:
     elsewhere = Elsewhere()
     day = "2023-11-14"
-    elsewhere.learn({(str(LimitId("fraud", "tenant/requests/day", 0)), day, KEY): 8.0})
+    place = (str(LimitId("fraud", "tenant/requests/day", 0)), day, KEY)
+    elsewhere.learn({place: 3.0}, {place: 5.0})  # what this process told counts as well
     one = Process(machine, "one", elsewhere=elsewhere)
     of = limit(budget={"every": "day", "requests": 10})
     allowance = one.of(of, "tenant/requests/day")

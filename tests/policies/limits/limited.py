@@ -71,8 +71,8 @@ def request(
     return InferRequest("1", model, "", payload or tensors, {}, context)
 
 
-def limits_at(share: float, clock: Clock) -> Limits:
-    return Limits(Local(share, clock.wall), clock, clock.wall)
+def limits_by(clock: Clock) -> Limits:
+    return Limits(Local(clock.wall), clock, clock.wall)
 
 
 async def service(request: InferRequest) -> Reply:

@@ -1,4 +1,5 @@
 import random
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -116,16 +117,19 @@ def test_holding_is_not_filled_up_by_time() -> None:
     assert buckets.left("a", 1e6) == pytest.approx(60.0)
 
 
-def test_who_may_need_more_than_a_full_bucket_has_waits_for_one_and_pays_what_was_used() -> None:
+@pytest.mark.parametrize("kind", [Buckets, HoldingBuckets])
+def test_more_than_a_full_bucket_has_can_never_be_taken(
+    kind: type[Buckets] | type[HoldingBuckets],
+) -> None:
+    buckets = kind(10.0, 100.0)
+    assert buckets.wait("a", 100.0, 0.0) == 0.0
+    assert buckets.wait("a", 101.0, 0.0) == inf
+
+
+def test_what_was_used_beyond_what_was_held_is_a_debt() -> None:
     buckets = HoldingBuckets(10.0, 100.0)
-    assert buckets.wait("a", 5000.0, 0.0) == 0.0
-    buckets.take("a", 5000.0, 0.0)
-    buckets.settle("a", 5000.0, 150.0, 0.0, 0.0)
+    buckets.take("a", 100.0, 0.0)
+    buckets.settle("a", 100.0, 150.0, 0.0, 0.0)
     assert buckets.left("a", 0.0) == pytest.approx(-50.0)
-    assert buckets.wait("a", 5000.0, 0.0) == pytest.approx(15.0)
+    assert buckets.wait("a", 100.0, 0.0) == pytest.approx(15.0)
     assert buckets.wait("a", 0.0, 0.0) == pytest.approx(5.0)
-
-
-def test_a_share_tells_what_is_left_of_the_whole() -> None:
-    assert Buckets(5.0, 10.0, 0.5).take("a", 4.0, 0.0) == pytest.approx(12.0)
-    assert HoldingBuckets(5.0, 10.0, 0.5).take("a", 4.0, 0.0) == pytest.approx(12.0)

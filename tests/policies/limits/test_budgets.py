@@ -1,15 +1,15 @@
 from math import inf
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policies.limits import budgets as module
-from policies.limits.budgets import Budgets, Counts, Elsewhere
+from policies.limits.allowance import LimitId
+from policies.limits.budgets import Budgets, Counts
 from policies.limits.calendar import Every
+from policies.limits.elsewhere import Elsewhere
 from tests.policies.limits.limited import NOON, Clock
 
-DAY = "1970-01-01"
+LIMIT = LimitId("fraud", "tenant/rows/day", 0)
 
 
 def budgets(
@@ -17,10 +17,9 @@ def budgets(
     amount: float,
     *,
     every: Every = "day",
-    share: float = 1.0,
     elsewhere: Elsewhere | None = None,
 ) -> Budgets:
-    return Budgets(amount, Counts("limit", every, clock.wall, elsewhere or Elsewhere()), share)
+    return Budgets(amount, Counts(LIMIT, every, clock.wall, elsewhere or Elsewhere()))
 
 
 def use(budget: Budgets, clock: Clock, amount: float, key: str = "a") -> bool:
@@ -82,30 +81,16 @@ def test_what_others_have_used_counts_once_it_is_known() -> None:
     budget = budgets(clock, 10.0, elsewhere=elsewhere)
     assert use(budget, clock, 3.0)
     today = budget._counts.period.name
-    elsewhere.learn({("limit", today, "a"): 5.0, ("limit", "1999-01-01", "a"): 9.0})
+    others = {(str(LIMIT), today, "a"): 5.0, (str(LIMIT), "1999-01-01", "a"): 9.0}
+    elsewhere.learn(others, {})
     assert budget.left("a", clock.now) == 2.0
     assert not use(budget, clock, 3.0)
     assert use(budget, clock, 2.0)
 
 
-def test_a_worker_uses_its_share_of_what_was_left_when_it_last_heard_of_the_others() -> None:
-    clock, elsewhere = Clock(), Elsewhere()
-    budget = budgets(clock, 100.0, share=0.5, elsewhere=elsewhere)
-    assert sum(use(budget, clock, 1.0) for _ in range(100)) == 50
-    elsewhere.learn({})
-    assert sum(use(budget, clock, 1.0) for _ in range(100)) == 25
-
-
-def test_a_share_too_small_for_any_request_admits_one() -> None:
-    clock = Clock()
-    budget = budgets(clock, 1.0, share=0.25)
-    assert use(budget, clock, 1.0)
-    assert not use(budget, clock, 1.0)
-
-
 def test_a_budget_that_is_changed_knows_what_was_used() -> None:
     clock = Clock()
-    counts = Counts("limit", "month", clock.wall, Elsewhere())
+    counts = Counts(LIMIT, "month", clock.wall, Elsewhere())
     before, after = Budgets(10.0, counts), Budgets(15.0, counts)
     assert use(before, clock, 10.0)
     assert after.left("a", clock.now) == 5.0
@@ -129,29 +114,30 @@ def test_those_who_have_used_the_most_are_remembered(monkeypatch: pytest.MonkeyP
     assert len(budget._counts) <= 50
 
 
-@settings(deadline=None, max_examples=100)
-@given(
-    amount=st.floats(1.0, 100.0),
-    workers=st.integers(1, 4),
-    steps=st.lists(st.tuples(st.integers(0, 3), st.floats(0.0, 1.0), st.booleans()), max_size=60),
-)
-def test_workers_together_use_the_budget_and_at_most_one_request_each_more(
-    amount: float, workers: int, steps: list[tuple[int, float, bool]]
+def test_a_key_that_was_forgotten_begins_with_what_was_written_of_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "KEYS", 50)
+    clock, elsewhere = Clock(), Elsewhere()
+    budget = budgets(clock, 5.0, elsewhere=elsewhere)
+    assert use(budget, clock, 4.0, key="victim")
+    today = budget._counts.period.name
+    elsewhere.learn({}, {(str(LIMIT), today, "victim"): 4.0})
+    assert budget.left("victim", clock.now) == 1.0  # written and counted: not twice
+    for number in range(200):
+        assert use(budget, clock, 5.0, key=f"made up {number}")
+    assert budget.left("victim", clock.now) == 1.0
+    assert not use(budget, clock, 2.0, key="victim")
+    assert use(budget, clock, 1.0, key="victim")
+    assert not use(budget, clock, 1.0, key="victim")
+
+
+def test_who_is_refused_takes_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEYS", 50)
     clock = Clock()
-    heard = [Elsewhere() for _ in range(workers)]
-    each = [budgets(clock, amount, share=1 / workers, elsewhere=one) for one in heard]
-    used, excess = [0.0] * workers, 0.0
-    each[0].wait("a", 0.0, clock.now)
-    today = each[0]._counts.period.name
-    for worker, part, tell in steps:
-        worker %= workers
-        if tell:
-            for one, elsewhere in enumerate(heard):
-                others = sum(used) - used[one]
-                elsewhere.learn({("limit", today, "a"): others})
-        wanted = part * amount / 4
-        if use(each[worker], clock, wanted):
-            used[worker] += wanted
-            excess = max(excess, wanted)
-    assert sum(used) <= amount + (workers - 1) * excess + 1e-6
+    budget = budgets(clock, 5.0)
+    assert use(budget, clock, 1.0, key="small")
+    assert not any(use(budget, clock, 6.0, key=f"made up {number}") for number in range(200))
+    elsewhere_used = [budget.wait(f"made up {number}", 1.0, clock.now) for number in range(200)]
+    assert not any(elsewhere_used)
+    assert len(budget._counts) == 1

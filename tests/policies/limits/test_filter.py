@@ -11,7 +11,7 @@ from tests.policies.limits.limited import (
     Clock,
     admitted,
     limit,
-    limits_at,
+    limits_by,
     refusal,
     request,
     route,
@@ -20,19 +20,19 @@ from tests.policies.limits.limited import (
 
 def test_a_burst_passes_and_then_the_rate() -> None:
     clock, of = Clock(), route(limit(requests="10/s", burst=20))
-    limits = limits_at(1.0, clock)
+    limits = limits_by(clock)
     assert sum(admitted(limits, request(of)) for _ in range(30)) == 20
     clock.now += 1.0
     assert sum(admitted(limits, request(of)) for _ in range(30)) == 10
 
 
 def test_without_a_burst_one_periods_amount_may_come_at_once() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(requests="5/10s"))
+    limits, of = limits_by(Clock()), route(limit(requests="5/10s"))
     assert sum(admitted(limits, request(of)) for _ in range(10)) == 5
 
 
 def test_a_refusal_says_what_and_when_to_come_again() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(requests="2/s", burst=1))
+    limits, of = limits_by(Clock()), route(limit(requests="2/s", burst=1))
     assert admitted(limits, request(of))
     error = refusal(limits, request(of))
     assert error.message == "the limit of requests for each tenant is reached"
@@ -41,7 +41,7 @@ def test_a_refusal_says_what_and_when_to_come_again() -> None:
 
 def test_who_waits_as_told_is_admitted() -> None:
     clock, of = Clock(), route(limit(requests="3/s", burst=1))
-    limits = limits_at(1.0, clock)
+    limits = limits_by(clock)
     for _ in range(20):
         assert admitted(limits, request(of))
         clock.now += (refusal(limits, request(of)).retry_after or 0.0) + 1e-9
@@ -58,39 +58,39 @@ def test_who_waits_as_told_is_admitted() -> None:
 def test_a_limit_holds_for_each_of_its_kind(
     per: str, same: dict[str, str], other: dict[str, str]
 ) -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(per=per, requests="1/s"))
+    limits, of = limits_by(Clock()), route(limit(per=per, requests="1/s"))
     assert admitted(limits, request(of))
     assert not admitted(limits, request(of, **same))  # type: ignore[arg-type]
     assert admitted(limits, request(of, **other))  # type: ignore[arg-type]
 
 
 def test_a_limit_of_the_route_holds_for_all_together() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(per="route", requests="1/s"))
+    limits, of = limits_by(Clock()), route(limit(per="route", requests="1/s"))
     assert admitted(limits, request(of))
     other = request(of, tenant="other", subject="bob", model="fraud-large")
     assert refusal(limits, other).message == "the limit of requests is reached"
 
 
 def test_routes_have_limits_of_their_own() -> None:
-    limits, one = limits_at(1.0, Clock()), limit(requests="1/s")
+    limits, one = limits_by(Clock()), limit(requests="1/s")
     assert admitted(limits, request(route(one)))
     assert admitted(limits, request(route(one, name="other")))
 
 
 def test_rows_are_dimension_0() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(rows="100/s"))
+    limits, of = limits_by(Clock()), route(limit(rows="100/s"))
     assert admitted(limits, request(of, rows=60))
     assert not admitted(limits, request(of, rows=60))
     assert admitted(limits, request(of, rows=40))
 
 
 def test_requests_without_rows_take_one() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(rows="5/s"))
+    limits, of = limits_by(Clock()), route(limit(rows="5/s"))
     assert sum(admitted(limits, request(of, rows=0)) for _ in range(10)) == 5
 
 
 def test_rows_that_could_never_come_at_once_are_refused_for_good() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(rows="100/s", burst=50))
+    limits, of = limits_by(Clock()), route(limit(rows="100/s", burst=50))
     error = refusal(limits, request(of, rows=51))
     assert error.kind is Kind.TOO_LARGE
     assert error.retry_after is None
@@ -98,13 +98,13 @@ def test_rows_that_could_never_come_at_once_are_refused_for_good() -> None:
 
 
 def test_observing_counts_and_refuses_nothing() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(requests="10/s", mode="observe"))
+    limits, of = limits_by(Clock()), route(limit(requests="10/s", mode="observe"))
     assert sum(admitted(limits, request(of)) for _ in range(25)) == 25
     assert limits.refused == {LimitName("fraud", "tenant", "requests", "observe"): 15}
 
 
 def test_refusals_are_counted_by_limit() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(requests="1/s"), limit(per="key", rows="9/s"))
+    limits, of = limits_by(Clock()), route(limit(requests="1/s"), limit(per="key", rows="9/s"))
     for _ in range(3):
         admitted(limits, request(of))
     assert limits.refused == {LimitName("fraud", "tenant", "requests", "enforce"): 2}
@@ -113,44 +113,14 @@ def test_refusals_are_counted_by_limit() -> None:
 def test_a_request_that_one_limit_refuses_takes_nothing_of_the_others() -> None:
     clock = Clock()
     of = route(limit(requests="10/s"), limit(per="key", requests="1/s", burst=1))
-    limits = limits_at(1.0, clock)
+    limits = limits_by(clock)
     for _ in range(50):
         admitted(limits, request(of))
     assert sum(admitted(limits, request(of, subject=f"user {i}")) for i in range(20)) == 9
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_workers_together_admit_what_the_limit_says(workers: int) -> None:
-    clock, of = Clock(), route(limit(requests="20/s", burst=40))
-    each = [limits_at(1 / workers, clock) for _ in range(workers)]
-    total = 0
-    for step in range(1000):
-        total += admitted(each[step % workers], request(of))
-        clock.now += 0.01
-    assert total == pytest.approx(40 + 20 * 10, abs=workers)
-
-
-def test_a_share_of_less_than_one_request_still_admits_one() -> None:
-    clock, of = Clock(), route(limit(requests="1/s", burst=1))
-    limits = limits_at(0.25, clock)
-    assert admitted(limits, request(of))
-    assert not admitted(limits, request(of))
-    clock.now += 4.0
-    assert admitted(limits, request(of))
-
-
-def test_rows_beyond_a_workers_share_are_admitted_and_paid_for_later() -> None:
-    clock, of = Clock(), route(limit(rows="100/s"))
-    limits = limits_at(0.5, clock)
-    assert admitted(limits, request(of, rows=100))
-    clock.now += 1.0
-    assert not admitted(limits, request(of, rows=1))
-    clock.now += 0.1
-    assert admitted(limits, request(of, rows=1))
-
-
 def test_buckets_outlive_the_snapshots_of_their_route() -> None:
-    limits, one = limits_at(1.0, Clock()), limit(requests="1/s")
+    limits, one = limits_by(Clock()), limit(requests="1/s")
     assert admitted(limits, request(route(one)))
     assert not admitted(limits, request(route(limit(rows="1k/s"), one)))
 
@@ -158,7 +128,7 @@ def test_buckets_outlive_the_snapshots_of_their_route() -> None:
 def test_changes_of_any_route_reset_no_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SNAPSHOTS", 50)
     monkeypatch.setattr(module, "ALLOWANCES", 50)
-    limits, one = limits_at(1.0, Clock()), limit(requests="1/1d")
+    limits, one = limits_by(Clock()), limit(requests="1/1d")
     total = 0
     for _ in range(10):  # all snapshots are new each time
         total += sum(admitted(limits, request(route(one, name=f"r{i}"))) for i in range(120))
@@ -168,7 +138,7 @@ def test_changes_of_any_route_reset_no_bucket(monkeypatch: pytest.MonkeyPatch) -
 def test_more_routes_than_are_at_hand_keep_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SNAPSHOTS", 50)
     monkeypatch.setattr(module, "ALLOWANCES", 50)
-    limits = limits_at(1.0, Clock())
+    limits = limits_by(Clock())
     routes = [route(limit(requests="1/1h"), name=f"r{i}") for i in range(120)]
     assert sum(admitted(limits, request(of)) for _ in range(10) for of in routes) == 120
 
@@ -178,7 +148,7 @@ def test_limiters_whose_buckets_are_full_again_are_forgotten(
 ) -> None:
     monkeypatch.setattr(module, "ALLOWANCES", 50)
     clock, lasting = Clock(), route(limit(requests="1/1d"), name="lasting")
-    limits = limits_at(1.0, clock)
+    limits = limits_by(clock)
     assert admitted(limits, request(lasting))
     for number in range(1000):
         assert admitted(limits, request(route(limit(requests="10/s"), name=f"r{number}")))
@@ -192,7 +162,7 @@ def test_snapshots_old_and_new_share_a_limiter_that_was_forgotten(
 ) -> None:
     monkeypatch.setattr(module, "ALLOWANCES", 2)
     clock, one = Clock(), limit(requests="1/s")
-    limits, old, new = limits_at(1.0, clock), route(one), route(one)
+    limits, old, new = limits_by(clock), route(one), route(one)
     assert admitted(limits, request(old))
     clock.now += 2.0
     for number in range(4):
@@ -202,18 +172,18 @@ def test_snapshots_old_and_new_share_a_limiter_that_was_forgotten(
 
 
 def test_the_same_limit_twice_counts_twice_apart() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(requests="4/s"), limit(requests="4/s"))
+    limits, of = limits_by(Clock()), route(limit(requests="4/s"), limit(requests="4/s"))
     assert sum(admitted(limits, request(of)) for _ in range(10)) == 4
 
 
 def test_a_request_without_a_route_has_no_limits() -> None:
-    assert admitted(limits_at(1.0, Clock()), request(None))
+    assert admitted(limits_by(Clock()), request(None))
 
 
 def test_ten_thousand_tenants_more_dont_grow_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "BUCKETS", 50)
     clock, of = Clock(), route(limit(requests="1/m"))
-    limits = limits_at(1.0, clock)
+    limits = limits_by(clock)
     for number in range(600):
         assert admitted(limits, request(of, tenant=f"tenant {number}"))
         if number % 50 == 0:
@@ -227,26 +197,26 @@ def test_ten_thousand_tenants_more_dont_grow_it(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_limit_is_for_the_tenants_it_names() -> None:
     of = route(limit(requests="1/s", tenants=["free-*"]), limit(requests="3/s", tenants=["gold"]))
-    limits = limits_at(1.0, Clock())
+    limits = limits_by(Clock())
     for tenant, passed in (("free-1", 1), ("free-2", 1), ("gold", 3), ("other", 9)):
         assert sum(admitted(limits, request(of, tenant=tenant)) for _ in range(9)) == passed
 
 
 def test_to_observe_or_to_enforce_a_limit_forgets_nothing() -> None:
-    limits = limits_at(1.0, Clock())
+    limits = limits_by(Clock())
     assert admitted(limits, request(route(limit(requests="1/s", mode="observe"))))
     assert not admitted(limits, request(route(limit(requests="1/s"))))
 
 
 def test_a_budget_that_is_raised_in_mid_month_knows_what_was_used() -> None:
-    limits = limits_at(1.0, Clock())
+    limits = limits_by(Clock())
     for amount, passed in ((3, 3), (5, 2)):
         of = route(limit(budget={"every": "month", "requests": amount}))
         assert sum(admitted(limits, request(of)) for _ in range(9)) == passed
 
 
 def test_keys_of_several_issuers_dont_meet() -> None:
-    limits, of = limits_at(1.0, Clock()), route(limit(per="key", requests="1/s"))
+    limits, of = limits_by(Clock()), route(limit(per="key", requests="1/s"))
     for issuer, subject in (("a", "b"), ("a b", ""), ("", "a b"), ("b", "a")):
         given = request(of)
         who = replace(given.context.principal, issuer=issuer, subject=subject)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.limits.quota import Told
+from policies.limits.quota import Quotas
 from protos.errors import PenstockError
 from protos.values import Quota
 from tests.policies.limits.limited import (
@@ -14,7 +14,7 @@ from tests.policies.limits.limited import (
     Clock,
     admitted,
     limit,
-    limits_at,
+    limits_by,
     refusal,
     replied,
     request,
@@ -23,7 +23,7 @@ from tests.policies.limits.limited import (
 
 
 def quota(left: float, wait: float = 0.0, **written: object) -> Quota:
-    return Told(limit(**written), lambda: NOON).quota(left, wait)
+    return Quotas(limit(**written), lambda: NOON).at(left, wait)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_remains_is_never_more_than_the_quota(
 
 def seen(of, *tenants: str) -> list[tuple[str, int] | None]:
     """The quotas that requests of these tenants are told, one after the other."""
-    limits = limits_at(1.0, Clock())
+    limits = limits_by(Clock())
     found: list[tuple[str, int] | None] = []
     for tenant in tenants:
         given_ = request(of, tenant=tenant)
@@ -121,16 +121,8 @@ def test_limits_that_hold_nobody_back_are_not_told(written: dict[str, object]) -
     assert seen(route(limit(**written)), "a", "a") == [None, None]
 
 
-def test_a_worker_tells_what_is_left_of_the_whole_limit() -> None:
-    limits, given_ = limits_at(0.25, Clock()), request(route(limit(requests="100/s")))
-    assert admitted(limits, given_)
-    told = given_.context.timeline.quota
-    assert told is not None
-    assert (told.limit, told.remaining) == (100, 96)
-
-
 def test_the_refused_are_marked_with_who_refused_them() -> None:
-    limits, given_ = limits_at(1.0, Clock()), request(route(limit(requests="1/s")))
+    limits, given_ = limits_by(Clock()), request(route(limit(requests="1/s")))
     assert admitted(limits, given_)
     assert not given_.context.timeline.refused
     refusal(limits, given_)

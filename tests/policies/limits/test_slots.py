@@ -1,11 +1,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.limits.slots import Slots
+from policies.limits.slots import Slots, UnderWay
 
 
 def test_so_many_may_be_under_way_for_each_key() -> None:
-    slots = Slots(2)
+    slots = Slots(2, UnderWay())
     assert slots.take("a", 1.0, 0.0) == 1.0
     assert slots.take("a", 1.0, 0.0) == 0.0
     assert slots.wait("a", 1.0, 0.0) > 0.0
@@ -14,14 +14,11 @@ def test_so_many_may_be_under_way_for_each_key() -> None:
     assert slots.wait("a", 1.0, 1.0) == 0.0
 
 
-def test_a_share_tells_what_is_left_of_the_whole() -> None:
-    assert Slots(4, 0.5).take("a", 1.0, 0.0) == 6.0
-
-
 @settings(deadline=None, max_examples=100)
 @given(size=st.integers(1, 5), steps=st.lists(st.tuples(st.sampled_from("ab"), st.booleans())))
 def test_slots_neither_leak_nor_multiply(size: int, steps: list[tuple[str, bool]]) -> None:
-    slots = Slots(size)
+    taken = UnderWay()
+    slots = Slots(size, taken)
     under_way = {"a": 0, "b": 0}
     for key, begins in steps:
         if begins:
@@ -34,4 +31,4 @@ def test_slots_neither_leak_nor_multiply(size: int, steps: list[tuple[str, bool]
             under_way[key] -= 1
         assert slots.left(key, 0.0) == size - under_way[key]
     assert slots.idle(0.0) == (not any(under_way.values()))
-    assert len(slots) == sum(map(bool, under_way.values()))
+    assert len(taken) == sum(map(bool, under_way.values()))

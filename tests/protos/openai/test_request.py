@@ -92,6 +92,9 @@ def test_messages_of_every_kind_pass(message):
         ({"max_tokens": 1.5}, "max_tokens"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": "9"}, "max_completion_tokens"),
+        ({"max_tokens": 9.0}, "max_tokens"),
+        ({"max_new_tokens": "9"}, "max_new_tokens"),
+        ({"best_of": "9"}, "best_of"),
     ],
 )
 def test_a_chat_that_is_wrong_is_refused_naming_the_field(change, param):
