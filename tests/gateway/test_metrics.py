@@ -41,3 +41,18 @@ def test_what_a_replaced_worker_counted_stays_once_however_often_it_is_replaced(
         merged.report(f"0/{process}", counted(2).families())
         merged.report(f"0/{process}", counted(2).families())
     assert total(merged, "penstock_requests_total") == 10
+
+
+def waiting(requests: float) -> Metrics:
+    metrics = Metrics()
+    metrics.totals.add_gauge("waiting", "Requests.", ("model",), lambda: {("m",): requests})
+    return metrics
+
+
+def test_gauges_add_up_and_those_of_a_replaced_worker_do_not_count() -> None:
+    merged = Merged()
+    merged.report("0/10", waiting(3.0).families())
+    merged.report("1/11", waiting(4.0).families())
+    assert total(merged, "waiting") == 7
+    merged.report("1/12", waiting(1.0).families())
+    assert total(merged, "waiting") == 4
