@@ -19,7 +19,7 @@ from tests.backends.llm import tiny_models
 from tests.backends.llm.tiny_models import FAMILIES, engine, finish, greedy, read, same
 
 GREEDY = Sampling(temperature=0.0, logprobs=0)  # so that the tokens are told
-MOST = 24
+MOST = 16
 
 
 @dataclass(frozen=True)

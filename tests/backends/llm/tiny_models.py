@@ -12,9 +12,11 @@ from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
     LlamaConfig,
+    MistralConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen3Config,
 )
 
 from backends.llm.blocks import BlockPool
@@ -32,7 +34,7 @@ SHAPE: dict[str, Any] = {"vocab_size": 400, "bos_token_id": 0, "eos_token_id": 1
 # What one of two computations may do better than the other where they round differently.
 CLOSE = 1e-3
 
-FAMILIES = ("llama", "qwen2", "gpt2")
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gpt2")
 
 
 def write(folder: Path, family: str = "llama", *, seed: int = 0) -> Path:
@@ -43,6 +45,8 @@ def write(folder: Path, family: str = "llama", *, seed: int = 0) -> Path:
     config = {
         "llama": lambda: LlamaConfig(**SHAPE, **sizes, **heads),
         "qwen2": lambda: Qwen2Config(**SHAPE, **sizes, **heads),
+        "qwen3": lambda: Qwen3Config(**SHAPE, **sizes, **heads, head_dim=8),
+        "mistral": lambda: MistralConfig(**SHAPE, **sizes, **heads, sliding_window=16),
         "gpt2": lambda: GPT2Config(**SHAPE, n_embd=32, n_layer=2, n_head=4, n_positions=512),
     }[family]()
     config.initializer_range = 0.3
