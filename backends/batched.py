@@ -7,8 +7,9 @@ from backends.batching.job import Job, Outcome
 from backends.exchange import Answer, Taken
 from backends.intake import Intake
 from backends.reply import output_tensors
-from protos import exchange_codec as codec
+from protos import exchange_parts
 from protos.errors import Kind, PenstockError
+from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.values import Signature
 
@@ -21,9 +22,9 @@ class Batched:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
-    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+    def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         sinks = [(call, partial(self._answer, call.id, answer)) for call, answer in calls]
-        taken = self._intake.submit_all(sinks, codec.INITIAL_CREDIT)
+        taken = self._intake.submit_all(sinks, exchange_parts.INITIAL_CREDIT)
         return [_Queued(self._intake, each) if isinstance(each, Job) else each for each in taken]
 
     def _answer(self, call_id: int, answer: Answer, outcome: Outcome, signature: Signature) -> None:
@@ -36,7 +37,7 @@ class Batched:
                 if isinstance(raised, PenstockError)
                 else incident(raised, "a reply could not be encoded")
             )
-            part = codec.encode_failure(call_id, error, executed=outcome.executed)
+            part = exchange_parts.encode_failure(call_id, error, executed=outcome.executed)
             if not final:
                 self._intake.cancel(outcome.job)  # a failure is the last that the caller gets
             final = True
@@ -59,9 +60,9 @@ class _Queued:
 
 def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
     if outcome.error is not None:
-        return codec.encode_failure(call_id, outcome.error, executed=outcome.executed)
+        return exchange_parts.encode_failure(call_id, outcome.error, executed=outcome.executed)
     tensors = output_tensors(outcome, signature)
-    part = codec.encode_part(
+    part = exchange_parts.encode_part(
         call_id,
         tensors,
         outcome.job.model[1],

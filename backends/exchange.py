@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import grpc
 from grpc import aio
 
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.errors import PenstockError
+from protos.exchange_calls import Call
 
 FRAME_PARTS = 128
 FRAME_BYTES = 512 * 1024
@@ -39,14 +40,14 @@ class Taken(Protocol):
         ...
 
     def credit(self, room: int) -> None:
-        """Its caller takes so many more bytes of parts, beyond `codec.INITIAL_CREDIT`."""
+        """Its caller takes so many more bytes of parts, beyond `exchange_parts.INITIAL_CREDIT`."""
         ...
 
 
 class Worker(Protocol):
     """What does the work behind the exchange."""
 
-    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+    def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         """Begins calls that arrived together, without waiting: each as taken, or its refusal.
 
         Each is answered on the event loop, later, with parts of which one is the last.
@@ -76,7 +77,7 @@ class ExchangeService:
         speaker = asyncio.create_task(stream.speak(), name="exchange speaker")
         try:
             async for frame in frames:
-                stream.take(codec.decode_requests(frame))
+                stream.take(exchange_calls.decode_requests(frame))
         except PenstockError as error:
             log.warning("ended a gateway's stream: %s", error.message)
         finally:
@@ -97,10 +98,10 @@ class _Stream:
         self._written = 0
         self._quiet = False
 
-    def take(self, requests: codec.Requests) -> None:
-        readable: list[codec.Call] = []
+    def take(self, requests: exchange_calls.Requests) -> None:
+        readable: list[Call] = []
         for call in requests.calls:
-            if isinstance(call, codec.Call):
+            if isinstance(call, Call):
                 readable.append(call)
             else:
                 self._refuse(*call)
@@ -137,7 +138,7 @@ class _Stream:
                 self._quiet = True
                 self._wake.set()
 
-    def _submit(self, calls: list[codec.Call]) -> None:
+    def _submit(self, calls: list[Call]) -> None:
         answers = [(call, partial(self._answer, call.id)) for call in calls]
         for call, taken in zip(calls, self._worker.take(answers), strict=True):
             if isinstance(taken, PenstockError):
@@ -146,7 +147,7 @@ class _Stream:
                 self._calls[call.id] = taken
 
     def _refuse(self, call_id: int, error: PenstockError) -> None:
-        self._put(codec.encode_failure(call_id, error, executed=False))
+        self._put(exchange_parts.encode_failure(call_id, error, executed=False))
 
     def _answer(self, call_id: int, part: bytes, final: bool) -> None:
         if final:
@@ -166,7 +167,7 @@ class _Stream:
             part = self._outbox.popleft()
             parts.append(part)
             size += len(part)
-        return codec.reply_frame(parts)
+        return exchange_parts.reply_frame(parts)
 
 
 def admitted(context: "aio.ServicerContext[Any, Any]", key: bytes) -> bool:
@@ -174,6 +175,6 @@ def admitted(context: "aio.ServicerContext[Any, Any]", key: bytes) -> bool:
     shown = [
         value
         for name, value in (context.invocation_metadata() or ())
-        if name == codec.ACCESS_KEY and isinstance(value, str)
+        if name == exchange_calls.ACCESS_KEY and isinstance(value, str)
     ]
     return len(shown) == 1 and hmac.compare_digest(shown[0].encode(), key)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import aio
 
-from protos.exchange_codec import ACCESS_KEY
+from protos.exchange_calls import ACCESS_KEY
 
 # Liveness and readiness are open everywhere.
 OPEN = frozenset(

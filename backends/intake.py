@@ -14,7 +14,7 @@ from backends.batching.job import BatchPolicy, Job, ModelKey, Outcome
 from backends.validate import check_inputs, check_wanted
 from protos import schedule
 from protos.errors import Kind, PenstockError, invalid
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.values import Signature
 from protos.wording import quote

@@ -21,7 +21,7 @@ from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.arrays import to_array
 from protos.errors import Kind, PenstockError
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.oip_metadata import metadata_message
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceServicer

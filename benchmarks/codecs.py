@@ -13,7 +13,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from protos import exchange_codec, oip_grpc, text, v2_generate, v2_json
+from protos import exchange_calls, exchange_parts, oip_grpc, text, v2_generate, v2_json
 from protos import open_inference_pb2 as pb
 from protos.arrays import join_bytes, to_tensor
 from protos.json_reader import read_object
@@ -123,28 +123,28 @@ def exchange() -> Iterator[Case]:
     y = Tensor("y", "FP32", (1, 10), bytes(40))
 
     def calls() -> bytes:
-        encode, stamp = exchange_codec.encode_call, exchange_codec.stamp
+        encode, stamp = exchange_calls.encode_call, exchange_calls.stamp
         wires = [stamp(encode(100_000 + i, request), 1_999_123) for i in range(FRAME)]
-        return exchange_codec.frame(wires)
+        return exchange_calls.frame(wires)
 
     def parts() -> bytes:
-        encode = exchange_codec.encode_part
+        encode = exchange_parts.encode_part
         wires = [
             encode(100_000 + i, (y,), "3", queue_us=9, compute_us=99, batch_rows=16, padded_rows=16)
             for i in range(FRAME)
         ]
-        return exchange_codec.reply_frame(wires)
+        return exchange_parts.reply_frame(wires)
 
     sent, answered = calls(), parts()
     yield "exchange: encode a call", calls, FRAME, 6
     yield (
         "exchange: decode a call",
-        lambda: exchange_codec.decode_requests(sent),
+        lambda: exchange_calls.decode_requests(sent),
         FRAME,
         None,
     )
     yield "exchange: encode a part", parts, FRAME, None
-    yield "exchange: decode a part", lambda: exchange_codec.decode_parts(answered), FRAME, 5
+    yield "exchange: decode a part", lambda: exchange_parts.decode_parts(answered), FRAME, 5
 
 
 def openai() -> Iterator[Case]:
@@ -164,8 +164,8 @@ def openai() -> Iterator[Case]:
         "usage": None,
     }
     event = reply.encode_event(asked, Part(Chat(chunk), "1", NO_PARAMETERS, False))
-    part = exchange_codec.encode_part(7, Chat(chunk), "1", final=False)
-    frame = exchange_codec.reply_frame([part])
+    part = exchange_parts.encode_part(7, Chat(chunk), "1", final=False)
+    frame = exchange_parts.reply_frame([part])
     value = Part(Chat(chunk), "1", NO_PARAMETERS, False)
     yield (
         f"OpenAI decode: a chat ({len(sent):,} B)",
@@ -176,11 +176,11 @@ def openai() -> Iterator[Case]:
     yield "OpenAI: a chunk from the model server", lambda: Chunks().feed(event), 1, None
     yield (
         "OpenAI: a chunk to the exchange",
-        lambda: exchange_codec.encode_part(7, Chat(chunk), "1", final=False),
+        lambda: exchange_parts.encode_part(7, Chat(chunk), "1", final=False),
         1,
         None,
     )
-    yield "OpenAI: a chunk from the exchange", lambda: exchange_codec.decode_parts(frame), 1, None
+    yield "OpenAI: a chunk from the exchange", lambda: exchange_parts.decode_parts(frame), 1, None
     yield "OpenAI: a chunk to the client", lambda: reply.encode_event(asked, value), 1, None
 
 

@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from protos import exchange_codec as codec
+from protos import exchange_calls
 from protos.errors import TABLE, Kind, PenstockError
 from routing.endpoint import Endpoint
 
@@ -40,7 +40,7 @@ async def ask(
             response_deserializer=answer.FromString,
         )
         try:
-            metadata = ((codec.ACCESS_KEY, endpoint.access_key),)
+            metadata = ((exchange_calls.ACCESS_KEY, endpoint.access_key),)
             return await call(request, metadata=metadata, timeout=timeout)
         except aio.AioRpcError as error:
             kind = _KINDS.get(error.code(), Kind.BAD_REPLY)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
 from protos.service import Reply
@@ -48,7 +48,7 @@ class Bounds:
 
     calls: int = 4096
     bytes: int = 1 << 30
-    credit: int = codec.INITIAL_CREDIT
+    credit: int = exchange_parts.INITIAL_CREDIT
     idle: float = 5.0  # seconds
 
 
@@ -100,7 +100,7 @@ class Exchange:
     async def __call__(self, request: InferRequest) -> Reply:
         """Sends the request and returns its reply when the first part is there."""
         self._last_id += 1
-        wire = codec.encode_call(self._last_id, request)
+        wire = exchange_calls.encode_call(self._last_id, request)
         self._admit(len(wire))
         timeline = request.context.timeline
         timeline.began = timeline.began or time.monotonic()

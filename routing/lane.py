@@ -17,7 +17,7 @@ from math import inf
 
 from grpc import aio
 
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.errors import Kind, PenstockError
 from protos.values import InferRequest
 from routing.call import Call
@@ -131,7 +131,7 @@ class Lane:
         call: Stream | None = None
         try:
             await channel.channel_ready()
-            metadata = ((codec.ACCESS_KEY, self._link.access_key),)
+            metadata = ((exchange_calls.ACCESS_KEY, self._link.access_key),)
             call = channel.stream_stream(METHOD)(metadata=metadata)
             # The backend answers with its headers once it has accepted the key.
             await call.initial_metadata()
@@ -174,14 +174,14 @@ class Lane:
                 continue  # cancelled or expired before it was written
             left = call.deadline - now
             remaining_us = 0 if left == inf else max(1, int(left * 1e6))
-            wire = codec.stamp(call.wire, remaining_us)
+            wire = exchange_calls.stamp(call.wire, remaining_us)
             call.written = True
             call.wire = b""  # the bytes are the transport's now
             calls.append(wire)
             size += len(wire)
         cancels, self._cancels = self._cancels, []
         credits, self._credits = self._credits, []
-        return codec.frame(calls, cancels, credits)
+        return exchange_calls.frame(calls, cancels, credits)
 
     async def _read(self, stream: Stream) -> None:
         while True:
@@ -189,7 +189,7 @@ class Lane:
             if not isinstance(frame, bytes):  # aio.EOF
                 return
             self._heard = time.monotonic()
-            for call_id, part, executed in codec.decode_parts(frame):
+            for call_id, part, executed in exchange_parts.decode_parts(frame):
                 call = self.calls.get(call_id)
                 if call is None:
                     continue  # given up meanwhile; the cancellation is on its way

@@ -8,8 +8,9 @@ from backends.llm.choice import Said
 from backends.llm.forms import Form, usage_of
 from backends.openai.roster import VERSION
 from backends.openai.texts import text_of
-from protos import exchange_codec as codec
+from protos import exchange_parts
 from protos.errors import PenstockError
+from protos.exchange_calls import Call
 from protos.exchange_objects import bytes_of
 from protos.values import OpenAi, Tensor, Tensors
 
@@ -25,7 +26,7 @@ class Answering:
 
     def __init__(
         self,
-        call: codec.Call,
+        call: Call,
         form: Form,
         prompts: list[int],
         choices: int,
@@ -50,7 +51,7 @@ class Answering:
         self._open = len(prompts)
         self._tokens = self._reused = 0
         self._whole: dict[int, Said] = {}
-        self._room = codec.INITIAL_CREDIT
+        self._room = exchange_parts.INITIAL_CREDIT
         self._held: list[OpenAi] = []
         self._over = False
         self._arrival = clock()
@@ -89,7 +90,7 @@ class Answering:
 
     def fail(self, error: PenstockError) -> None:
         if not self._over:
-            self._answer(codec.encode_failure(self._call.id, error, executed=True), True)
+            self._answer(exchange_parts.encode_failure(self._call.id, error, executed=True), True)
             self._end()
 
     def _flush(self) -> None:
@@ -117,7 +118,7 @@ class Answering:
             content = text_of(body.body, streaming=self._call.streaming)
             if not content:
                 return
-        part = codec.encode_part(
+        part = exchange_parts.encode_part(
             self._call.id,
             content,
             VERSION,

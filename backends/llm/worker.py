@@ -20,8 +20,8 @@ from backends.llm.wishes import wishes_of
 from backends.openai.texts import SIGNATURE, prompt_of
 from backends.openai.times import Times, time_queued
 from backends.validate import check_inputs
-from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError, invalid
+from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.values import Embedding
 
@@ -57,7 +57,7 @@ class LlmWorker:
     def in_flight(self) -> int:
         return len(self._calls)
 
-    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+    def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         """Hands the calls to their engines; see `backends.exchange.Worker`."""
         return [self._take(call, answer) for call, answer in calls]
 
@@ -65,7 +65,7 @@ class LlmWorker:
         for thread in self.models.threads():
             thread.stop(timeout=5.0)
 
-    def _take(self, call: codec.Call, answer: Answer) -> Taken | PenstockError:
+    def _take(self, call: Call, answer: Answer) -> Taken | PenstockError:
         try:
             return self._begin(call, answer)
         except PenstockError as refusal:
@@ -73,7 +73,7 @@ class LlmWorker:
         except Exception as raised:
             return incident(raised, "a request could not be read")
 
-    def _begin(self, call: codec.Call, answer: Answer) -> Taken:
+    def _begin(self, call: Call, answer: Answer) -> Taken:
         if len(self._calls) >= self._most:
             raise PenstockError(Kind.OVERLOADED, "the model has enough to do", retry_after=1.0)
         entry = self.models.get(call.model, call.version)

@@ -10,8 +10,9 @@ from backends.exchange import Answer
 from backends.openai.forward import Content, Forward
 from backends.openai.roster import VERSION
 from backends.openai.upstream import broken
-from protos import exchange_codec as codec
+from protos import exchange_parts
 from protos.errors import Kind, PenstockError
+from protos.exchange_calls import Call
 from protos.exchange_objects import bytes_of
 from protos.incident import incident
 from protos.values import OpenAi, Tensors
@@ -26,7 +27,7 @@ class Answering:
 
     def __init__(
         self,
-        call: codec.Call,
+        call: Call,
         forward: Forward,
         answer: Answer,
         *,
@@ -45,7 +46,7 @@ class Answering:
         self._arrival = clock()
         self._queue = 0.0
         self._first = True
-        self._room = codec.INITIAL_CREDIT
+        self._room = exchange_parts.INITIAL_CREDIT
         self._more = asyncio.Event()
         self.task = asyncio.get_running_loop().create_task(self._run(), name="an answer")
 
@@ -93,7 +94,7 @@ class Answering:
             self._first = False
             self._queue = self._queued(elapsed)
             self._begun(elapsed)
-        part = codec.encode_part(
+        part = exchange_parts.encode_part(
             self._call.id,
             content,
             VERSION,
@@ -107,4 +108,4 @@ class Answering:
 
     def _fail(self, error: PenstockError) -> None:
         accepted = self._forward.accepted
-        self._answer(codec.encode_failure(self._call.id, error, executed=accepted), True)
+        self._answer(exchange_parts.encode_failure(self._call.id, error, executed=accepted), True)

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 from protos.values import Embedding, OpenAi
 
 DEFAULT_PRIORITY = 2  # of calls that name none

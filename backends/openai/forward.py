@@ -9,7 +9,7 @@ from backends.openai.asking import Asking
 from backends.openai.texts import prompt_of, text_of
 from backends.openai.upstream import Upstream, whole
 from protos.errors import Kind, PenstockError
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 from protos.openai.chunks import Chunks
 from protos.values import Chat, Embedding, JsonObject, OpenAi, Prompt, Tensor
 

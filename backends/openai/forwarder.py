@@ -19,8 +19,8 @@ from backends.openai.texts import SIGNATURE
 from backends.openai.times import Times, time_queued
 from backends.openai.upstream import Upstream
 from backends.validate import check_inputs
-from protos import exchange_codec as codec
 from protos.errors import Kind, PenstockError
+from protos.exchange_calls import Call
 
 
 class Forwarder:
@@ -54,7 +54,7 @@ class Forwarder:
     def in_flight(self) -> int:
         return len(self._tasks)
 
-    def take(self, calls: Sequence[tuple[codec.Call, Answer]]) -> list[Taken | PenstockError]:
+    def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         """Begins the calls that there is room for; see `backends.exchange.Worker`."""
         return [self._take(call, answer) for call, answer in calls]
 
@@ -64,7 +64,7 @@ class Forwarder:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _take(self, call: codec.Call, answer: Answer) -> Taken | PenstockError:
+    def _take(self, call: Call, answer: Answer) -> Taken | PenstockError:
         try:
             forward = self._forward(call)
         except PenstockError as refusal:
@@ -98,7 +98,7 @@ class Forwarder:
             return 0.0
         return time_queued(signals.waiting, signals.running, elapsed, self._wholes.quantile(0.5))
 
-    def _forward(self, call: codec.Call) -> Forward:
+    def _forward(self, call: Call) -> Forward:
         if len(self._tasks) >= self._most:
             raise PenstockError(
                 Kind.OVERLOADED, "the model's server has enough to do", retry_after=1.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from protos.arrays import join_bytes
 from protos.errors import invalid
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 from protos.openai.said import texts_of
 from protos.values import JsonObject, Prompt, Signature, Tensor, TensorSpec
 

@@ -14,9 +14,10 @@ from backends.batched import Batched
 from backends.batching.job import BatchPolicy
 from backends.exchange import ExchangeService
 from backends.intake import Intake
-from protos import exchange_codec as codec
 from protos.arrays import to_tensor
 from protos.errors import Kind, PenstockError
+from protos.exchange_calls import ACCESS_KEY, Call, decode_requests, encode_call, frame
+from protos.exchange_parts import decode_parts
 from protos.values import Context, InferRequest, Principal, Signature, Tensors, TensorSpec, Timeline
 from tests.backends.loops import Echo, until
 
@@ -62,7 +63,7 @@ def call(number: int, model: str, value: int, *, streaming: bool = False) -> byt
     context = Context(Principal("s", "t", frozenset()), 0.0, Timeline(0.0), streaming=streaming)
     tensor = to_tensor("x", np.array([[value, value]], np.int64))
     request = InferRequest("", model, "1", Tensors((tensor,)), {}, context)
-    return codec.encode_call(number, request)
+    return encode_call(number, request)
 
 
 @asynccontextmanager
@@ -80,7 +81,7 @@ async def exchange(*models: tuple[str, Signature]):
     channel = aio.insecure_channel(f"127.0.0.1:{port}")
     try:
         method = channel.stream_stream("/penstock.v1.Backend/Exchange")
-        yield intake, method(metadata=((codec.ACCESS_KEY, "key"),))
+        yield intake, method(metadata=((ACCESS_KEY, "key"),))
     finally:
         await channel.close()
         await server.stop(grace=None)
@@ -93,7 +94,7 @@ async def answers(stream: aio.StreamStreamCall, number: int) -> list:
     while len(found) < number:
         frame = await asyncio.wait_for(stream.read(), WAIT)
         assert frame is not grpc.aio.EOF
-        found += [(call_id, part) for call_id, part, _ in codec.decode_parts(frame)]
+        found += [(call_id, part) for call_id, part, _ in decode_parts(frame)]
     return found
 
 
@@ -102,7 +103,7 @@ def internal(part: object) -> bool:
 
 
 async def send(stream: aio.StreamStreamCall, calls: Sequence[bytes]) -> None:
-    await stream.write(codec.frame(calls))
+    await stream.write(frame(calls))
 
 
 async def test_a_call_that_hits_a_bug_is_answered_and_its_neighbours_are_served(caplog):
@@ -124,7 +125,7 @@ async def test_a_job_that_cannot_be_queued_is_an_incident_of_its_own():
     async with exchange(("echo", UNARY)) as (intake, stream):
         held = intake.device.call(lambda: gate.wait(WAIT))
         intake._ids = iter((1, 2, 3))
-        (queued,) = codec.decode_requests(codec.frame([call(9, "echo", 9)])).calls
+        (queued,) = decode_requests(frame([call(9, "echo", 9)])).calls
         taken, _ = intake._job(queued, 0)
         taken.id = 2  # the scheduler has it already when the second call comes
         intake.device.submit(taken)
@@ -159,9 +160,9 @@ async def test_a_streamed_part_that_cannot_be_encoded_is_the_streams_last():
 
 
 async def test_a_receiver_with_a_bug_gets_an_incident_and_the_next_its_outcome():
-    def decoded(number: int, value: int) -> codec.Call:
-        (made,) = codec.decode_requests(codec.frame([call(number, "echo", value)])).calls
-        assert isinstance(made, codec.Call)
+    def decoded(number: int, value: int) -> Call:
+        (made,) = decode_requests(frame([call(number, "echo", value)])).calls
+        assert isinstance(made, Call)
         return made
 
     got: list = []

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protos import exchange_codec as codec
 from protos import exchange_pb2 as pb
 from protos.errors import Kind, PenstockError
+from protos.exchange_calls import decode_requests, encode_call, frame
 from protos.exchange_objects import bytes_of
+from protos.exchange_parts import decode_parts, encode_failure, encode_part, reply_frame
 from protos.values import Chat, Embedding, Prompt, Tensor, Tensors
 from tests.protos.any_tensors import request
 
@@ -31,12 +32,12 @@ OBJECTS = st.builds(
 
 
 def sent(payload):
-    (call,) = codec.decode_requests(codec.frame([codec.encode_call(7, request(payload))])).calls
+    (call,) = decode_requests(frame([encode_call(7, request(payload))])).calls
     return call
 
 
 def answered(part):
-    ((call_id, found, executed),) = codec.decode_parts(codec.reply_frame([part]))
+    ((call_id, found, executed),) = decode_parts(reply_frame([part]))
     assert (call_id, executed) == (7, True)
     return found
 
@@ -46,7 +47,7 @@ def answered(part):
 def test_an_object_reaches_the_backend_and_comes_back_as_it_was(payload):
     there = sent(payload).openai
     assert there == payload
-    part = answered(codec.encode_part(7, there, "1", final=False))
+    part = answered(encode_part(7, there, "1", final=False))
     assert part.payload == payload
     assert list(part.payload.body) == list(payload.body)
     assert not part.final
@@ -67,24 +68,24 @@ def test_an_object_says_how_large_it_was():
 def test_what_is_no_json_object_is_refused_on_either_side(body):
     call = pb.RequestFrame()
     call.calls.add(id=7, object=pb.CHAT, body=body)
-    ((_, error),) = codec.decode_requests(call.SerializeToString()).calls
+    ((_, error),) = decode_requests(call.SerializeToString()).calls
     assert error.kind is Kind.INVALID
 
     frame = pb.ReplyFrame()
     frame.parts.add(id=7, object=pb.CHAT, body=body)
-    ((_, error, _),) = codec.decode_parts(frame.SerializeToString())
+    ((_, error, _),) = decode_parts(frame.SerializeToString())
     assert error.kind is Kind.BAD_REPLY
 
 
 def test_a_kind_of_object_that_a_newer_gateway_knows_is_refused():
     frame = pb.RequestFrame()
     frame.calls.add(id=7, object=9, body=b"{}")
-    ((_, error),) = codec.decode_requests(frame.SerializeToString()).calls
+    ((_, error),) = decode_requests(frame.SerializeToString()).calls
     assert "9 isn't known" in error.message
 
 
 def test_an_error_keeps_the_field_at_fault_and_its_name():
     given_error = PenstockError(Kind.INVALID, "too long", param="messages", code="context_length")
-    part = codec.encode_failure(7, given_error, executed=False)
-    ((_, error, _),) = codec.decode_parts(codec.reply_frame([part]))
+    part = encode_failure(7, given_error, executed=False)
+    ((_, error, _),) = decode_parts(reply_frame([part]))
     assert (error.kind, error.param, error.code) == (Kind.INVALID, "messages", "context_length")

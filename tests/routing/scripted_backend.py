@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 from grpc import aio
 
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.arrays import to_tensor
 from protos.errors import PenstockError
 from protos.values import Context, InferRequest, Principal, Tensors, Timeline
@@ -43,11 +43,11 @@ class ScriptedBackend:
         await self._server.stop(grace=None)
 
     async def _exchange(self, frames, context):
-        if (codec.ACCESS_KEY, KEY) not in context.invocation_metadata():
+        if (exchange_calls.ACCESS_KEY, KEY) not in context.invocation_metadata():
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no")
         await context.send_initial_metadata(())
         async for frame in frames:
-            requests = codec.decode_requests(frame)
+            requests = exchange_calls.decode_requests(frame)
             async with self.arrived:
                 self.frames.append(len(requests.calls))
                 for call in requests.calls:
@@ -66,14 +66,14 @@ class ScriptedBackend:
 
     async def answer(self, call, values, *, final=True):
         array = np.asarray(values, np.float32)
-        part = codec.encode_part(
+        part = exchange_parts.encode_part(
             call.id, [to_tensor("y", array)], call.version, final=final, queue_us=5, batch_rows=1
         )
-        await self._streams[call.id].write(codec.reply_frame([part]))
+        await self._streams[call.id].write(exchange_parts.reply_frame([part]))
 
     async def refuse(self, call, error: PenstockError, *, executed):
-        part = codec.encode_failure(call.id, error, executed=executed)
-        await self._streams[call.id].write(codec.reply_frame([part]))
+        part = exchange_parts.encode_failure(call.id, error, executed=executed)
+        await self._streams[call.id].write(exchange_parts.reply_frame([part]))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Any
 from backends.llm.answering import Answering
 from backends.llm.choice import Said
 from backends.llm.forms import Form
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.errors import Kind, PenstockError
 from protos.values import Chat, OpenAi, Part, Prompt
 
@@ -17,7 +17,7 @@ class Caller:
         payload: OpenAi = Chat({"messages": []}) if chat else Prompt({"prompt": "x"})
         self.parts: list[tuple[Part | PenstockError, bool]] = []
         self.left = 0
-        call = codec.Call(
+        call = exchange_calls.Call(
             version="",
             request_id="",
             inputs={},
@@ -49,7 +49,7 @@ class Caller:
         )
 
     def _answer(self, part: bytes, final: bool) -> None:
-        ((_, decoded, _),) = codec.decode_parts(codec.reply_frame([part]))
+        ((_, decoded, _),) = exchange_parts.decode_parts(exchange_parts.reply_frame([part]))
         self.parts.append((decoded, final))
 
     def _leave(self) -> None:
@@ -106,7 +106,7 @@ def test_a_stream_has_a_chunk_a_step_then_what_it_took() -> None:
 
 def test_parts_wait_for_a_client_that_doesnt_read() -> None:
     caller = Caller(streaming=True)
-    caller.taken.credit(1 - codec.INITIAL_CREDIT)
+    caller.taken.credit(1 - exchange_parts.INITIAL_CREDIT)
     caller.taken.say(0, Said(0, "a", 1))
     caller.taken.say(0, Said(0, "b", 1, "stop", final=True))
     assert len(caller.parts) == 1

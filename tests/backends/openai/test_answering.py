@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from backends.openai.answering import Answering
-from protos import exchange_codec as codec
+from protos import exchange_parts
 from protos.values import Chat, Part
 from tests.backends.openai.test_forwarder import call, chat
 
@@ -35,7 +35,7 @@ class Timed:
         found: list[Part] = []
 
         def take(part: bytes, final: bool) -> None:
-            ((_, decoded, _),) = codec.decode_parts(codec.reply_frame([part]))
+            ((_, decoded, _),) = exchange_parts.decode_parts(exchange_parts.reply_frame([part]))
             found.append(decoded)
 
         asked = call(chat(), streaming=self.streaming)

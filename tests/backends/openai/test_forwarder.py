@@ -11,7 +11,7 @@ from backends.openai.forwarder import Forwarder
 from backends.openai.roster import Roster
 from backends.openai.signals import Signals
 from backends.openai.upstream import Upstream
-from protos import exchange_codec as codec
+from protos import exchange_calls, exchange_parts
 from protos.arrays import split_bytes
 from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
@@ -46,7 +46,7 @@ async def forwarder(url: str, most: int = 8, **settings) -> AsyncIterator[Forwar
 
 def call(payload, model="echo", *, streaming=False, seconds=0.0, number=1):
     body = {**payload.body, "model": model, **({"stream": True} if streaming else {})}
-    return codec.Call(
+    return exchange_calls.Call(
         number, model, "1", "", {}, {}, (), {}, "t", "00-ab", 0, False, False, streaming,
         int(seconds * 1e6), type(payload)(body),
     )  # fmt: skip
@@ -67,7 +67,7 @@ class Heard:
         self.came = asyncio.Event()
 
     def __call__(self, part: bytes, final: bool) -> None:
-        ((_, found, executed),) = codec.decode_parts(codec.reply_frame([part]))
+        ((_, found, executed),) = exchange_parts.decode_parts(exchange_parts.reply_frame([part]))
         if isinstance(found, PenstockError):
             self.failure, self.executed = found, executed
         else:
@@ -77,7 +77,7 @@ class Heard:
             self.over.set()
 
 
-async def answer(forwarder: Forwarder, call: codec.Call) -> Heard:
+async def answer(forwarder: Forwarder, call: exchange_calls.Call) -> Heard:
     heard = Heard()
     (taken,) = forwarder.take([(call, heard)])
     if isinstance(taken, PenstockError):
@@ -247,10 +247,10 @@ async def test_a_stream_waits_for_the_gateways_client(server):
             return sum(bytes_of(part.payload) for part in heard.parts)
 
         async with asyncio.timeout(WAIT):
-            while received() < codec.INITIAL_CREDIT:  # noqa: ASYNC110
+            while received() < exchange_parts.INITIAL_CREDIT:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
-            assert received() < codec.INITIAL_CREDIT + 20_000
+            assert received() < exchange_parts.INITIAL_CREDIT + 20_000
             assert not heard.over.is_set()
             taken.credit(1 << 30)
             await heard.over.wait()

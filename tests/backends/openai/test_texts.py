@@ -6,7 +6,7 @@ import pytest
 from backends.openai.texts import SIGNATURE, prompt_of, text_of
 from protos.arrays import split_bytes
 from protos.errors import PenstockError
-from protos.exchange_codec import Call
+from protos.exchange_calls import Call
 
 
 def call(text=b"Once", streaming=False, **parameters):
