@@ -121,7 +121,7 @@ class Worker:
             workers=config.workers,
             total=config.timeouts.total,
             idle=config.timeouts.idle,
-            stores=stores(config, self._redis),
+            stores=stores(config, self._kept_answers),
             fairness=config.fairness,
             audit=Audit(
                 refuse=config.audit.on_failure == "refuse",
@@ -185,8 +185,8 @@ class Worker:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
         await self._authenticator.start()
         await self._accounts.start()
-        if self._redis is not None:
-            await self._redis.start()
+        servers = (self._redis, self._kept_answers)
+        await asyncio.gather(*(each.start() for each in servers if each is not None))
         if self._leasing is not None:
             self._leasing.start()
         config = self._config
@@ -224,8 +224,9 @@ class Worker:
         await self._pipeline.cache.close()
         if self._leasing is not None:
             await self._leasing.close()
-        if self._redis is not None:
-            await self._redis.close()
+        for server in (self._redis, self._kept_answers):
+            if server is not None:
+                await server.close()
         await self._pipeline.mirror.drain(MIRROR_DRAIN)
         await self._pipeline.mirror.close()
         await self._authenticator.close()
@@ -295,13 +296,13 @@ class Worker:
         )
 
 
-def _shared_state(settings: StateSettings) -> "Redis | None":
+def _shared_state(settings: StateSettings, holds: str) -> "Redis | None":
     """The server that holds what gateways share; None where one machine shares with nobody."""
     if not settings.shared:
         return None
     from gateway.state.redis import Redis  # which takes the extra `redis`
 
-    return Redis(settings)
+    return Redis(settings, holds)
 
 
 def _write_pairs(store: Store, records: Sequence[PairRecord]) -> None:
