@@ -8,11 +8,12 @@ What is decided without waiting is decided in `__call__`: a hit in memory is no 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from policies.cache.counts import Bypass, CacheCounts, Unkept
 from policies.cache.directives import NONE, Directives, directives
 from policies.cache.entry import times
-from policies.cache.flight import detached
+from policies.cache.execution import detached
 from policies.cache.flights import Flights
 from policies.cache.keeping import Keeper
 from policies.cache.key import size_of
@@ -22,7 +23,7 @@ from policies.cache.recording import recorded
 from policies.cache.replay import replay
 from policies.cache.sampling import drawn
 from policies.cache.stores import Stores
-from policies.cache.verify import Verifier
+from policies.cache.verify import Verdict, Verifier
 from protos.errors import Kind, PenstockError
 from protos.route.policies import Cache
 from protos.service import Reply, Service
@@ -154,7 +155,7 @@ class ResponseCache:
         timeline = query.request.context.timeline
         timeline.cache = "miss"
         try:
-            reply, age = await self._fetch(query, service)
+            reply, age = await self._fetch(query, query.request, service)
             if age is not None:
                 timeline.cache, timeline.cache_age = "hit", age
             return reply
@@ -170,11 +171,11 @@ class ResponseCache:
         else:
             timeline.cache = "miss"
             # It may outlast the request that begins it.
-            execution = query._replace(request=detached(query.request))
+            execution = detached(query.request)
             flight = self._flights.begin(
                 query.key,
-                lambda: self._fetch(execution, service),
-                execution.request.context,
+                lambda: self._fetch(query, execution, service),
+                execution.context,
                 query.route.spec.timeouts.idle or self._idle,
             )
         try:
@@ -185,7 +186,9 @@ class ResponseCache:
         finally:
             self._count(query)
 
-    async def _fetch(self, query: Query, service: Service) -> tuple[Reply, float | None]:
+    async def _fetch(
+        self, query: Query, execution: InferRequest, service: Service
+    ) -> tuple[Reply, float | None]:
         """The reply and its age; None where it had to be executed."""
         shared, asked = self.stores.shared, query.asked
         if shared is not None and not asked.no_cache:
@@ -198,7 +201,7 @@ class ResponseCache:
                     return replay(entry), age
         if asked.only_if_cached:
             raise _not_cached()
-        reply = await service(query.request)
+        reply = await service(execution)
         return recorded(reply, self.stores.most, self._keeper.keeps(query)), None
 
     async def _observed(self, query: Query, service: Service, found: bytes | None) -> Reply:
@@ -208,13 +211,15 @@ class ResponseCache:
         self.counts.requests[query.route.name, "observe", outcome] += 1
         ended = self._keeper.keeps(query)
         if found is not None:
-            judged, kept = self._keeper.judges(query), found
-
-            def ended(parts: Sequence[Part] | None, why: Unkept | None) -> None:
-                if parts is not None:
-                    self.verifier.compare(kept, parts, judged)
+            ended = partial(self._compare, found, self._keeper.judges(query))
 
         return recorded(await service(query.request), self.stores.most, ended)
+
+    def _compare(
+        self, kept: bytes, verdict: Verdict, parts: Sequence[Part] | None, _why: Unkept | None
+    ) -> None:
+        if parts is not None:
+            self.verifier.compare(kept, parts, verdict)
 
     def _count(self, query: Query) -> None:
         name, mode = query.route.name, query.rule.mode

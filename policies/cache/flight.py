@@ -20,7 +20,7 @@ from policies.cache.pace import Pace
 from policies.cache.recording import size_of
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, InferRequest, Part
+from protos.values import Context, Part
 
 if TYPE_CHECKING:
     from policies.cache.reader import Reader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Flight:
     """`fetch` gives the reply and its age in seconds, which is None where it was executed.
 
-    `context` is that of the execution (see `detached`): its deadline and priority are the flight's.
+    `context` is that of the execution (see `execution.py`): its deadline and priority are the flight's.
     `most` is how many bytes of parts are held; who is behind by so much is waited for as `Pace`
     says, with `idle`. `closed` is called once, when nobody may join any more.
     """
@@ -37,6 +37,7 @@ class Flight:
     __slots__ = (
         "_bytes",
         "_closed",
+        "_idle",
         "_most",
         "_moved",
         "_pace",
@@ -62,7 +63,7 @@ class Flight:
         closed: Callable[["Flight"], None],
     ) -> None:
         self._most = most
-        self._pace = Pace(idle)
+        self._idle = idle
         self._closed: Callable[[Flight], None] | None = closed
         self.context = context
         self.age: float | None = None
@@ -74,7 +75,8 @@ class Flight:
         self.parts: deque[Part] = deque()
         self.dropped = 0  # parts that all readers have read
         self._bytes = 0
-        self._moved: asyncio.Event | None = None  # set when a reader moves; while the pace counts
+        self._pace: Pace | None = None  # since it counts
+        self._moved: asyncio.Event | None = None  # set when a reader moves, since then
         self.task = asyncio.get_running_loop().create_task(self._run(fetch), name="coalesced")
 
     def suits(self, context: Context, now: float) -> bool:
@@ -93,27 +95,31 @@ class Flight:
         )
 
     def join(self, reader: "Reader") -> None:
+        if not self.readers:
+            self._payer = reader
         self.readers[reader] = None
-        self._payer = self._payer or reader
 
     def leave(self, reader: "Reader") -> None:
         """Without a reader the work is cancelled down to the backend's queue."""
         if reader not in self.readers:
             return
         del self.readers[reader]
-        unfinished = not (self.complete or self.ended)
         if reader is self._payer:
-            heir = next(iter(self.readers), None)
-            if heir is not None and unfinished and self.age is None:
-                self._payer = heir
-                reader.disown()
-                heir.adopt(self.context.timeline)
-            else:
-                self.tell(reader)
+            self._hand_over(reader)
         if not self.readers and not self.ended:
             self._close()
             self.task.cancel()
         self.moved()
+
+    def _hand_over(self, reader: "Reader") -> None:
+        finished = self.complete or self.ended
+        heir = None if finished or self.age is not None else next(iter(self.readers), None)
+        if heir is None:
+            self.tell(reader)
+        else:
+            reader.disown()
+            heir.adopt(self.context.timeline)
+        self._payer = heir
 
     def tell(self, reader: "Reader") -> None:
         """Tells the one who answers for the execution what has come of it."""
@@ -174,6 +180,7 @@ class Flight:
         """
         self._close()
         self._moved = self._moved or asyncio.Event()
+        pace = self._pace = self._pace or Pace(self._idle)
         clock = asyncio.get_running_loop().time
         while self.readers:  # or the task is about to be cancelled
             place = min(reader.at for reader in self.readers)
@@ -186,7 +193,7 @@ class Flight:
             if now >= self.context.deadline:
                 raise PenstockError(Kind.DEADLINE, "the deadline passed before the reply was read")
             held_up = any(reader.waits for reader in self.readers)
-            end = self._pace.until(place, now, held_up=held_up)
+            end = pace.until(place, now, held_up=held_up)
             self._moved.clear()
             try:
                 async with asyncio.timeout_at(min(end, self.context.deadline)):
@@ -195,7 +202,7 @@ class Flight:
                 if end <= self.context.deadline:
                     self._leave_behind(place)
             if held_up:
-                self._pace.waited(clock() - now)
+                pace.waited(clock() - now)
 
     def _leave_behind(self, place: int) -> None:
         for reader in [each for each in self.readers if each.at == place]:
@@ -209,33 +216,6 @@ class Flight:
     def __repr__(self) -> str:
         state = "ended" if self.ended else "under way"
         return f"<Flight {state}, {len(self.readers)} readers, {len(self.parts)} parts>"
-
-
-def detached(request: InferRequest) -> InferRequest:
-    """The request with a timeline of its own; written out because `replace` costs twice as much."""
-    c = request.context
-    context = Context(
-        c.principal,
-        c.deadline,
-        c.timeline.fork(),
-        c.target,
-        c.traceparent,
-        c.priority,
-        c.shadow,
-        c.streaming,
-        c.suspect,
-        c.route,
-        c.headers,
-        c.first_deadline,
-    )
-    return InferRequest(
-        request.id,
-        request.model,
-        request.version,
-        request.payload,
-        request.parameters,
-        context,
-    )
 
 
 def _interrupted() -> PenstockError:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from policies.cache.counts import CacheCounts, Unkept
 from policies.cache.entry import encode
@@ -31,33 +32,32 @@ class Keeper:
 
     def keeps(self, query: Query) -> Ended:
         """Keeps the answer to the request when it is complete, or counts why not."""
-        route = query.route.name
-
-        def ended(parts: Sequence[Part] | None, why: Unkept | None) -> None:
-            if parts is not None:
-                why = self._keep(query, parts)
-            if why is not None:
-                self._counts.unkept[route, why] += 1
-            else:
-                self._counts.kept[route] += 1
-
-        return ended
+        # No function of its own: annotations are evaluated each time that one is defined.
+        return partial(self._ended, query)
 
     def judges(self, query: Query) -> Verdict:
         """Counts whether the kept answer is right, and forgets it if not."""
 
-        def judged(right: bool) -> None:
-            if not self._same_revision(query):
-                return
-            self._counts.verified[query.route.name] += 1
-            if right:
-                return
-            self._counts.wrong[query.route.name] += 1
-            self._stores.memory.forget(query.key)
-            if self._stores.shared is not None:
-                self._stores.shared.forget(query.key)
+        return partial(self._judged, query)
 
-        return judged
+    def _ended(self, query: Query, parts: Sequence[Part] | None, why: Unkept | None) -> None:
+        if parts is not None:
+            why = self._keep(query, parts)
+        if why is not None:
+            self._counts.unkept[query.route.name, why] += 1
+        else:
+            self._counts.kept[query.route.name] += 1
+
+    def _judged(self, query: Query, right: bool) -> None:
+        if not self._same_revision(query):
+            return
+        self._counts.verified[query.route.name] += 1
+        if right:
+            return
+        self._counts.wrong[query.route.name] += 1
+        self._stores.memory.forget(query.key)
+        if self._stores.shared is not None:
+            self._stores.shared.forget(query.key)
 
     def _keep(self, query: Query, parts: Sequence[Part]) -> Unkept | None:
         stores, ttl = self._stores, query.rule.ttl
