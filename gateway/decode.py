@@ -1,7 +1,7 @@
-"""Decoding off the event loop where it would hold everybody up.
+"""Decoding and encoding off the event loop where it would hold everybody up.
 
-Decoding holds the GIL, so threads don't help: ten megabytes of JSON stall a loop for tens of
-milliseconds (benchmarks/experiments/README.md). Such bodies are decoded in processes of their own.
+Both hold the GIL, so threads don't help: ten megabytes of JSON stall a loop for tens of
+milliseconds (benchmarks/experiments/README.md). Such bodies are left to processes of their own.
 """
 
 import asyncio
@@ -11,20 +11,30 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from protos import v2_generate
 from protos.errors import Kind, PenstockError
 from protos.json_reader import read_object
+from protos.openai.embeddings import Encoder, encode_vectors
+from protos.openai.request import Asked, Read
 from protos.orphans import die_with
 from protos.v2_json import Decoded, decode_request
-from protos.values import Signature, Tensors
+from protos.values import Part, Signature, Tensors
 
 T = TypeVar("T")
 
+# A prompt in tokens is all numbers, each an object: two megabytes of them hold a loop up for 0.1 s.
+OPENAI_INLINE = 256 * 1024
+# Of vectors, which become 20 bytes of JSON for each 4.
+VECTORS_INLINE = 256 * 1024
+
 
 class Decoder:
-    """Decodes bodies; `inline` and `most` bound their JSON in bytes, `waiting` how many wait."""
+    """Decodes bodies; `inline` and `most` bound their JSON in bytes, `waiting` how many wait.
+
+    Of OpenAI's bodies fewer bytes are read inline.
+    """
 
     def __init__(self, inline: int, most: int, processes: int = 1, waiting: int = 8) -> None:
         self._inline = inline
@@ -54,12 +64,24 @@ class Decoder:
         self._check(len(body))
         return await self._elsewhere(_decode_generate, body, signature)
 
-    async def json(self, body: bytes) -> dict[str, Any]:
-        """The body as an object of OpenAI's API, strictly read."""
-        if len(body) <= self._inline:
-            return read_object(body)
+    async def openai(self, body: bytes, read: Read) -> Asked:
+        """The body as a request of OpenAI's API; `read` is a function of `protos.openai.request`.
+
+        Raises what that raises, and INVALID for what is no strict JSON.
+        """
+        if len(body) <= min(OPENAI_INLINE, self._inline):
+            return _read(body, read)
         self._check(len(body), "send less in one request")
-        return await self._elsewhere(read_object, body)
+        return await self._elsewhere(_read, body, read)
+
+    async def vectors(self, encoder: Encoder, asked: Asked, part: Part) -> bytes:
+        """The body of an answer with embeddings; see `protos.openai.embeddings`."""
+        size = sum([len(tensor.data) for tensor in part.payload.tensors])
+        # What is computed is worth a stall when everybody else waits as well.
+        if size <= VECTORS_INLINE or not self._room:
+            return encode_vectors(encoder, asked, part)
+        owned = replace(part, payload=_owned(Tensors(part.payload.tensors)))
+        return await self._elsewhere(encode_vectors, encoder, asked, owned)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -74,7 +96,7 @@ class Decoder:
     async def _elsewhere(self, decode: Callable[..., T], *arguments: object) -> T:
         if not self._room:
             raise PenstockError(
-                Kind.OVERLOADED, "too many large bodies are being decoded", retry_after=1.0
+                Kind.OVERLOADED, "too many large bodies are under way", retry_after=1.0
             )
         self._room -= 1
         pool = self._pool
@@ -84,7 +106,7 @@ class Decoder:
             if self._pool is pool:
                 self._pool = self._new_pool()
             raise PenstockError(
-                Kind.UNAVAILABLE, "the decoder of large bodies was restarted", retry_after=1.0
+                Kind.UNAVAILABLE, "the process for large bodies was restarted", retry_after=1.0
             ) from None
         finally:
             self._room += 1
@@ -99,14 +121,22 @@ class Decoder:
 
 def _decode(body: bytes, json_length: int | None) -> Decoded:
     decoded = decode_request(body, json_length)
-    tensors = tuple(replace(t, data=bytes(t.data)) for t in decoded.payload.tensors)
-    return replace(decoded, payload=Tensors(tensors, decoded.payload.wanted))
+    return replace(decoded, payload=_owned(decoded.payload))
 
 
 def _decode_generate(body: bytes, signature: Signature) -> v2_generate.Decoded:
     decoded = v2_generate.decode_request(body, signature)
-    tensors = tuple(replace(t, data=bytes(t.data)) for t in decoded.payload.tensors)
-    return replace(decoded, payload=Tensors(tensors))
+    return replace(decoded, payload=_owned(decoded.payload))
+
+
+def _read(body: bytes, read: Read) -> Asked:
+    return read(read_object(body), len(body))
+
+
+def _owned(payload: Tensors) -> Tensors:
+    """Views can't be sent to another process."""
+    tensors = tuple([replace(tensor, data=bytes(tensor.data)) for tensor in payload.tensors])
+    return Tensors(tensors, payload.wanted)
 
 
 def _nothing() -> None:

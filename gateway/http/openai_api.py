@@ -5,7 +5,6 @@ A model takes part if its backends take OpenAI's objects; encoders of texts that
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import orjson
 from starlette.types import Receive, Send
@@ -20,7 +19,7 @@ from gateway.http.respond import AlreadyTold, begin_events, end_events, send_bod
 from gateway.http.scope import alternative_names
 from protos.errors import Kind, PenstockError, invalid
 from protos.openai import request as requests
-from protos.openai.embeddings import encoder_of, to_object, to_tensors
+from protos.openai.embeddings import encoder_of, to_tensors
 from protos.openai.errors import encode_error
 from protos.openai.reply import DONE, encode_event, encode_reply, error_event
 from protos.openai.request import Asked, Read
@@ -83,9 +82,11 @@ class OpenAiApi:
         reply = await self._serve(head, principal, asked, payload)
         try:
             part = _only(reply)
-            if encoder is not None:
-                part = replace(part, payload=to_object(encoder, asked.payload.body, part))
-            await send_body(send, head, [encode_reply(asked, part)])
+            if encoder is None:
+                content = encode_reply(asked, part)
+            else:
+                content = await self._decoder.vectors(encoder, asked, part)
+            await send_body(send, head, [content])
         finally:
             reply.on_close()
 
@@ -143,7 +144,7 @@ class OpenAiApi:
     async def _read(self, head: Head, receive: Receive, read: Read) -> tuple[Principal, Asked]:
         gate = self._gate
         principal, body = await admit(gate, head, receive, self._body_limit)
-        asked = read(await self._decoder.json(body), len(body))
+        asked = await self._decoder.openai(body, read)
         head.timeline.model = asked.model
         head.timeline.mark("decode", gate.clock())
         return principal, asked

@@ -5,14 +5,15 @@ gives FP32 vectors `[-1, n]`: its only such output, or the one with a usual name
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from protos.arrays import join_bytes, to_array
 from protos.errors import Kind, PenstockError, invalid
-from protos.openai.request import encoding_of
+from protos.openai.reply import encode_reply
+from protos.openai.request import Asked, encoding_of
 from protos.values import Embedding, JsonObject, Part, Signature, Tensor, Tensors, TensorSpec
 
 # Outputs that are the embedding where a model gives several FP32 matrices.
@@ -88,3 +89,8 @@ def to_object(encoder: Encoder, asked: JsonObject, part: Part) -> Embedding:
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
     }
     return Embedding(body)
+
+
+def encode_vectors(encoder: Encoder, asked: Asked, part: Part) -> bytes:
+    """The answer as bytes. Raises BAD_REPLY as `to_object` does."""
+    return encode_reply(asked, replace(part, payload=to_object(encoder, asked.payload.body, part)))

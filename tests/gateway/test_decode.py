@@ -1,0 +1,87 @@
+"""Large bodies are read and written in another process, with the same result as in this one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import orjson
+import pytest
+
+from gateway.decode import OPENAI_INLINE, VECTORS_INLINE, Decoder
+from protos.arrays import to_tensor
+from protos.errors import Kind, PenstockError
+from protos.openai import request as requests
+from protos.openai.embeddings import encode_vectors, encoder_of
+from protos.values import Chat, Part, Signature, Tensors, TensorSpec
+
+MIB = 1 << 20
+WIDTH = 512
+ENCODER = encoder_of(
+    Signature(
+        "p", (TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("embedding", "FP32", (-1, WIDTH)),)
+    )
+)
+LARGE = VECTORS_INLINE // (4 * WIDTH) + 1  # rows
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    decoder = Decoder(inline=2 * MIB, most=4 * MIB)
+    yield decoder
+    decoder.close()
+
+
+def chat(text: str, **more: object) -> bytes:
+    return orjson.dumps({"model": "m", "messages": [{"role": "user", "content": text}], **more})
+
+
+def vectors(rows: int) -> Part:
+    array = np.random.default_rng(0).random((rows, WIDTH), np.float32)
+    return Part(Tensors((to_tensor("embedding", array),)), "1", {}, True)
+
+
+def asked(rows: int, encoding: str = "float") -> requests.Asked:
+    return requests.embedding({"model": "m", "input": ["x"] * rows, "encoding_format": encoding})
+
+
+async def test_a_large_body_is_read_as_a_small_one_is(decoder: Decoder) -> None:
+    for text in ("short", "x" * OPENAI_INLINE):
+        body = chat(text, stream=True)
+        found = await decoder.openai(body, requests.chat)
+        assert (found.model, found.streaming) == ("m", True)
+        assert found.payload == Chat(orjson.loads(body), len(body))
+        assert found.payload.size == len(body)
+
+
+async def test_what_is_wrong_with_a_large_body_is_told_as_well(decoder: Decoder) -> None:
+    for text in ("short", "x" * OPENAI_INLINE):
+        with pytest.raises(PenstockError) as caught:
+            await decoder.openai(chat(text, n=0), requests.chat)
+        assert (caught.value.kind, caught.value.param) == (Kind.INVALID, "n")
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+async def test_many_vectors_are_written_as_few_are(decoder: Decoder, encoding: str) -> None:
+    for rows in (2, LARGE):
+        part, wanted = vectors(rows), asked(rows, encoding)
+        assert await decoder.vectors(ENCODER, wanted, part) == encode_vectors(ENCODER, wanted, part)
+
+
+async def test_vectors_that_the_model_got_wrong_are_a_bad_reply(decoder: Decoder) -> None:
+    with pytest.raises(PenstockError) as caught:
+        await decoder.vectors(ENCODER, asked(LARGE), vectors(LARGE + 1))
+    assert caught.value.kind is Kind.BAD_REPLY
+
+
+async def test_when_too_many_wait_bodies_are_refused_and_answers_are_written_here() -> None:
+    full = Decoder(inline=2 * MIB, most=4 * MIB, waiting=0)
+    with pytest.raises(PenstockError) as caught:
+        await full.openai(chat("x" * OPENAI_INLINE), requests.chat)
+    assert caught.value.kind is Kind.OVERLOADED
+    assert await full.vectors(ENCODER, asked(LARGE), vectors(LARGE))
+    full.close()
+
+
+async def test_a_body_above_the_bound_is_refused(decoder: Decoder) -> None:
+    with pytest.raises(PenstockError, match="at most 4194304 are taken") as caught:
+        await decoder.openai(chat("x" * 4 * MIB), requests.chat)
+    assert caught.value.kind is Kind.TOO_LARGE
