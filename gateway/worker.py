@@ -5,12 +5,8 @@ replaced at any time. A gateway with one worker runs it beside the hub, others i
 """
 
 import asyncio
-import logging
-import random
 import socket
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,16 +14,14 @@ from grpc_health.v1.health import aio as health
 
 from gateway import cache_metrics, output_metrics, privacy_metrics
 from gateway.arms import ArmBook
-from gateway.audit.log import AuditLog
 from gateway.audit.metrics import register as register_audit
-from gateway.audit.samples import SampleFiles
 from gateway.cache import stores
 from gateway.classifiers import Classifiers
 from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
 from gateway.gate import Gate
-from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
+from gateway.grace import MIRROR_DRAIN
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, server_options
@@ -39,39 +33,24 @@ from gateway.http.openai_models import Models
 from gateway.http.server import HttpServer, serve
 from gateway.identities import authenticator
 from gateway.metrics import Metrics
-from gateway.pipeline import build
+from gateway.pipeline import Pipeline, build
 from gateway.privacy_key import privacy_key
-from gateway.records import Records
-from gateway.remember import Observe
 from gateway.routes.current import CurrentRoutes
-from gateway.routes.decision_log import DecisionLog, own_seal
 from gateway.routing_metrics import register
-from gateway.state.allowances import leasing
-from gateway.state.allowances import register as register_leasing
-from gateway.state.settings import StateSettings
-from gateway.store.engine import Store
-from gateway.store.recorder import Recorder
+from gateway.state.shared import Shared
 from gateway.usage import metrics as usage_metrics
-from gateway.usage.accounts import Accounts
 from gateway.usage.pseudonyms import pseudonyms
+from gateway.worker_records import WorkerRecords
 from policies.audit import Audit
 from policies.limits.elsewhere import Elsewhere
 from policies.limits.filter import Limits
-from policies.limits.local import Local
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from protos.tls import channel_credentials
-from routing.decisions import Decision
 from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
 from routing.retry import Budget
-from routing.shadow.record import PairRecord
-
-if TYPE_CHECKING:
-    from gateway.state.redis import Redis
-
-log = logging.getLogger(__name__)
 
 MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
 HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
@@ -95,63 +74,45 @@ class Worker:
         self.table = EndpointTable(self._connect)
         self.routes = CurrentRoutes()
         self._routed = False
-        role = f"worker-{process.partition('/')[0]}"
-        self._audit = AuditLog.of(config, role)
-        self._samples = SampleFiles(
-            config.audit_folder / "payloads",
-            role,
-            lambda route, parts: self._pipeline.privacy.sample(route, parts),
-            keep=config.audit.keep_payloads,
-        )
-        loop = asyncio.get_running_loop()
-        self._records = Records(config.store_url)
-        pairs = self._records.recorder(_write_pairs, "comparisons")
-        decided, decisions = self._decisions()
-        self._redis = _shared_state(config.state, "shared state")
-        self._kept_answers = _shared_state(config.state, "shared cache")
         elsewhere = Elsewhere(pseudonyms(config.state_folder))
-        self._leasing = leasing(config, process, supervisor, self._redis, elsewhere)
-        leased = None if self._leasing is None else self._leasing.lessee
-        allowances = leased or Local(time.time, elsewhere)
-        self._accounts = Accounts(self._records, name, elsewhere, config.usage.tenants)
-        self._pipeline = build(
+        self._shared = Shared(config, process, supervisor, elsewhere)
+        self._records = records = WorkerRecords(
+            config,
+            name,
+            process,
+            elsewhere,
+            lambda: self.routes.table,
+            lambda route, parts: self._pipeline.privacy.sample(route, parts),
+        )
+        audit = records.audit
+        loop = asyncio.get_running_loop()
+        self._pipeline: Pipeline = build(
             self.table,
             self._budget,
             worker=name,
             workers=config.workers,
             total=config.timeouts.total,
             idle=config.timeouts.idle,
-            stores=stores(config, self._kept_answers),
+            stores=stores(config, self._shared.answers),
             fairness=config.fairness,
             audit=Audit(
                 refuse=config.audit.on_failure == "refuse",
-                writable=lambda: self._audit.writable,
+                writable=lambda: audit.writable,
             ),
-            limits=Limits(allowances, time.monotonic, time.time, self._accounts.spending.add),
+            limits=Limits(
+                self._shared.allowances, time.monotonic, time.time, records.accounts.spending.add
+            ),
             privacy_key=lambda: privacy_key(config.privacy, config.state_folder),
-            sample=self._samples.put,
+            sample=records.samples.put,
             models=Classifiers(self.table, self.routes),
-            decided=decided,
-            record=pairs.put,
+            decided=records.decided,
+            record=records.pairs.put,
             clock=time.monotonic,
             call_soon=loop.call_soon,
             call_at=loop.call_at,
         )
-        register(self.metrics.totals, self._pipeline, pairs, decisions)
-        privacy_metrics.register(self.metrics.totals, self._pipeline.privacy)
-        output_metrics.register(self.metrics.totals, self._pipeline.output)
-        cache_metrics.register(self.metrics.totals, self._pipeline.cache)
-        usage_metrics.register(self.metrics.totals, self._accounts)
-        if self._leasing is not None:
-            register_leasing(self.metrics.totals, self._leasing)
-        register_audit(
-            self.metrics.totals,
-            self._audit,
-            self._pipeline.audit,
-            self._samples,
-            self._pipeline.samples,
-        )
-        self._authenticator = authenticator(config, self._records.store)
+        self._register()
+        self._authenticator = authenticator(config, records.records.store)
         self.gate = Gate(
             self._pipeline.service,
             self.table,
@@ -161,8 +122,8 @@ class Worker:
             ArmBook(),
             time.monotonic,
             config.timeouts.total,
-            self._audit,
-            self._accounts.usage,
+            audit,
+            records.accounts.usage,
         )
         self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
@@ -184,11 +145,8 @@ class Worker:
     async def start(self, http: socket.socket | None = None, *, share_grpc_port: bool) -> None:
         """Listens; `http` is an inherited listening socket, the gRPC port is shared by name."""
         await self._authenticator.start()
-        await self._accounts.start()
-        servers = (self._redis, self._kept_answers)
-        await asyncio.gather(*(each.start() for each in servers if each is not None))
-        if self._leasing is not None:
-            self._leasing.start()
+        await self._records.accounts.start()
+        await self._shared.start()
         config = self._config
         faces = InferFace(self.gate, self._decoder, config.limits.body)
         actions = {
@@ -200,7 +158,9 @@ class Worker:
             self.gate, Models(self.table, self.routes), self._decoder, config.limits.body
         )
         control = control_face(self.gate, self._control)
-        app = Dispatch(actions, openai.find, control, self.gate.observe, self._audit.stranger)
+        app = Dispatch(
+            actions, openai.find, control, self.gate.observe, self._records.audit.stranger
+        )
         listener = config.listener("http")
         self._http = serve(app, http or listener.address, config.limits, listener.tls)
         await self._http.start()
@@ -222,20 +182,13 @@ class Worker:
             self._watch.cancel()
         await self._pipeline.privacy.close()
         await self._pipeline.cache.close()
-        if self._leasing is not None:
-            await self._leasing.close()
-        for server in (self._redis, self._kept_answers):
-            if server is not None:
-                await server.close()
+        await self._shared.close()
         await self._pipeline.mirror.drain(MIRROR_DRAIN)
         await self._pipeline.mirror.close()
         await self._authenticator.close()
         await self.table.close()
         self._decoder.close()
-        await self._accounts.close()
-        await asyncio.to_thread(self._records.close, RECORDS_CLOSE)
-        await asyncio.to_thread(self._samples.close, RECORDS_CLOSE)
-        await asyncio.to_thread(self._audit.close, RECORDS_CLOSE)
+        await self._records.close()
 
     def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
@@ -249,7 +202,7 @@ class Worker:
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
         self._grpc = aio.server(
-            interceptors=(Guard(self.gate.authenticate, self._audit.stranger),),
+            interceptors=(Guard(self.gate.authenticate, self._records.audit.stranger),),
             options=server_options(config.limits.body, share_port=share_port),
             maximum_concurrent_rpcs=MAX_RPCS,
         )
@@ -266,25 +219,15 @@ class Worker:
             await self._health.set("inference.GRPCInferenceService", state)
             await asyncio.sleep(HEALTH_INTERVAL)
 
-    def _decisions(self) -> tuple[Observe, Recorder[Decision] | None]:
-        """What is told of each request, and what writes it, as long as records can be sealed."""
-        config = self._config
-        try:
-            seal = own_seal(config.state_folder)
-        except (OSError, ValueError) as failure:
-            log.warning("decisions are not recorded: %s", failure)
-            return (lambda request, code, now: None), None
-        decisions = self._records.recorder(_write_decisions, "decisions")
-        chance = random.Random()  # noqa: S311 (no secret)
-        told = DecisionLog(
-            lambda: self.routes.table,
-            seal,
-            decisions.put,
-            per_second=config.decisions.per_second / config.workers,
-            rng=chance.random,
-            wall=time.time,
-        )
-        return told.observe, decisions
+    def _register(self) -> None:
+        totals, pipeline, records = self.metrics.totals, self._pipeline, self._records
+        register(totals, pipeline, records.pairs, records.decisions)
+        privacy_metrics.register(totals, pipeline.privacy)
+        output_metrics.register(totals, pipeline.output)
+        cache_metrics.register(totals, pipeline.cache)
+        usage_metrics.register(totals, records.accounts)
+        self._shared.register(totals)
+        register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 
     def _connect(self, address: str, access_key: str) -> Exchange:
         return Exchange(
@@ -294,20 +237,3 @@ class Worker:
             bounds=self._bounds,
             on_lost=self._budget.reserve_for,
         )
-
-
-def _shared_state(settings: StateSettings, holds: str) -> "Redis | None":
-    """The server that holds what gateways share; None where one machine shares with nobody."""
-    if not settings.shared:
-        return None
-    from gateway.state.redis import Redis  # which takes the extra `redis`
-
-    return Redis(settings, holds)
-
-
-def _write_pairs(store: Store, records: Sequence[PairRecord]) -> None:
-    store.pairs.append(records)
-
-
-def _write_decisions(store: Store, records: Sequence[Decision]) -> None:
-    store.decisions.append(records)
