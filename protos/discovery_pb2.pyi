@@ -148,7 +148,7 @@ class LeaseAsks(_message.Message):
     def __init__(self, holder: _Optional[str] = ..., asks: _Optional[_Iterable[_Union[LeaseAsk, _Mapping]]] = ...) -> None: ...
 
 class LeaseAsk(_message.Message):
-    __slots__ = ("name", "kind", "size", "rate", "charge", "need", "want", "held", "reserved", "grain", "used")
+    __slots__ = ("name", "kind", "size", "rate", "charge", "need", "want", "held", "reserved", "grain", "used", "at_once")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class LeaseAsk(_message.Message):
     RESERVED_FIELD_NUMBER: _ClassVar[int]
     GRAIN_FIELD_NUMBER: _ClassVar[int]
     USED_FIELD_NUMBER: _ClassVar[int]
+    AT_ONCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     size: float
@@ -171,7 +172,8 @@ class LeaseAsk(_message.Message):
     reserved: float
     grain: float
     used: float
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., size: _Optional[float] = ..., rate: _Optional[float] = ..., charge: _Optional[float] = ..., need: _Optional[float] = ..., want: _Optional[float] = ..., held: _Optional[float] = ..., reserved: _Optional[float] = ..., grain: _Optional[float] = ..., used: _Optional[float] = ...) -> None: ...
+    at_once: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., size: _Optional[float] = ..., rate: _Optional[float] = ..., charge: _Optional[float] = ..., need: _Optional[float] = ..., want: _Optional[float] = ..., held: _Optional[float] = ..., reserved: _Optional[float] = ..., grain: _Optional[float] = ..., used: _Optional[float] = ..., at_once: _Optional[bool] = ...) -> None: ...
 
 class LeaseGrants(_message.Message):
     __slots__ = ("holders", "grants")

@@ -88,6 +88,7 @@ def _told(ask: Ask) -> pb.LeaseAsk:
         reserved=ask.reserved,
         grain=ask.grain,
         used=ask.used,
+        at_once=ask.at_once,
     )
 
 
@@ -103,4 +104,5 @@ def _ask(told: pb.LeaseAsk) -> Ask:
         told.reserved,
         told.grain,
         told.used,
+        told.at_once,
     )

@@ -3,6 +3,9 @@
 Requests are admitted from a balance that was leased before. It may go below 0, into credit that is
 reported with the next exchange; credits of all holders together are one lease. What is neither
 leased nor on credit is asked for (`ASK`); that there is nothing is remembered until there may be.
+
+What requests take that tell later what they used is reserved: nobody else can have it, and it is
+used only when they have told.
 """
 
 from math import inf
@@ -18,6 +21,7 @@ RECHECK_SECONDS = 1.0  # and at most, where what was reserved may be given back
 SHORTEST_WAIT = 0.001  # seconds; 0 would mean that it can be taken now
 RENEW_SECONDS = 1.0  # what is out is told so often, or it would be taken for lost
 QUIET_SECONDS = 0.5  # after which a lease is no longer looked at with every exchange
+MOST_DEBT = 2.0  # buckets that one request is charged; see `ledger.py` for all of them together
 _SMALLEST_GRAIN = 1e-3
 
 
@@ -25,6 +29,7 @@ class Lease:
     """`settled`: what is taken is only reserved, until `settle` tells what was used."""
 
     __slots__ = (
+        "_backed",
         "_began",
         "_cap",
         "_demand",
@@ -44,6 +49,8 @@ class Lease:
         "_told",
         "_told_at",
         "_touched",
+        "_unsettled",
+        "_used",
         "_waits_for",
         "_wished",
         "balance",
@@ -59,13 +66,16 @@ class Lease:
         self.balance = 0.0
         self.live = False  # whether its lessee looks at it with every exchange
         self._settled = settled
-        self._reserved = 0.0  # of a rate
+        self._reserved = 0.0
+        self._unsettled = 0  # requests
+        self._used = 0.0  # and not yet told
         self._touched = now
         self._waits_for = 0.0  # what waiting requests need
         self._smallest = inf  # of them
-        self._pending = 0.0  # told and not yet answered
-        self._told = 0.0  # what the ledger believes that is out here
-        # What a stand-in for the ledger granted, as far as a bucket hasn't filled up since.
+        self._pending = 0.0  # credit that was told and is not yet answered
+        # What the ledger believes that is held here, and reserved.
+        self._told = self._backed = 0.0
+        # What was used while a stand-in answered, as far as a bucket hasn't filled up since.
         self._owed, self._owed_at = 0.0, now
         self._left: float | None = None  # with the ledger at `_known_at`; None if not known
         self._known_at = self._told_at = now
@@ -106,31 +116,45 @@ class Lease:
 
     def take(self, amount: float, now: float) -> float:
         """As `Allowance.take`."""
+        if self.terms.rate and amount > self.terms.size:
+            amount = self.terms.size  # from a full bucket; `settle` tells of the rest
         self.balance -= amount
         self._wished += amount
         self._taken += amount
         self._takes += 1
         self._touched = now
-        if self._settled and self.terms.rate:
+        if self._settled:
             self._reserved += amount
+            self._unsettled += 1
+        else:
+            self._used += amount
         return self.left(now)
 
     def settle(self, taken: float, used: float, at: float, now: float) -> None:
         """As `Allowance.settle`; what was taken in a period that is over counts no more."""
-        self._reserved = max(0.0, self._reserved - taken)
         self._touched = now
+        self._unsettled -= 1
         if at >= self._began:
+            if self.terms.rate:
+                size = self.terms.size
+                taken, used = min(taken, size), min(used, MOST_DEBT * size)
+            self._reserved = max(0.0, self._reserved - taken)
+            self._used += used
             self.balance += taken - used
             self._wished = max(0.0, self._wished + used - taken)
+        if self._unsettled <= 0:
+            self._unsettled, self._reserved = 0, 0.0  # sums of fractions may leave a rest
 
     def left(self, now: float) -> float:
         """As `Allowance.left`: the ledger's, as far as it is known, and what is leased."""
         terms, left = self.terms, self._left
         most = terms.size - self._reserved
         own = self.balance - self._pending
-        if left is None:
-            return most + own if own < 0.0 else most
-        left += (now - self._known_at) * terms.rate + own
+        left = (
+            terms.size + min(0.0, own)
+            if left is None
+            else (left + (now - self._known_at) * terms.rate + own)
+        )
         return left if left < most else most
 
     def need(self, amount: float) -> None:
@@ -150,33 +174,40 @@ class Lease:
         surplus = 0.0 if asked else max(0.0, self.balance - min(want, self._cap))
         if want and surplus < self._grain:
             surplus = 0.0  # goes with the next request
-        debt = max(0.0, -self.balance)
         held = max(0.0, self.balance - surplus)
-        owed = 0.0 if stand_in else self._still_owed(now, 1)
-        out = held + self._reserved
-        renews = out != self._told or (out and now - self._told_at >= RENEW_SECONDS)
-        if not (asked or debt or surplus or owed or renews or want > held):
+        charge = self._used + (0.0 if stand_in else self._still_owed(now, 1))
+        reserved = self._reserved
+        news = held != self._told or reserved != self._backed
+        renews = (held or reserved) and now - self._told_at >= RENEW_SECONDS
+        if not (asked or charge or news or renews or want > held):
             return None
         need = max(0.0, self._waits_for - held)
         grain = max(_SMALLEST_GRAIN, min(self._grain, self._smallest - held))
-        self.balance, self._pending = held, debt
-        if owed:
+        self.balance, self._pending = held, max(0.0, -self.balance)
+        self._used = 0.0
+        if not stand_in:
             self._owed = 0.0
         self._told_at = now
         self._waits_for, self._smallest = 0.0, inf
-        charge = debt + owed - surplus
-        return Ask(self.name, self.terms, charge, need, want, held, self._reserved, grain)
+        at_once = not self._settled
+        return Ask(
+            self.name, self.terms, charge, need, want, held, reserved, grain, at_once=at_once
+        )
 
-    def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
-        """The ledger's answer."""
+    def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> float:
+        """The ledger's answer. How much was admitted on credit and turned out not to be there."""
+        over = max(0.0, min(self._pending, -grant.left - grant.granted))
         self._pending = 0.0
-        self._told = ask.held + ask.reserved + max(0.0, grant.granted - ask.need)
+        spent = ask.spent(grant.granted)
+        self._used -= spent  # counts as used with the ledger, and is taken now
+        self._told, self._backed = ask.held + grant.granted - spent, ask.reserved
         self.balance += grant.granted
         self._left, self._known_at = grant.left, now
         if ask.want:
             self._cap = grant.cap
         self._resets_at = now + grant.reset if grant.reset else inf
         self.low = self._when_low(grant, holders)
+        return over
 
     def stood_in(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         """A stand-in's answer, as the ledger's didn't come.
@@ -184,7 +215,8 @@ class Lease:
         The ledger is told later what was used meanwhile. What it may have heard already is told
         again, which is never too little.
         """
-        self._owed = max(0.0, self._still_owed(now, holders) + ask.charge + grant.granted)
+        spent = ask.spent(grant.granted)
+        self._owed = max(0.0, self._still_owed(now, holders) + ask.charge + spent)
         self._owed_at = now
         self.granted(ask, grant, now, holders)
 
@@ -194,14 +226,17 @@ class Lease:
 
     def quiet(self, now: float) -> bool:
         """Whether nothing is left to say, and nothing was taken for some time."""
-        return now - self._touched > QUIET_SECONDS and not (
-            self.balance or self._reserved or self._pending or self._still_owed(now, 1)
-        )
+        if self.balance or self._reserved or self._used or self._told or self._backed:
+            return False
+        silent = now - self._touched > QUIET_SECONDS
+        return silent and not (self._pending or self._still_owed(now, 1))
 
-    def forgettable(self, now: float) -> bool:
-        """Whether nobody could tell it from a new one."""
-        if self._left is None or not self.terms.rate:
-            return self._left is None or now >= self._resets_at
+    def forgettable(self, now: float, *, many: bool) -> bool:
+        """Whether nobody could tell it from a new one; of `many` those that nobody uses."""
+        if self._unsettled:
+            return False  # what is told of requests of a day that is over belongs to no new one
+        if many or self._left is None or not self.terms.rate:
+            return many or self._left is None or now >= self._resets_at
         return self._left + (now - self._known_at) * self.terms.rate >= self.terms.size
 
     def _when_low(self, grant: Grant, holders: int) -> float:
@@ -250,7 +285,6 @@ class Lease:
         self._takes, self._since = 0, now
 
     def _begin_period(self, now: float) -> None:
-        """What was leased of a budget's last day or month ends with it."""
+        """What was leased, reserved and used of a budget's last day or month ends with it."""
         self._left, self._resets_at, self._began = None, inf, now
-        self._owed = self._pending = 0.0
-        self.balance = min(0.0, self.balance)
+        self._owed = self._pending = self._used = self._reserved = self.balance = 0.0

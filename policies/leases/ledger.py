@@ -1,11 +1,13 @@
 """What is left of shared limits, and who has leased what: plain, synchronous, without I/O.
 
 The same rules stand in `script.py` for Redis. A ledger grants only what it has, so that what is
-admitted from grants never exceeds a limit. What holders say they have used already is charged in
-any case, if need be into debt, which later grants pay off: over-admission is at most what holders
-may use before they say so. A grant whose answer gets lost is taken as used, and a holder that dies
-takes its leases with it, until the bucket has filled up or the budget begins anew; slots that it
-had are free again when it hasn't been heard of for some time.
+admitted from grants never exceeds a limit. What holders say they have used is charged in any case,
+if need be into debt, which later grants pay off: over-admission is at most what holders may use
+before they say so.
+
+What a holder has leased and reserved is told as it is every time, so that no lost message loses
+any of it. When a holder hasn't been heard of for some time, its leases are taken as used, and what
+its requests had reserved, and slots that it had, are there for others.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ from policies.leases.terms import (
     LEASE_PART,
     LEASE_SECONDS,
     OUT_SECONDS,
+    PERIOD_SECONDS,
     ROUNDING,
     Answer,
     Ask,
@@ -45,7 +48,9 @@ class Ledger:
     def exchange(self, holder: str, asks: Sequence[Ask], now: float, wall: float) -> Answer:
         """Answers a holder; no asks only say that it is there."""
         self._holders[holder] = now
-        _drop_silent(self._holders, now, ACTIVE_SECONDS)
+        # Or those who seem to be heard of in the future, when a clock was set back.
+        for other in [o for o, at in self._holders.items() if abs(now - at) > ACTIVE_SECONDS]:
+            del self._holders[other]
         grants = tuple(
             self._record(ask.name, ask.terms, now, wall).answer(holder, ask, now, wall)
             for ask in asks
@@ -79,45 +84,52 @@ class _Record(Protocol):
     def unused(self, now: float, wall: float) -> bool: ...
 
 
-class _Holders:
-    """Who was lately heard of a record: how much each wants, and how much it has out."""
+class _Told:
+    """What one holder said last: how much it wants, has leased, and has reserved."""
 
-    __slots__ = ("_at", "_out", "_wants")
+    __slots__ = ("at", "held", "reserved", "want")
 
     def __init__(self) -> None:
-        self._wants: dict[str, float] = {}
-        self._out: dict[str, float] = {}
-        self._at: dict[str, float] = {}
+        self.want = self.held = self.reserved = self.at = 0.0
 
-    def drop_silent(self, now: float) -> None:
-        for holder in _drop_silent(self._at, now, OUT_SECONDS):
-            del self._out[holder], self._wants[holder]
 
-    def wants(self, holder: str, want: float, now: float) -> float:
-        """Notes it; the part of all that is wanted that this holder wants, from 0 to 1."""
-        self._wants[holder], self._at[holder] = want, now
-        self._out.setdefault(holder, 0.0)
-        all_ = sum(
-            each
-            for other, each in self._wants.items()
-            if abs(now - self._at[other]) <= ACTIVE_SECONDS
+class _Holders:
+    """Who was lately heard of a record."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[str, _Told] = {}
+
+    def drop_silent(self, now: float) -> float:
+        """Forgets who hasn't been heard of for some time; what those had leased."""
+        silent = [holder for holder, told in self._told.items() if abs(now - told.at) > OUT_SECONDS]
+        return sum(self._told.pop(holder).held for holder in silent)
+
+    def tell(self, holder: str, ask: Ask, now: float) -> float:
+        """Notes what it said; the part of all that is wanted that it wants, from 0 to 1."""
+        told = self._told.setdefault(holder, _Told())
+        told.want, told.held, told.reserved, told.at = ask.want, ask.held, ask.reserved, now
+        if not ask.want:
+            return 0.0
+        return ask.want / sum(
+            each.want for each in self._told.values() if abs(now - each.at) <= ACTIVE_SECONDS
         )
-        return want / all_ if want else 0.0
 
-    def has(self, holder: str, out: float) -> None:
-        self._out[holder] = out
+    def has(self, holder: str, held: float) -> None:
+        self._told[holder].held = held
 
     @property
     def out(self) -> float:
         """What holders have that they haven't used yet, or not told of."""
-        return sum(self._out.values())
+        return sum(told.held + told.reserved for told in self._told.values())
 
 
 class _Bucket:
-    """A token bucket that holds what hasn't been leased; with what is out it is never overfull.
+    """A token bucket; what holders have leased and reserved is in it until they have used it.
 
-    Were leases and reservations forgotten while they are out, the bucket would fill up meanwhile,
-    and what is then given back would be there twice.
+    Had it left at once, the bucket would fill up meanwhile, and what is then given back would be
+    there twice.
     """
 
     __slots__ = ("_at", "_full_at", "_holders", "_level")
@@ -129,24 +141,27 @@ class _Bucket:
         self._holders = _Holders()
 
     def begin(self, terms: Terms, left: float) -> None:
-        self._level = min(terms.size, left)
+        self._level = left
 
     def answer(self, holder: str, ask: Ask, now: float, wall: float) -> Grant:
         size, rate = ask.terms.size, ask.terms.rate
         holders = self._holders
-        holders.drop_silent(now)
-        holders.has(holder, ask.held + ask.reserved)
+        level = self._level - holders.drop_silent(now)
         # A clock that is set back yields nothing, and goes on from there.
         yielded = max(0.0, now - self._at) * rate
-        level = self._level + max(0.0, min(yielded, size - holders.out - self._level))
-        level = min(size, level - ask.charge)
-        cap = rate * LEASE_SECONDS * holders.wants(holder, ask.want, now)
-        granted = _grant(ask, level, cap)
-        # What was needed is used at once, or will be told of as reserved.
-        holders.has(holder, ask.held + ask.reserved + max(0.0, granted - ask.need))
-        self._level, self._at = level - granted, now
-        self._full_at = now + (size - self._level) / rate
-        return Grant(granted, self._level, cap)
+        # What was leased may have been used at once, and left room; what was reserved hasn't been.
+        room = size - level + (ask.charge if ask.at_once else 0.0)
+        level += max(0.0, min(yielded, room))
+        # No mistake of one request keeps all others out for longer than two buckets take to fill.
+        level = min(size, max(-size, level - ask.charge))
+        cap = rate * LEASE_SECONDS * holders.tell(holder, ask, now)
+        free = level - holders.out
+        granted = _grant(ask, free, cap)
+        spent = ask.spent(granted)
+        holders.has(holder, ask.held + granted - spent)
+        self._level, self._at = level - spent, now
+        self._full_at = now + (size - free + granted) / rate
+        return Grant(granted, free - granted, cap)
 
     def unused(self, now: float, wall: float) -> bool:
         return now > self._full_at + OUT_SECONDS
@@ -167,17 +182,22 @@ class _Counter:
         self._used = terms.size - left
 
     def answer(self, holder: str, ask: Ask, now: float, wall: float) -> Grant:
+        holders = self._holders
+        self._used += holders.drop_silent(now)
         end = period_end(self._kind, wall)
-        # Not when a clock is set back over the end of a day: the budget would be there twice.
         if end > self._end:
             self._end, self._used = end, 0.0
+        elif end < self._end - PERIOD_SECONDS[self._kind]:
+            # The clock was far ahead, and is right again. Where it is only set back over the end
+            # of a day, the day goes on: the budget would be there twice.
+            self._end = end
         self._used = max(0.0, self._used + ask.charge, ask.used)
-        left = ask.terms.size - self._used
-        self._holders.drop_silent(now)
-        cap = max(0.0, left) * LEASE_PART * self._holders.wants(holder, ask.want, now)
-        granted = _grant(ask, left, cap)
-        self._used += granted
-        return Grant(granted, left - granted, cap, self._end - wall)
+        share = holders.tell(holder, ask, now)
+        free = ask.terms.size - self._used - holders.out
+        cap = max(0.0, free) * LEASE_PART * share
+        granted = _grant(ask, free, cap)
+        holders.has(holder, ask.held + granted)
+        return Grant(granted, free - granted, cap, self._end - wall)
 
     def unused(self, now: float, wall: float) -> bool:
         return wall > self._end
@@ -197,11 +217,10 @@ class _Slots:
         self._heard = now
         holders = self._holders
         holders.drop_silent(now)
-        holders.has(holder, ask.charge)
-        cap = float(int(ask.terms.size * holders.wants(holder, ask.want, now)))
+        cap = float(int(ask.terms.size * holders.tell(holder, ask, now)))
         free = ask.terms.size - holders.out
         granted = float(int(_grant(ask, free, cap)))
-        holders.has(holder, ask.charge + granted)
+        holders.has(holder, ask.held + granted)
         return Grant(granted, free - granted, cap)
 
     def unused(self, now: float, wall: float) -> bool:
@@ -224,14 +243,6 @@ def _grant(ask: Ask, left: float, cap: float) -> float:
     if cap + ROUNDING < ask.grain:
         return needed
     return needed + max(0.0, min(ask.want, cap, left - needed + ask.held) - ask.held)
-
-
-def _drop_silent(heard: dict[str, float], now: float, after: float) -> list[str]:
-    """Forgets who hasn't been heard of for so long, or seems to be heard of in the future."""
-    silent = [holder for holder, at in heard.items() if abs(now - at) > after]
-    for holder in silent:
-        del heard[holder]
-    return silent
 
 
 def period_end(kind: Kind, wall: float) -> float:

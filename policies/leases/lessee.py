@@ -154,10 +154,9 @@ class Lessee:
         self.lost = False
         self.holders = max(1, answer.holders)
         for lease, ask, grant in zip(batch.leases, batch.asks, answer.grants, strict=True):
-            lease.granted(ask, grant, now, self.holders)
+            over = lease.granted(ask, grant, now, self.holders)
             place = self._places.get(lease)
-            over = min(ask.charge, -grant.left - grant.granted)
-            if over > 0.0 and place is not None and ask.terms.kind != "slots":
+            if over and place is not None:
                 self.over_admitted[place.limit] = self.over_admitted.get(place.limit, 0.0) + over
         _wake(batch.waiting)
 
@@ -183,9 +182,9 @@ class Lessee:
         share = ask.terms.over(self.holders)
         # It begins with a share of what was left, not with a full bucket: every short loss would
         # otherwise be worth a burst.
-        left = lease.left(now) - ask.held + max(0.0, ask.charge)
-        left = min(left, ask.terms.size - ask.used) / self.holders
-        self._stand_in.begin(ask.name, share, min(share.size, left), now, wall)
+        free = min(lease.left(now) - ask.held, ask.terms.size - ask.used) / self.holders
+        level = min(share.size, free + ask.held + ask.reserved) + ask.charge
+        self._stand_in.begin(ask.name, share, level, now, wall)
         return ask._replace(terms=share, used=0.0)
 
     def _tidy(self, now: float) -> None:
@@ -197,7 +196,7 @@ class Lessee:
             self._swept_at = now
             many = len(self._places) > MANY
             for lease, place in list(self._places.items()):
-                if not lease.live and (many or lease.forgettable(now)):
+                if not lease.live and lease.forgettable(now, many=many):
                     del self._places[lease], place.leases[place.key]
 
 

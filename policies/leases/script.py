@@ -6,7 +6,7 @@ none. All keys begin with the same tag and so lie in one slot of a cluster.
 
     KEYS: the set of holders, then a hash for each ask
     ARGV: JSON with `holder`, `months` (three starts of them, Unix) and `asks`, each a list of kind,
-          size, rate, charge, need, want, held, reserved, grain, used
+          size, rate, charge, need, want, held, reserved, grain, used, at_once
     returns: the number of holders, then for each ask granted, left, cap, reset, as decimal texts
              with spaces between
 
@@ -22,18 +22,23 @@ from policies.leases.terms import (
     LEASE_PART,
     LEASE_SECONDS,
     OUT_SECONDS,
+    PERIOD_SECONDS,
     ROUNDING,
     Answer,
     Ask,
     Grant,
 )
 
+# Seconds that a record is kept at most when nobody uses it, whatever a bucket takes to fill:
+# the expiry of a Redis key has an end, and beyond it the key is deleted.
+KEEP = 400 * 86_400.0
 CLOCK = "local time = redis.call('TIME'); local now = time[1] + time[2] / 1000000"
 
 _RULES = (
     f"""
-local ACTIVE, OUT, LEASE, PART, ROUNDING =
-    {ACTIVE_SECONDS!r}, {OUT_SECONDS!r}, {LEASE_SECONDS!r}, {LEASE_PART!r}, {ROUNDING!r}
+local ACTIVE, OUT, LEASE, PART, ROUNDING, KEEP =
+    {ACTIVE_SECONDS!r}, {OUT_SECONDS!r}, {LEASE_SECONDS!r}, {LEASE_PART!r}, {ROUNDING!r}, {KEEP!r}
+local PERIOD = {{day = {PERIOD_SECONDS["day"]!r}, month = {PERIOD_SECONDS["month"]!r}}}
 """
     + """
 local told = cjson.decode(ARGV[1])
@@ -55,30 +60,29 @@ local function period_end(kind)
     return from
 end
 
--- What each holder wants and has out, as want|out|at.
+-- What each holder wants, has leased and has reserved is kept as want|held|reserved|at. Returns the
+-- record, what others want and have, and what those had leased who weren't heard of for some time.
 local function read(key)
-    local record, wants, out = {}, 0, 0
+    local record, wants, out, lost = {}, 0, 0, 0
     local fields = redis.call('HGETALL', key)
     for i = 1, #fields, 2 do
         local name, value = fields[i], fields[i + 1]
         if string.sub(name, 1, 2) ~= 'h:' then
             record[name] = tonumber(value)
         else
-            local want, has, at = string.match(value, '^([^|]+)|([^|]+)|([^|]+)$')
+            local want, held, reserved, at =
+                string.match(value, '^([^|]+)|([^|]+)|([^|]+)|([^|]+)$')
             local silent = abs(now - tonumber(at))
             if silent > OUT then
                 redis.call('HDEL', key, name)
-            else
-                out = out + tonumber(has)
-                if name == mine then
-                    record.had = tonumber(has)
-                elseif silent <= ACTIVE then
-                    wants = wants + tonumber(want)
-                end
+                lost = lost + tonumber(held)
+            elseif name ~= mine then
+                out = out + tonumber(held) + tonumber(reserved)
+                if silent <= ACTIVE then wants = wants + tonumber(want) end
             end
         end
     end
-    return record, wants, out
+    return record, wants, out, lost
 end
 
 local function grant(left, cap, need, want, held, grain)
@@ -96,49 +100,48 @@ local answer = {written(redis.call('ZCARD', KEYS[1]))}
 
 for i = 2, #KEYS do
     local key = KEYS[i]
-    local kind, size, rate, charge, need, want, held, reserved, grain, used =
+    local kind, size, rate, charge, need, want, held, reserved, grain, used, at_once =
         unpack(told.asks[i - 1])
-    local record, wants, out = read(key)
+    local record, wants, out, lost = read(key)
     local share = want > 0 and want / (wants + want) or 0
-    local granted, left, cap, reset, has, keep = 0, 0, 0, 0, 0, 0
-    local kept
+    local has = held + reserved
+    local free, cap, granted, spent, reset, keep, kept = 0, 0, 0, 0, 0, 0, {}
     if kind == 'rate' then
-        local level, since = record.level or size, record.at or now
-        out = out - (record.had or 0) + held + reserved
-        level = level + max(0, min(max(0, now - since) * rate, size - out - level))
-        level = min(size, level - charge)
+        local level, since = (record.level or size) - lost, record.at or now
+        local room = size - level + (at_once and charge or 0)
+        level = level + max(0, min(max(0, now - since) * rate, room))
+        level = min(size, max(-size, level - charge))
+        free = level - out - has
         cap = rate * LEASE * share
-        granted = grant(level, cap, need, want, held, grain)
-        left = level - granted
-        has = held + reserved + max(0, granted - need)
-        keep = (size - left) / rate
-        kept = {'level', written(left), 'at', written(now)}
+        granted = grant(free, cap, need, want, held, grain)
+        if at_once then spent = min(granted, need) end
+        keep = (size - free + granted) / rate
+        kept = {'level', written(level - spent), 'at', written(now)}
     elseif kind == 'slots' then
+        free = size - out - has
         cap = floor(size * share)
-        local free = size - (out - (record.had or 0) + charge)
         granted = floor(grant(free, cap, need, want, held, grain))
-        left = free - granted
-        has = charge + granted
-        kept = {}
     else
-        local last, before = period_end(kind), record.used or 0
-        if record['end'] and last <= record['end'] then
-            last = record['end']
-        else
+        local last, before = period_end(kind), (record.used or 0) + lost
+        local known = record['end'] or last
+        if last > known then
             before = 0
+        elseif last >= known - PERIOD[kind] then
+            last = known
         end
         before = max(0, before + charge, used)
-        left = size - before
-        cap = max(0, left) * PART * share
-        granted = grant(left, cap, need, want, held, grain)
-        left = left - granted
+        free = size - before - out - has
+        cap = max(0, free) * PART * share
+        granted = grant(free, cap, need, want, held, grain)
         reset = last - now
         keep = reset
-        kept = {'used', written(before + granted), 'end', written(last)}
+        kept = {'used', written(before), 'end', written(last)}
     end
-    local said = table.concat({written(want), written(has), written(now)}, '|')
-    redis.call('HSET', key, mine, said, unpack(kept))
-    redis.call('PEXPIRE', key, string.format('%d', (keep + OUT) * 1000))
+    has = held + granted - spent
+    local said = {written(want), written(has), written(reserved), written(now)}
+    redis.call('HSET', key, mine, table.concat(said, '|'), unpack(kept))
+    redis.call('PEXPIRE', key, string.format('%d', (max(0, min(keep, KEEP)) + OUT) * 1000))
+    local left = free - granted
     for _, number in ipairs({granted, left, cap, reset}) do
         answer[#answer + 1] = written(number)
     end

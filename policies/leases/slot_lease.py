@@ -83,14 +83,15 @@ class SlotLease:
         self.held = held
         self._waiting = 0.0
         self._told_at = now
-        return Ask(self.name, self.terms, held, need)
+        return Ask(self.name, self.terms, need=need, held=held)
 
-    def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
+    def granted(self, ask: Ask, grant: Grant, now: float, holders: int) -> float:
         self.held += grant.granted
-        self._told = ask.charge + grant.granted
+        self._told = ask.held + grant.granted
         self._free = grant.left
         if grant.granted < ask.need:
             self._full_until = now + REFUSED_SECONDS
+        return 0.0  # is over-admitted: there is no credit
 
     def stood_in(self, ask: Ask, grant: Grant, now: float, holders: int) -> None:
         self.granted(ask, grant, now, holders)
@@ -102,5 +103,5 @@ class SlotLease:
     def quiet(self, now: float) -> bool:
         return now - self._touched > QUIET_SECONDS and not (self.used or self.held or self._told)
 
-    def forgettable(self, now: float) -> bool:
+    def forgettable(self, now: float, *, many: bool) -> bool:
         return True

@@ -17,6 +17,9 @@ LEASE_PART = 0.01
 ACTIVE_SECONDS = 1.5
 # What a holder has that hasn't been heard of for so long is out no more: it ended with the holder.
 OUT_SECONDS = 5.0
+# A budget's end may lie so far behind the present period's: a clock was set back over it. The
+# longest months, so that it is less than two of the shortest.
+PERIOD_SECONDS: dict[str, float] = {"day": 86_400.0, "month": 31 * 86_400.0}
 ROUNDING = 1e-6  # of amounts; sums of times are not exact
 
 Kind = Literal["rate", "day", "month", "slots"]
@@ -44,11 +47,11 @@ class Terms(NamedTuple):
 class Ask(NamedTuple):
     """What a holder has to say of one bucket, budget or set of slots, which has a `name`.
 
-    `charge` is what it has used beyond what was granted, or if it is below 0 what it gives back; of
-    slots it is how many it has, whatever was said before. `need` is for requests that wait, `want`
-    is what it would like to have in advance, of which it has `held`. `reserved` is what requests
-    took that will tell what they used. `grain` is the size of a request: less is of no use. Of a
-    budget `used` is known from elsewhere, at least.
+    `charge` is what it has used since it last said so. What it has otherwise is told as it is:
+    `held` in advance, of slots all that it has, and `reserved` by requests that will tell what they
+    used. `need` is for requests that wait, `want` is what it would like to have in advance. `grain`
+    is the size of a request: less is of no use. Of a budget `used` is known from elsewhere, at
+    least. `at_once`: what a rate grants of the need counts as used, not as held.
     """
 
     name: str
@@ -60,13 +63,18 @@ class Ask(NamedTuple):
     reserved: float = 0.0
     grain: float = 1.0
     used: float = 0.0
+    at_once: bool = False
+
+    def spent(self, granted: float) -> float:
+        """What of a grant is used as soon as it is there."""
+        return min(granted, self.need) if self.at_once else 0.0
 
 
 class Grant(NamedTuple):
     """The answer to an `Ask`.
 
-    `left` is what the ledger still has, below 0 if more was charged than there was; `cap` is what
-    this holder may have in advance. A budget begins anew in `reset` seconds; 0 for all else.
+    `left` is what nobody has leased, reserved or used, below 0 if that is more than there is; `cap`
+    is what this holder may have in advance. A budget begins anew in `reset` seconds; 0 for others.
     """
 
     granted: float

@@ -26,7 +26,7 @@ class Shared:
         self.wall += seconds
 
     def ask(self, holder: str, terms: Terms, **said: float) -> Grant:
-        ask = Ask("record", terms)._replace(**said)
+        ask = Ask("record", terms, at_once=not said.get("reserved"))._replace(**said)
         return self.ledger.exchange(holder, [ask], self.now, self.wall).grants[0]
 
 
@@ -78,24 +78,44 @@ def test_what_is_given_back_is_there_for_others(shared: Shared) -> None:
     assert shared.ask("two", RATE, need=100.0).granted == 40.0
 
 
+def test_what_is_held_is_told_as_it_is_and_loses_nothing_with_a_message(shared: Shared) -> None:
+    for _ in range(3):  # the answers get lost
+        shared.ask("one", DAY, need=50.0)
+    assert shared.ask("two", DAY).left == 50.0
+    shared.ask("one", DAY, held=50.0)
+    assert shared.ask("two", DAY).left == 50.0
+    shared.ask("one", DAY, charge=30.0)
+    assert shared.ask("two", DAY).left == 70.0
+
+
+def test_a_dead_holders_leases_are_taken_as_used(shared: Shared) -> None:
+    shared.ask("one", DAY, held=30.0)
+    assert shared.ask("two", DAY).left == 70.0
+    shared.sleep(OUT_SECONDS + 0.1)
+    assert shared.ask("two", DAY).left == 70.0
+    # Should it live after all, it says what it has, and what it has was there for nobody else.
+    assert shared.ask("one", DAY, held=30.0).left == 40.0
+
+
 def test_a_bucket_doesnt_fill_up_over_what_is_reserved(shared: Shared) -> None:
     """Or what is then given back would be there twice."""
-    shared.ask("one", RATE, need=60.0)
-    shared.ask("one", RATE, reserved=60.0)
-    shared.sleep(4.0)  # in time its holder tells it again
-    shared.ask("one", RATE, reserved=60.0)
-    shared.sleep(4.0)
-    assert shared.ask("one", RATE, charge=-60.0).left == 100.0
-    shared.ask("one", RATE, need=60.0)
-    shared.ask("one", RATE, reserved=60.0)
-    shared.sleep(4.0)
-    assert shared.ask("one", RATE, reserved=60.0).left == 40.0
+    for _ in range(3):  # in time its holder tells it again
+        assert shared.ask("one", RATE, reserved=60.0).left == 40.0
+        shared.sleep(4.0)
+    assert shared.ask("one", RATE, charge=10.0, at_once=False).left == 90.0
 
 
-def test_what_a_dead_holder_reserved_fills_up_again(shared: Shared) -> None:
-    shared.ask("one", RATE, need=60.0)
+def test_what_a_dead_holder_reserved_is_there_again_and_was_never_a_debt(shared: Shared) -> None:
+    shared.ask("one", RATE, reserved=1e9)
+    assert shared.ask("two", RATE, need=1.0).granted == 0.0
     shared.sleep(OUT_SECONDS + 0.1)
-    assert shared.ask("two", RATE).left == pytest.approx(40.0 + 51.0)
+    assert shared.ask("two", RATE).left == 100.0
+
+
+def test_a_debt_is_at_most_one_bucket(shared: Shared) -> None:
+    assert shared.ask("one", RATE, charge=1e18).left == -100.0
+    shared.sleep(10.5)
+    assert shared.ask("two", RATE, need=5.0).granted == 5.0
 
 
 def test_a_clock_that_is_set_back_yields_nothing_and_goes_on(shared: Shared) -> None:
@@ -109,6 +129,7 @@ def test_a_clock_that_is_set_back_yields_nothing_and_goes_on(shared: Shared) -> 
 def test_a_budget_begins_anew_with_the_day(shared: Shared) -> None:
     assert shared.ask("one", DAY, need=80.0) == Grant(80.0, 20.0, 0.0, 12 * 3600.0)
     assert shared.ask("two", DAY, need=80.0).granted == 20.0
+    shared.ask("one", DAY, charge=80.0)
     shared.sleep(12 * 3600.0)
     assert shared.ask("two", DAY, need=80.0).granted == 80.0
 
@@ -117,13 +138,27 @@ def test_a_budget_is_not_there_twice_when_the_clock_is_set_back_over_midnight(
     shared: Shared,
 ) -> None:
     shared.sleep(12 * 3600.0)
-    shared.ask("one", DAY, need=100.0)
+    shared.ask("one", DAY, charge=100.0)
     shared.wall -= 60.0
     assert shared.ask("one", DAY, need=1.0).granted == 0.0
 
 
+@pytest.mark.parametrize("kind", ["day", "month"])
+def test_a_budget_goes_by_the_clock_when_that_was_far_ahead_once(
+    shared: Shared, kind: Kind
+) -> None:
+    terms = Terms(kind, 100.0)
+    shared.wall += 400 * 86400.0
+    shared.ask("one", terms, charge=30.0)
+    shared.wall -= 400 * 86400.0
+
+    assert shared.ask("one", terms)[1:] == (70.0, 0.0, period_end(kind, NOON) - NOON)
+    shared.wall = period_end(kind, NOON)
+    assert shared.ask("one", terms).left == 100.0
+
+
 def test_what_was_used_of_a_budget_stays_used_when_it_is_raised(shared: Shared) -> None:
-    shared.ask("one", DAY, need=100.0)
+    shared.ask("one", DAY, charge=100.0)
     assert shared.ask("one", Terms("day", 150.0), need=100.0).granted == 50.0
 
 
@@ -138,12 +173,12 @@ def test_advances_of_a_budget_are_a_part_of_what_is_left(shared: Shared) -> None
 
 
 def test_slots_are_told_as_they_are_and_never_more_than_there_are(shared: Shared) -> None:
-    assert shared.ask("one", SLOTS, charge=0.0, need=7.0).granted == 7.0
-    assert shared.ask("two", SLOTS, charge=0.0, need=7.0).granted == 3.0
-    assert shared.ask("one", SLOTS, charge=5.0).left == 2.0
+    assert shared.ask("one", SLOTS, need=7.0).granted == 7.0
+    assert shared.ask("two", SLOTS, need=7.0).granted == 3.0
+    assert shared.ask("one", SLOTS, held=5.0).left == 2.0
     # The same again changes nothing: an answer may have been lost.
-    assert shared.ask("one", SLOTS, charge=5.0).left == 2.0
-    assert shared.ask("two", SLOTS, charge=3.0, need=7.0).granted == 2.0
+    assert shared.ask("one", SLOTS, held=5.0).left == 2.0
+    assert shared.ask("two", SLOTS, held=3.0, need=7.0).granted == 2.0
 
 
 def test_slots_of_a_dead_holder_come_back(shared: Shared) -> None:

@@ -44,6 +44,7 @@ def asks(draw: st.DrawFn) -> Ask:
         reserved=draw(amounts),
         grain=draw(st.sampled_from([0.25, 1.0, 20.0])),
         used=draw(st.sampled_from([0.0, 0.0, 50.0])),
+        at_once=draw(st.booleans()),
     )
 
 
@@ -55,7 +56,9 @@ def asks(draw: st.DrawFn) -> Ask:
         st.tuples(
             st.sampled_from(["one", "two", "three"]),
             st.lists(asks(), max_size=4, unique_by=lambda ask: ask.name),
-            st.sampled_from([0.0, 0.125, 1.0, 4.0, 6000.0, -2.0]),  # then so many seconds pass
+            st.sampled_from(
+                [0.0, 0.125, 1.0, 4.0, 6000.0, -2.0, 4e7, -4e7]
+            ),  # then so many seconds pass
         ),
         max_size=12,
     )
