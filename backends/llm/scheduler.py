@@ -108,13 +108,16 @@ class Scheduler:
         """The work is done: so many drafted tokens were right, and `token` follows them."""
         sequence = work.sequence
         drafted = len(sequence.draft) if work.completes else 0
+        known = sequence.computed // self.pool.size
         sequence.computed += work.count - drafted + accepted
         if token is not None:
             sequence.tokens += [*sequence.draft[:accepted], token]
         sequence.draft = []
         full = sequence.computed // self.pool.size
-        for block, key in zip(sequence.blocks, sequence.keys(full, self.pool.size), strict=False):
-            self.pool.publish(block, key)
+        if full > known:
+            keys = sequence.keys(full, self.pool.size)
+            for at in range(known, full):
+                self.pool.publish(sequence.blocks[at], keys[at])
 
     def _share(self) -> int:
         """The most tokens of a long prompt in this step."""

@@ -27,6 +27,7 @@ from protos.values import Embedding
 
 # What a model's default is among the priorities that clients may ask for.
 DEFAULT_PRIORITY = 2
+MOST_ANSWERS = 256  # of all prompts of a request together
 
 
 class LlmWorker:
@@ -89,6 +90,8 @@ class LlmWorker:
         if any(token >= vocabulary.size for token in wishes.sampling.bias):
             raise invalid("logit_bias: names tokens that the model doesn't have", "logit_bias")
         prompts = prompts_of(entry.loaded.tokeniser, payload)
+        if len(prompts) * wishes.choices > MOST_ANSWERS:
+            raise invalid(f"n: at most {MOST_ANSWERS} answers are given to one request", "n")
         mosts = [entry.engine.check(len(prompt), wishes.most) for prompt in prompts]
         if not all(0 <= token < vocabulary.size for prompt in prompts for token in prompt):
             raise invalid("prompt: has tokens that the model doesn't have", "prompt")

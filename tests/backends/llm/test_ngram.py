@@ -1,5 +1,8 @@
 """What followed before may follow again."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from backends.llm.ngram import guess
 
 
@@ -19,3 +22,17 @@ def test_nothing_is_guessed_from_nothing() -> None:
     assert guess([1, 2, 3, 4], 4) == []
     assert guess([1], 4) == []
     assert guess([1, 2, 1, 2], 0) == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from([0, 1, 256, 1 << 16]), max_size=20), st.integers(1, 4))
+def test_it_is_what_a_plain_search_finds(tokens: list[int], most: int) -> None:
+    assert guess(tokens, most) == searched(tokens, most)
+
+
+def searched(tokens: list[int], most: int) -> list[int]:
+    for length in (3, 2):
+        for at in range(len(tokens) - length - 1, -1, -1):
+            if tokens[at : at + length] == tokens[-length:]:
+                return tokens[at + length : at + length + most]
+    return []
