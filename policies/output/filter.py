@@ -66,12 +66,12 @@ class Output:
         for route in routes:
             if route.spec.output is None:
                 continue
-            document, mode = _policy(route)
-            known = before.get((id(document), mode))
             try:
+                document, mode = _policy(route)
+                known = before.get((id(document), mode))
                 self._ready[id(document), mode] = known or self._make(document, mode)
             except Exception as error:
-                log.error("output policy %s: %s", document.metadata.name, error)
+                log.error("route %s refuses its requests: %s", route.name, error)
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         route = request.context.route

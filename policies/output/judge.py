@@ -63,7 +63,8 @@ class Judge:
                 finally:
                     reply.on_close()
         except PenstockError as error:
-            raise NotJudged(f"{error.kind.name}: {error.message}") from error
+            # Not its sentence, which may quote what was to be judged.
+            raise NotJudged(f"{self._settings.model} failed: {error.kind.name}") from None
         return found
 
     def _requests(

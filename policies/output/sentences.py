@@ -7,6 +7,7 @@ when it has ended. The same text makes the same sentences however it came.
 import re
 
 from policies.channels import TextStream
+from policies.pii.steps import Steps
 
 LONGEST = 2000  # characters, where no sentence ends
 
@@ -26,9 +27,9 @@ class Sentences:
         """What has been said up to the end of the last sentence."""
         return self._give(self._said.push(piece))
 
-    def flush(self) -> str:
+    def flush(self) -> Steps[str]:
         """The rest, which is a sentence as well."""
-        given = self._give(self._said.flush())
+        given = self._give((yield from self._said.flush()))
         rest, self._held = self._held, ""
         if rest:
             self._judged.append(rest)

@@ -65,7 +65,10 @@ def settled(data: bytes, start: int, wait: int) -> int:
 
 def _open_block(data: bytes, start: int) -> int:
     """Where a private key begins that has not ended yet, or the end of the data."""
-    begin = data.rfind(BLOCK, start)
-    if begin < 0 or _BLOCK_END.search(data, begin):
-        return len(data)
-    return begin
+    begin = data.find(BLOCK, start)
+    while begin >= 0:
+        end = _BLOCK_END.search(data, begin)
+        if end is None:
+            return begin
+        begin = data.find(BLOCK, end.end())
+    return len(data)

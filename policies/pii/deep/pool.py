@@ -28,6 +28,10 @@ _LOADING = 120.0  # seconds that a model may take to load
 _AGAIN = (0.5, 60.0)  # seconds until a reader that could not start is tried again
 
 
+class NotStarted(Exception):
+    """A reader says why it can't load its model."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     raw: bytes
@@ -133,10 +137,10 @@ class Pool:
                 started, pause = True, _AGAIN[0]
                 while True:
                     await reader.answer(await self._queue.take())
-            except (EOFError, OSError, TimeoutError, ValueError) as error:
-                log.error(
-                    "a reader of %s ended: %s", self._deep.model, error or type(error).__name__
-                )
+            except NotStarted as error:
+                log.error("a reader of %s can't be started: %s", self._deep.model, error)
+            except Exception as error:  # whatever it was, the next reader may do better
+                log.error("a reader of %s ended: %s", self._deep.model, type(error).__name__)
             finally:
                 await reader.stop()
             if started:
@@ -156,17 +160,19 @@ class _Reader:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Raises ValueError with the reason why there can be none."""
+        """Raises NotStarted with the reason why there can be none."""
         self._process = await asyncio.create_subprocess_exec(
             *self._program,
             *(self._deep.model, *self._deep.entities),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            # What libraries print may quote what they were given.
+            stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(_LOADING):
             said = await self._read()
         if said:
-            raise ValueError(said["failed"])
+            raise NotStarted(said["failed"])
 
     @property
     def pid(self) -> int | None:
@@ -182,11 +188,16 @@ class _Reader:
                 process.stdin.write(job.raw)
                 await process.stdin.drain()
                 found = await self._read()
+            if isinstance(found, dict):
+                log.error("a text could not be read by %s: %s", self._deep.model, found["failed"])
+                _refuse(job)
+                return
+            spans = [[Span(*each) for each in told] for told in found]
         except BaseException:
             _refuse(job)
             raise
         if not job.answer.done():
-            job.answer.set_result([[Span(*each) for each in spans] for spans in found])
+            job.answer.set_result(spans)
 
     async def stop(self) -> None:
         """Ends the process, if there is one."""

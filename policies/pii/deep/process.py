@@ -1,7 +1,8 @@
 """A reader: a process that holds a model and answers until its standard input ends.
 
 `python -m policies.pii.deep.process MODEL ENTITY…`. It says `{}` when it is ready, or what kept it
-from that as `{"failed": …}`; then lists of texts come in, and for each text its findings go out.
+from that as `{"failed": …}`; then lists of texts come in, and for each text its findings go out, or
+what kind of error kept them from being found.
 """
 
 import os
@@ -24,8 +25,12 @@ def main(name: str, entities: Sequence[str]) -> None:
         return
     answers.write(frame({}))
     while (texts := read_blocking(requests)) is not None:
-        found = model.find(texts)
-        answers.write(frame([[_told(span) for span in spans] for spans in found]))
+        try:
+            found = model.find(texts)
+        except Exception as error:  # its text may quote what it was given
+            answers.write(frame({"failed": type(error).__name__}))
+        else:
+            answers.write(frame([[_told(span) for span in spans] for spans in found]))
 
 
 def _told(span: Span) -> tuple[int, int, str, float]:

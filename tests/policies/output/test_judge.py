@@ -130,7 +130,7 @@ def failing() -> dict[str, Model]:
         name: Model(parts(texts("Fine.")))
         for name in ("down", "nan", "rows", "words", "another output", "bf16")
     }
-    models["down"].failure = PenstockError(Kind.DEADLINE, "too late")
+    models["down"].failure = PenstockError(Kind.DEADLINE, "too late for Fine.")
     models["nan"].answer = lambda rows: to_tensor("score", np.array([[nan]], np.float32))
     models["rows"].answer = lambda rows: to_tensor("score", np.array([[0.1, 0.2]], np.float32))
     models["words"].answer = lambda rows: to_tensor("score", np.array([b"no"], object))
@@ -140,7 +140,9 @@ def failing() -> dict[str, Model]:
 
 
 @pytest.mark.parametrize("why", failing())
-async def test_without_a_judgement_nothing_is_said_unless_the_policy_says_so(why: str):
+async def test_without_a_judgement_nothing_is_said_unless_the_policy_says_so(
+    why: str, caplog: pytest.LogCaptureFixture
+):
     model, filter_ = failing()[why], output()
     asking = request(judged())
     with pytest.raises(PenstockError) as refused:
@@ -152,6 +154,7 @@ async def test_without_a_judgement_nothing_is_said_unless_the_policy_says_so(why
     observed = await said(await filter_(request(judged("observe")), model))
     assert text_of(observed) == "Fine."
     assert filter_.unjudged == Counter({"fraud": 3})
+    assert "Fine" not in caplog.text  # nor what others say of it
 
 
 async def test_a_model_without_such_an_input_judges_nothing():

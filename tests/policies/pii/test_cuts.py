@@ -40,6 +40,13 @@ def test_a_private_key_is_not_cut_before_it_ends() -> None:
     assert settled(ended, 0, 0) == len(ended)
 
 
+def test_what_looks_like_the_beginning_of_another_key_ends_none() -> None:
+    begun = b"-----BEGIN PRIVATE KEY-----\nProc-Type: 4, then "
+    assert settled(begun + b"-----BEGIN PRIVATE KEY-----\nabc\ndef\n", 0, 0) == 0
+    ended = begun + b"-----END PRIVATE KEY-----\nand "
+    assert settled(ended + begun, 0, 0) == len(ended)
+
+
 def test_patterns_that_heed_no_cuts_are_waited_for() -> None:
     assert settled(b"The quick brown fox jumps", 0, 20) == 5
 

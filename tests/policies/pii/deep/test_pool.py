@@ -42,6 +42,27 @@ async def test_requests_are_read_by_all_readers() -> None:
         assert len(set(made.pids)) == 2
 
 
+async def test_a_text_that_a_model_chokes_on_ends_neither_its_reader_nor_is_it_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with pool() as made:
+        (reader,) = [await made.find(["Jane"]) and made.pids[0]]
+        with pytest.raises(PenstockError, match="could not be looked for") as caught:
+            await made.find(["odd", "Jane Doe"])
+        assert caught.value.kind is Kind.UNAVAILABLE
+        assert await made.find(["Jane"]) == JANE
+        assert made.pids == [reader]
+    assert "KeyError" in caplog.text
+    assert "Jane" not in caplog.text
+
+
+async def test_a_reader_that_answers_nonsense_is_replaced() -> None:
+    async with pool() as made:
+        with pytest.raises(PenstockError, match="could not be looked for"):
+            await made.find(["nonsense"])
+        assert await made.find(["Jane"]) == JANE
+
+
 async def test_long_texts_are_refused_before_they_are_read() -> None:
     async with pool(longest=10) as made:
         with pytest.raises(PenstockError, match="at most 10 characters") as caught:
