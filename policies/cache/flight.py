@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class Flight:
     """`fetch` gives the reply and its age in seconds, which is None where it was executed.
 
-    `context` is that of the execution (see `execution.py`): its deadline and priority are the flight's.
-    `most` is how many bytes of parts are held; who is behind by so much is waited for as `Pace`
-    says, with `idle`. `closed` is called once, when nobody may join any more.
+    `context` is that of the execution, whose deadline and priority are the flight's. `most` is how
+    many bytes of parts are held; who is behind by so much is waited for as `Pace` says, with
+    `idle`. `closed` is called once, when nobody may join any more.
     """
 
     __slots__ = (

@@ -72,7 +72,10 @@ def test_an_entry_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
 def test_what_clients_are_told() -> None:
     assert cache_headers(Timeline(0.0)) == []
     assert cache_headers(Timeline(0.0, cache="miss")) == [("x-cache", "miss")]
-    assert cache_headers(Timeline(0.0, cache="hit", cache_age=7.9)) == [("x-cache", "hit"), ("age", "7")]
+    assert cache_headers(Timeline(0.0, cache="hit", cache_age=7.9)) == [
+        ("x-cache", "hit"),
+        ("age", "7"),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,22 @@ async def test_redis_is_a_cache_of_aiocaches_kind(server: RedisServer) -> None:
     assert await cache.delete("a") == 1
     assert not await cache.exists("a")
     await client.close()
+
+
+async def test_large_answers_lose_no_more_than_the_caches_own_line(server: RedisServer) -> None:
+    state = Redis(server.settings, patience=10.0)
+    kept = Redis(server.settings, "shared cache", patience=10.0)
+    there = Shared(RedisCache(kept), Seal(b"secret"), lambda: 1000.0)
+    server.pause()
+    try:
+        there.keep(KEY, ENTRY, 60.0)
+        await there.close()  # a write has its own patience
+    finally:
+        server.resume()
+    assert (there.failures, kept.losses, state.up) == (1, 1, True)
+    assert await state.execute("PING") == b"PONG"
+    for client in (state, kept):
+        await client.close()
 
 
 async def test_a_store_that_hangs_costs_a_wait_once_and_makes_misses(server: RedisServer) -> None:
