@@ -6,13 +6,14 @@ part come in the order of the requests, as Triton's do; parts of streamed ones a
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from grpc import aio
 
 from gateway.gate import Gate, client_gone
+from gateway.ratelimit_headers import ratelimit_headers
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import PenstockError
@@ -26,22 +27,23 @@ MAX_CONCURRENT = 256
 # Asks for an empty last answer where a stream's end has no data of its own (Triton's clients).
 EMPTY_FINAL = "triton_enable_empty_final_response"
 FINAL = "triton_final_response"
-# A stream's requests may go to different arms, so its trailing metadata can't name one; nor can it
-# say which of the answers were kept ones.
+# What trailers tell of one call, parameters tell of each of a stream's requests: the first three
+# with every part of its answer, the others with the first part, or with the refusal.
 ARM = "penstock_arm"
 CACHE = "penstock_cache"
 CACHE_AGE = "penstock_cache_age"  # seconds, of a hit
+LIMIT = "penstock_"  # and then the name of a trailer, with underscores
+PUSHBACK = "penstock_retry_pushback_ms"
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the answers to one request look."""
+    """How the answers to one request look, and what `parameters` each of them has."""
 
     typed: bool
     empty_final: bool
-    arm: str
-    cache: str
-    age: int
+    parameters: Mapping[str, str | int]
 
 
 class InferStream:
@@ -92,7 +94,7 @@ class InferStream:
             error = failure
             if before is not None:
                 await before.wait()
-            await self._write(context, _failure(message, failure))
+            await self._write(context, _failure(message, timeline, failure))
         finally:
             self._gate.observe(message.model_name, "grpc", timeline, error)
             done.set()
@@ -124,9 +126,8 @@ class InferStream:
         try:
             if reply.rest is None and before is not None:
                 await before.wait()
-            age = int(timeline.cache_age)
-            form = Form(decoded.typed, empty_final, _arm(timeline), timeline.cache, age)
-            await self._part(context, message, reply.first, form)
+            form = Form(decoded.typed, empty_final, _of_every_part(timeline))
+            await self._part(context, message, reply.first, form, _of_first_part(timeline))
             if reply.rest is not None:
                 async for part in reply.rest:
                     await self._part(context, message, part, form)
@@ -139,18 +140,15 @@ class InferStream:
         message: pb.ModelInferRequest,
         part: Part,
         form: Form,
+        more: Mapping[str, str] = _NOTHING,
     ) -> None:
         if part.final and not part.payload.tensors and not form.empty_final:
             return
         response = oip_grpc.encode_reply(message.model_name, message.id, part, typed=form.typed)
         if form.empty_final:
             response.parameters[FINAL].bool_param = part.final
-        if form.arm:
-            response.parameters[ARM].string_param = form.arm
-        if form.cache:
-            response.parameters[CACHE].string_param = form.cache
-        if form.cache == "hit":
-            response.parameters[CACHE_AGE].int64_param = form.age
+        _tell(response, form.parameters)
+        _tell(response, more)
         await self._write(context, pb.ModelStreamInferResponse(infer_response=response))
 
     async def _write(self, context: Context, answer: pb.ModelStreamInferResponse) -> None:
@@ -159,15 +157,41 @@ class InferStream:
             await context.write(answer)
 
 
-def _arm(timeline: Timeline) -> str:
-    return f"{timeline.route}/{timeline.arm}" if timeline.arm_shown else ""
+def _of_every_part(timeline: Timeline) -> Mapping[str, str | int]:
+    found: dict[str, str | int] = {}
+    if timeline.arm_shown:
+        found[ARM] = f"{timeline.route}/{timeline.arm}"
+    if timeline.cache:
+        found[CACHE] = timeline.cache
+    if timeline.cache == "hit":
+        found[CACHE_AGE] = int(timeline.cache_age)
+    return found
 
 
-def _failure(message: pb.ModelInferRequest, error: Exception) -> pb.ModelStreamInferResponse:
+def _of_first_part(timeline: Timeline) -> Mapping[str, str]:
+    if timeline.quota is None:
+        return _NOTHING
+    return {LIMIT + name.replace("-", "_"): v for name, v in ratelimit_headers(timeline.quota)}
+
+
+def _tell(response: pb.ModelInferResponse, parameters: Mapping[str, str | int]) -> None:
+    for name, value in parameters.items():
+        if isinstance(value, int):
+            response.parameters[name].int64_param = value
+        else:
+            response.parameters[name].string_param = value
+
+
+def _failure(
+    message: pb.ModelInferRequest, timeline: Timeline, error: Exception
+) -> pb.ModelStreamInferResponse:
     if not isinstance(error, PenstockError):
         error = incident(error, "a request failed")
     answer = pb.ModelStreamInferResponse(error_message=error.message)
     # Which of the stream's requests failed can only be told here.
     answer.infer_response.id = message.id
     answer.infer_response.model_name = message.model_name
+    _tell(answer.infer_response, _of_first_part(timeline))
+    if error.retry_after is not None:
+        _tell(answer.infer_response, {PUSHBACK: round(error.retry_after * 1000)})
     return answer

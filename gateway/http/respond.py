@@ -7,9 +7,9 @@ from math import ceil
 import orjson
 from starlette.types import Send
 
-from gateway import quota
 from gateway.cache import cache_headers
 from gateway.http.head import Head
+from gateway.ratelimit_headers import ratelimit_headers
 from protos.errors import Kind, PenstockError
 from protos.values import Bytes, Timeline
 
@@ -109,7 +109,8 @@ def common_headers(head: Head) -> Headers:
     if timeline.arm_shown:
         headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
     if timeline.quota is not None:
-        headers += [(name.encode(), value.encode()) for name, value in quota.told(timeline.quota)]
+        told = ratelimit_headers(timeline.quota)
+        headers += [(name.encode(), value.encode()) for name, value in told]
     if timeline.cache:
         headers += [(name.encode(), value.encode()) for name, value in cache_headers(timeline)]
     return headers

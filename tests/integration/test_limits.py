@@ -66,6 +66,13 @@ def infer(mesh: Mesh, tenant: str, rows: int = 1) -> httpx.Response:
     return httpx.post(path, json={"inputs": [given]}, headers=bearer(mesh, tenant), timeout=30.0)
 
 
+def message() -> pb.ModelInferRequest:
+    asked = pb.ModelInferRequest(model_name="fraud")
+    given = asked.inputs.add(name="x", datatype="FP32", shape=[1, 4])
+    given.contents.fp32_contents[:] = [0.0] * 4
+    return asked
+
+
 def metric(mesh: Mesh, name: str, **labels: str) -> float:
     families = text_string_to_metric_families(mesh.metrics())
     samples = (sample for family in families for sample in family.samples)
@@ -96,24 +103,37 @@ def test_clients_see_their_limit_shrink_and_are_told_when_to_come_again(mesh: Me
 
 
 def test_grpc_has_it_as_trailers(mesh: Mesh) -> None:
-    message = pb.ModelInferRequest(model_name="fraud")
-    message.inputs.add(name="x", datatype="FP32", shape=[1, 4]).contents.fp32_contents[:] = [
-        0.0
-    ] * 4
     trailers: list[dict[str, str]] = []
     with grpc.insecure_channel(mesh.address("grpc")) as channel:
         stub = GRPCInferenceServiceStub(channel)
         metadata = list(bearer(mesh, "bursty-too").items())
-        _, call = stub.ModelInfer.with_call(message, metadata=metadata)
+        _, call = stub.ModelInfer.with_call(message(), metadata=metadata)
         trailers.append(dict(call.trailing_metadata()))
         with pytest.raises(grpc.RpcError) as caught:
-            stub.ModelInfer(message, metadata=metadata)
+            stub.ModelInfer(message(), metadata=metadata)
         trailers.append(dict(caught.value.trailing_metadata()))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert int(trailers[1]["grpc-retry-pushback-ms"]) > 0
     for found in trailers:
         assert found["ratelimit-policy"] == '"requests-per-tenant";q=1;w=3600'
         assert found["ratelimit"].startswith('"requests-per-tenant";r=0;t=')
+
+
+def test_a_stream_of_requests_has_it_as_parameters_of_each(mesh: Mesh) -> None:
+    with grpc.insecure_channel(mesh.address("grpc")) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        metadata = list(bearer(mesh, "streams-too").items())
+        answers = list(stub.ModelStreamInfer(iter([message(), message()]), metadata=metadata))
+    admitted, refused = sorted(answers, key=lambda answer: answer.error_message)
+    assert refused.error_message == "the limit of requests for each tenant is reached"
+    assert refused.infer_response.parameters["penstock_retry_pushback_ms"].int64_param > 0
+    assert not admitted.error_message
+    for found in (admitted, refused):
+        told = found.infer_response.parameters
+        policy = told["penstock_ratelimit_policy"].string_param
+        assert policy == '"requests-per-tenant";q=1;w=3600'
+        left = told["penstock_ratelimit"].string_param
+        assert left.startswith('"requests-per-tenant";r=0;t=')
 
 
 def test_what_is_only_observed_refuses_nobody_and_is_counted(mesh: Mesh) -> None:

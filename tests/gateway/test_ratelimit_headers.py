@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.quota import told
+from gateway.ratelimit_headers import ratelimit_headers
 from protos.values import Quota
 
 
@@ -30,4 +30,4 @@ from protos.values import Quota
     ],
 )
 def test_a_quota_is_told_as_structured_fields(quota: Quota, policy: str, limit: str) -> None:
-    assert dict(told(quota)) == {"ratelimit-policy": policy, "ratelimit": limit}
+    assert dict(ratelimit_headers(quota)) == {"ratelimit-policy": policy, "ratelimit": limit}

@@ -10,7 +10,7 @@ from math import ceil
 from protos.values import Quota
 
 
-def told(quota: Quota) -> tuple[tuple[str, str], tuple[str, str]]:
+def ratelimit_headers(quota: Quota) -> tuple[tuple[str, str], tuple[str, str]]:
     """Names, as HTTP/2 and gRPC want them, and values."""
     policy, limit, window, remaining, reset = quota
     until = f";t={ceil(reset)}" if reset > 0 else ""
