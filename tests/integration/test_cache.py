@@ -5,105 +5,42 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
-import httpx
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from redis import Redis
 
-from gateway.hub import REPORT_INTERVAL
-from policies.tokens import issue
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.gateway.state.redis_server import RedisServer
-from tests.integration import mesh_models as models
+from tests.integration.answers_kept import COUNTS, ask, bearer, client, counted, gateways, total
 from tests.integration.mesh import Mesh
 
-# Answers with how often it was executed; `first` is where it begins to count.
-COUNTS = """
-import numpy as np
-
-n = {first}
-
-def predict(inputs):
-    global n
-    n += 1
-    return {{"n": np.full(inputs["x"].shape, n, np.int32)}}
-"""
-CONFIG = """
-inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
-outputs: [{name: n, datatype: INT32, shape: [-1, 1]}]
-warmUp: {data: "off"}
-"""
-ROUTE = """
-apiVersion: penstock/v1
-kind: Route
-metadata: {{name: {name}}}
-spec:
-  match: [{{model: {name}}}]
-  backends: [{{name: stable, model: {name}}}]
-  cache: {{ttl: 10m, verify: "0%"}}
-"""
-
-
-def routes(*names: str) -> dict[str, str]:
-    return {f"{name}.yaml": ROUTE.format(name=name) for name in names}
-
-
-def write_counts(repository: Path) -> None:
-    models.write_model(repository / "counts", COUNTS.format(first=0), CONFIG)
+VALUES = itertools.count(100.0)  # that nobody has asked for
 
 
 @pytest.fixture(scope="module")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    folder = tmp_path_factory.mktemp("cache")
-    repository = folder / "models"
-    write_counts(repository)
-    models.write_slow(repository, folder / "slow-ran", folder / "release")
-    models.write_count(repository, folder / "count-ran")
-    with Mesh(folder, routes=routes("counts", "slow", "count")) as mesh:
-        mesh.start_backend("only", repository)
-        mesh.wait_ready(("counts", "1"), ("slow", "1"), ("count", "1"))
-        yield mesh
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
-def bearer(mesh: Mesh, tenant: str = "acme") -> str:
-    token = issue(
-        mesh.issuer,
-        tenant=tenant,
-        scopes=("infer:*",),
-        subject="s",
-        lifetime=600.0,
-        now=mesh.now(),
-    )
-    return f"Bearer {token}"
+@pytest.fixture(scope="module")
+def meshes(
+    tmp_path_factory: pytest.TempPathFactory, redis: RedisServer
+) -> Iterator[tuple[Mesh, Mesh]]:
+    with gateways(tmp_path_factory.mktemp("cache"), redis.url) as meshes:
+        yield meshes
 
 
-def ask(mesh: Mesh, value: float, *, tenant: str = "acme", **headers: str) -> httpx.Response:
-    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [value]}]}
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return httpx.post(
-        f"{mesh.url}/v2/models/counts/infer",
-        json=body,
-        headers={"authorization": bearer(mesh, tenant), **named},
-        timeout=60.0,
-    )
+@pytest.fixture
+def mesh(meshes: tuple[Mesh, Mesh]) -> Mesh:
+    return meshes[0]
 
 
-def counted(answer: httpx.Response) -> int:
-    number: int = answer.raise_for_status().json()["outputs"][0]["data"][0]
-    return number
-
-
-def total(mesh: Mesh, name: str, **labels: str) -> float:
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(mesh.metrics())
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
+@pytest.fixture
+def other(meshes: tuple[Mesh, Mesh]) -> Mesh:
+    return meshes[1]
 
 
 def test_clients_are_told_where_an_answer_is_from(mesh: Mesh) -> None:
@@ -190,11 +127,10 @@ def test_a_thousand_equal_requests_at_once_are_one_execution_for_each_tenant(mes
 
 def test_streams_are_given_again_event_by_event(mesh: Mesh) -> None:
     def events() -> list[int]:
-        answer = httpx.post(
+        answer = client().post(
             f"{mesh.url}/v2/models/count/generate_stream",
             json={"n": 4, "pause": 0.0},
             headers={"authorization": bearer(mesh)},
-            timeout=60.0,
         )
         told.append(answer.headers["x-cache"])
         lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
@@ -216,75 +152,56 @@ def test_a_new_revision_is_asked_at_once(mesh: Mesh) -> None:
 
 def test_what_the_cache_does_is_counted_and_hits_say_nothing_of_the_arm(mesh: Mesh) -> None:
     hits, arm = "penstock_cache_requests_total", "penstock_arm_requests_total"
-    time.sleep(2 * REPORT_INTERVAL)  # until what was done before is told
-    before = total(mesh, hits, outcome="hit"), total(mesh, arm, route="counts")
+
+    def reported() -> tuple[float, float]:
+        return total(mesh, hits, route="again", outcome="hit"), total(mesh, arm, route="again")
+
     for _ in range(6):
-        counted(ask(mesh, 7.0))
-    mesh.wait(lambda: total(mesh, hits, outcome="hit") == before[0] + 5, "the hits")
-    assert total(mesh, arm, route="counts") == before[1] + 1
+        counted(ask(mesh, 7.0, model="again"))
+    mesh.wait(lambda: reported() == (5.0, 1.0), "five hits, and one request to the arm")
     assert total(mesh, "penstock_cache_bytes") > 0
     assert total(mesh, "penstock_cache_entries") > 0
     assert total(mesh, "penstock_cache_wrong_hits_total") == 0
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
-        yield server
+def test_gateways_share_answers(mesh: Mesh, other: Mesh) -> None:
+    # On a busy machine a write may take longer than the store is waited for.
+    def shared() -> bool:
+        value = next(VALUES)
+        number = counted(ask(mesh, value))
+        time.sleep(0.05)
+        found = ask(other, value)
+        return (counted(found), found.headers["x-cache"]) == (number, "hit")
+
+    mesh.wait(shared, "an answer that both gateways have")
 
 
-def test_gateways_share_answers_and_serve_on_when_the_store_hangs_and_dies(
-    tmp_path: Path, redis: RedisServer
+def test_what_somebody_writes_into_the_store_is_no_answer(
+    mesh: Mesh, other: Mesh, redis: RedisServer
 ) -> None:
     store = Redis(port=redis.port)
-    repository = tmp_path / "models"
-    write_counts(repository)
-    key = tmp_path / "cache-key"
-    key.write_text("a key that both gateways have")
-    more = f"""
-state: {{url: "{redis.url}"}}
-cache: {{keyFile: {key}}}
-"""
-    folders = [tmp_path / "a", tmp_path / "b"]
-    for folder in folders:
-        folder.mkdir()
-    with Mesh(folders[0], routes=routes("counts"), more=more) as one:
-        with Mesh(folders[1], routes=routes("counts"), more=more, secret=one.secret) as other:
-            join = f"{one.address('discovery')},{other.address('discovery')}"
-            one.start_backend("only", repository, join=join)
-            for mesh in (one, other):
-                mesh.wait_ready(("counts", "1"))
-            values = itertools.count(1.0)
 
-            # On a busy machine a write may take longer than the store is waited for.
-            def shared() -> bool:
-                value = next(values)
-                number = counted(ask(one, value))
-                time.sleep(0.05)
-                found = ask(other, value)
-                return (counted(found), found.headers["x-cache"]) == (number, "hit")
+    def refused() -> bool:
+        value = next(VALUES)
+        counted(ask(mesh, value))
+        for name in store.scan_iter():
+            store.set(name, b"\x00" * 100)
+        assert counted(ask(other, value)) > 0
+        return total(other, "penstock_cache_store_refused_total") > 0
 
-            one.wait(shared, "an answer that both gateways have")
+    mesh.wait(refused, "a forged answer that was refused")
 
-            # Somebody writes into the store.
-            def refused() -> bool:
-                value = next(values)
-                counted(ask(one, value))
-                for name in store.scan_iter():
-                    store.set(name, b"\x00" * 100)
-                assert counted(ask(other, value)) > 0
-                return total(other, "penstock_cache_store_refused_total") > 0
 
-            one.wait(refused, "a forged answer that was refused")
-
-            for fault in (redis.pause, redis.kill):
-                fault()
-                for value in itertools.islice(values, 10):
-                    missed = ask(other, value)
-                    assert (missed.status_code, missed.headers["x-cache"]) == (200, "miss")
-                    kept = ask(other, value)
-                    assert (counted(kept), kept.headers["x-cache"]) == (counted(missed), "hit")
-            other.wait(
-                lambda: total(other, "penstock_cache_store_failures_total") >= 20,
-                "the failures in the metrics",
-            )
+def test_gateways_serve_on_when_the_store_hangs_and_dies(other: Mesh, redis: RedisServer) -> None:
+    for fault in (redis.pause, redis.kill):
+        fault()
+        for value in itertools.islice(VALUES, 4):
+            missed = ask(other, value)
+            assert (missed.status_code, missed.headers["x-cache"]) == (200, "miss")
+            kept = ask(other, value)
+            assert (counted(kept), kept.headers["x-cache"]) == (counted(missed), "hit")
+    other.wait(
+        lambda: total(other, "penstock_cache_store_failures_total") >= 8,
+        "the failures in the metrics",
+    )
+    redis.start()  # for whoever comes next
