@@ -83,6 +83,7 @@ class Worker:
             elsewhere,
             lambda: self.routes.table,
             lambda route, parts: self._pipeline.privacy.sample(route, parts),
+            lambda route, model: self._pipeline.privacy.named(route, model),
         )
         audit = records.audit
         loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from gateway.config import Config
 from gateway.grace import RECORDS_CLOSE
 from gateway.records import Records
 from gateway.remember import Observe
-from gateway.routes.decision_log import DecisionLog, own_seal
+from gateway.routes.decision_log import DecisionLog, Named, own_seal
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
 from gateway.usage.accounts import Accounts
@@ -28,7 +28,8 @@ class WorkerRecords:
     """Comparisons, decisions, usage, the audit log, and samples of payloads.
 
     `name` and `process` are the worker's. `table` gives the rules in force, `redact` hides what a
-    route's privacy policy finds in a sample; `elsewhere` is told what was used of budgets.
+    route's privacy policy finds in a sample, `named` what it finds in the name of a model;
+    `elsewhere` is told what was used of budgets.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class WorkerRecords:
         elsewhere: Elsewhere,
         table: Callable[[], RouteTable],
         redact: Redact,
+        named: Named,
     ) -> None:
         role = f"worker-{process.partition('/')[0]}"
         self.audit = AuditLog.of(config, role)
@@ -46,7 +48,7 @@ class WorkerRecords:
         self.samples = SampleFiles(folder, role, redact, keep=config.audit.keep_payloads)
         self.records = Records(config.store_url)
         self.pairs = self.records.recorder(_write_pairs, "comparisons")
-        self.decided, self.decisions = self._decisions(config, table)
+        self.decided, self.decisions = self._decisions(config, table, named)
         self.accounts = Accounts(self.records, name, elsewhere, config.usage.tenants)
 
     async def close(self) -> None:
@@ -56,7 +58,7 @@ class WorkerRecords:
             await asyncio.to_thread(each.close, RECORDS_CLOSE)
 
     def _decisions(
-        self, config: Config, table: Callable[[], RouteTable]
+        self, config: Config, table: Callable[[], RouteTable], named: Named
     ) -> tuple[Observe, Recorder[Decision] | None]:
         """What is told of each request, and what writes it, as long as records can be sealed."""
         try:
@@ -73,6 +75,7 @@ class WorkerRecords:
             per_second=config.decisions.per_second / config.workers,
             rng=chance.random,
             wall=time.time,
+            named=named,
         )
         return written.observe, decisions
 

@@ -8,8 +8,9 @@ before the one that finishes it, since clients stop reading there.
 from collections.abc import Callable
 from typing import Protocol
 
-from policies.pii.steps import SLICE, Steps
-from protos.pieces import Channel, finished, rewritten, saying
+from policies.pii.steps import EACH, SLICE, Steps
+from protos.errors import Kind, PenstockError
+from protos.pieces import NAME, Channel, finished, rewriting, saying
 from protos.values import OpenAi, Part, Payload
 
 
@@ -19,7 +20,7 @@ class TextStream(Protocol):
     def push(self, piece: str) -> str:
         """What can be given out now."""
 
-    def flush(self) -> str:
+    def flush(self) -> Steps[str]:
         """The rest; the text is over."""
 
 
@@ -33,13 +34,14 @@ class Channels:
     def __init__(
         self,
         stream: Callable[[Channel], TextStream],
-        whole: Callable[[str], str],
+        whole: Callable[[str], Steps[str]],
         unreadable: Callable[[Channel], Exception | None],
     ) -> None:
         self._stream = stream
         self._whole = whole
         self._unreadable = unreadable
         self._streams: dict[Channel, TextStream] = {}
+        self._names: dict[Channel, str] = {}  # of tools, which come whole
         self._likeness: dict[Channel, Payload] = {}  # the last part that had the channel
 
     def take(self, part: Part) -> Steps[list[Part]]:
@@ -47,28 +49,39 @@ class Channels:
         payload = part.payload
         over = finished(payload)
         rest: dict[Channel, str] = {}
-        # A part with much text is worked on before it is written, as that has no steps.
-        done = iter((yield from self._in_slices(payload))) if _large(payload) else None
-
-        def written(channel: Channel | None, text: str | None) -> str | None:
-            if channel is None:
-                return None if text is None else self._whole(text)
+        seen: list[Channel] = []
+        walk = rewriting(payload)
+        done = 0
+        written: str | None = None
+        while True:
+            try:
+                channel, text = walk.send(written)
+            except StopIteration as end:
+                new: Payload = end.value
+                break
+            done += EACH if text is None else EACH + len(text)
+            if done > SLICE:
+                done = 0
+                yield
+            if channel is None or channel[-1] == NAME:
+                written = yield from self._stands(channel, text)
+                continue
             if text is None:
                 error = self._unreadable(channel)
                 if error is not None:
                     raise error
-                return None
-            said = self._open(channel).push(text) if done is None else next(done)
-            self._likeness[channel] = payload
+                written = None
+                continue
+            written = yield from self._pushed(channel, text)
+            seen.append(channel)
             if part.final or channel[0] in over:
-                said += self._flush(channel)
+                written += yield from self._flush(channel)
                 if isinstance(payload, OpenAi):
-                    rest[channel], said = said, ""
-            return said
-
-        new = rewritten(payload, written)
+                    rest[channel], written = written, ""
+        for channel in seen:
+            self._likeness[channel] = new  # and not the part that came: nobody has looked at that
         for channel in [c for c in self._streams if part.final or c[0] in over]:
-            rest[channel] = self._flush(channel)
+            rest[channel] = yield from self._flush(channel)
         last = Part(
             new,
             part.version,
@@ -80,28 +93,33 @@ class Channels:
         )
         return [*self._said(part, rest), last] if rest else [last]
 
-    def end(self, part: Part) -> list[Part]:
+    def end(self, part: Part) -> Steps[list[Part]]:
         """What is left when no part comes any more; `part` is the last one that came."""
-        return self._said(part, {channel: self._flush(channel) for channel in [*self._streams]})
+        rest: dict[Channel, str] = {}
+        for channel in [*self._streams]:
+            rest[channel] = yield from self._flush(channel)
+        return self._said(part, rest)
 
-    def _in_slices(self, payload: Payload) -> Steps[list[str]]:
-        """What its pieces give out, in their order."""
-        pieces: list[tuple[Channel, str]] = []
+    def _stands(self, channel: Channel | None, text: str | None) -> Steps[str | None]:
+        """What is written for a string that stands for itself, as a tool's name does."""
+        if not text:
+            return None
+        if channel is not None and self._names.setdefault(channel, text) != text:
+            raise PenstockError(
+                Kind.BAD_REPLY,
+                "the model sent the name of a tool in pieces, which no policy can follow",
+            )
+        return (yield from self._whole(text))
 
-        def collect(channel: Channel | None, text: str | None) -> None:
-            if channel is not None and text is not None:
-                pieces.append((channel, text))
-
-        rewritten(payload, collect)
-        done: list[str] = []
-        for channel, text in pieces:
-            stream = self._open(channel)
-            said = []
-            for start in range(0, len(text), SLICE):
-                said.append(stream.push(text[start : start + SLICE]))
-                yield
-            done.append("".join(said))
-        return done
+    def _pushed(self, channel: Channel, text: str) -> Steps[str]:
+        stream = self._open(channel)
+        if len(text) <= SLICE:
+            return stream.push(text)
+        said = []
+        for start in range(0, len(text), SLICE):
+            said.append(stream.push(text[start : start + SLICE]))
+            yield
+        return "".join(said)
 
     def _open(self, channel: Channel) -> TextStream:
         stream = self._streams.get(channel)
@@ -109,8 +127,8 @@ class Channels:
             stream = self._streams[channel] = self._stream(channel)
         return stream
 
-    def _flush(self, channel: Channel) -> str:
-        return self._streams.pop(channel).flush()
+    def _flush(self, channel: Channel) -> Steps[str]:
+        return (yield from self._streams.pop(channel).flush())
 
     def _said(self, part: Part, rest: dict[Channel, str]) -> list[Part]:
         """Parts that say the rest; channels whose last parts were one share one."""
@@ -123,10 +141,3 @@ class Channels:
                 parts.append((like, {}))
             parts[-1][1][channel] = text
         return [Part(saying(like, said), part.version, {}, final=False) for like, said in parts]
-
-
-def _large(payload: Payload) -> bool:
-    """Whether it has more text than may be worked on without a pause."""
-    if isinstance(payload, OpenAi):
-        return payload.size > SLICE
-    return sum([len(tensor.data) for tensor in payload.tensors]) > SLICE

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from policies.pii.deep.readers import Readers
 from policies.pii.kept import in_json
 from policies.pii.names import Names
-from policies.pii.passage import Passage
+from policies.pii.passage import Passage, names_model
 from policies.pii.redactor import Redactor
 from policies.pii.settings import PrivacyDocument
 from policies.pii.way import Ready, Way, broken
@@ -19,7 +19,7 @@ from protos.errors import Kind, PenstockError
 from protos.route.policies import Mode
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import Context, InferRequest, Part, Payload, Tensors
+from protos.values import Context, InferRequest, Part, Payload, Tensors, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Privacy:
             request.id
             or request.parameters
             or not _numeric(request.payload)
-            or not ready.names.known(request.payload)
-            or not _made_here(request.context.timeline.request_id)
+            or not ready.names.known(request)
+            or not _made_here(request.context.timeline)
         ):
             way = self._way(ready, request.context, route)
             way.rename()
@@ -130,6 +130,21 @@ class Privacy:
         passage = self._of_nobody(route) if text else None
         return text if passage is None else passage.sentence(text)
 
+    def named(self, route: RouteSnapshot, model: str) -> str:
+        """What a client called a model, as it may be recorded: `other` for what may be somebody's.
+
+        A request may be refused before its privacy policy has seen it, and is recorded all the
+        same. What the route itself names is no client's choice.
+        """
+        if route.spec.privacy is None or names_model(route, model):
+            return model
+        try:
+            ready = self._routes.get(route) or self._of(route, self._ready)
+        except PenstockError:
+            return "other"
+        observing = ready.redactor.policy.mode == "observe"
+        return model if observing or ready.names.clean(model) else "other"
+
     def _of_nobody(self, route: RouteSnapshot) -> Passage | None:
         """For texts that are no request's any more: there is nobody to restore anything for."""
         if route.spec.privacy is None:
@@ -168,9 +183,9 @@ def _numeric(payload: Payload) -> bool:
     return type(payload) is Tensors and "BYTES" not in types
 
 
-def _made_here(request_id: str) -> bool:
-    """Whether the face made it: 16 hexadecimal digits, which are nobody unless all are 0-9."""
-    return not request_id or (len(request_id) == 16 and not request_id.isdigit())
+def _made_here(timeline: Timeline) -> bool:
+    """Whether the face made the request's id, rather than the client."""
+    return timeline.named_here or not timeline.request_id
 
 
 def _policy(route: RouteSnapshot) -> tuple[PrivacyDocument, Mode]:

@@ -179,6 +179,7 @@ class Timeline:
     snapshot: RouteSnapshot | None = None
     target: Target | None = None
     request_id: str = ""
+    named_here: bool = False  # whether the face made that id, rather than the client
     traceparent: str = ""
     rows: int = 0
     screened: Mapping[str, int] | None = None  # what the output policy found in the reply

@@ -53,7 +53,9 @@ class Head:
                 traceparent = trace_of(value.decode("latin-1"))
         if credentials > 1:
             authorization = SEVERAL
-        request_id = timeline.request_id = request_id or f"{_ids.getrandbits(64):016x}"
+        if not request_id:
+            request_id, timeline.named_here = f"{_ids.getrandbits(64):016x}", True
+        timeline.request_id = request_id
         return cls(scope, timeline, request_id, authorization, json_length, traceparent)
 
     def json_bytes(self, body_bytes: int) -> int | None:

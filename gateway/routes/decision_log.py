@@ -26,6 +26,9 @@ KEY_FILE = "decisions.key"
 KEY_BYTES = 16
 _MARK_BYTES = 4
 _NOBODY = bytes(16)
+# What a client called a model, as it may be recorded.
+Named = Callable[[RouteSnapshot, str], str]
+
 SUBJECTS = 10_000  # whose units are remembered; more are forgotten together
 
 
@@ -83,6 +86,7 @@ class DecisionLog:
         per_second: float,
         rng: Callable[[], float],
         wall: Callable[[], float],
+        named: Named,
     ) -> None:
         self._table = table
         self._seal = seal
@@ -90,6 +94,7 @@ class DecisionLog:
         self._per_second = per_second
         self._rng = rng
         self._wall = wall
+        self._named = named
         self._samplers: dict[str, Sampler] = {}
         self._units: dict[tuple[str, str], bytes] = {}
         self._rules: tuple[object, Wanted] = (None, Wanted(()))
@@ -121,7 +126,7 @@ class DecisionLog:
             route=route.name,
             arm=timeline.arm,
             revision=route.revision,
-            model=request.model,
+            model=self._named(route, request.model),
             version=request.version,
             served_model=arm.model if arm else "",
             served_version=arm.version if arm else "",

@@ -7,6 +7,7 @@ escapes hide nothing, and written as strings again.
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from simdjson import Parser as _Parser
 
@@ -17,6 +18,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _COLON = re.compile(r"[ \t\r\n]*:")
 # An identifier that is written as a number has at least as many digits.
 _SHORTEST = 6
+# Those that aren't written out, with a point or an exponent.
+_SMALLEST = 1e5
+_LARGEST = 1e22
 _OPENING = re.compile(r"\s*[\[{]")
 # Longer texts are parsed without making objects of them, which would take ten times as long.
 _LONG = 1 << 16
@@ -53,13 +57,15 @@ def redact_leaves(text: str, redact: Callable[[str, str], Steps[str]]) -> Steps[
             paused = token.end()
         written = token[0]
         if written[0] == '"':
-            value = json.loads(written)
+            value = json.loads(written) if len(written) > 2 else ""
             is_key = _COLON.match(text, token.end()) is not None
-            changed = yield from redact(value, "" if is_key else key)
+            changed = (yield from redact(value, "" if is_key else key)) if value else value
             if is_key:
                 key = value
-        elif len(written) >= _SHORTEST and written.isdigit():
-            value, changed = written, (yield from redact(written, key))
+        elif value := _digits(written):
+            changed = yield from redact(value, key)
+            if changed != value and written[0] == "-":
+                changed = f"-{changed}"
         else:
             continue
         if changed != value:
@@ -67,6 +73,21 @@ def redact_leaves(text: str, redact: Callable[[str, str], Steps[str]]) -> Steps[
             done = token.end()
     pieces.append(text[done:])
     return "".join(pieces)
+
+
+def _digits(number: str) -> str:
+    """Those of a whole number that may be somebody's, whichever way it is written; else none."""
+    if len(number) < _SHORTEST:
+        return ""
+    if number.isdigit():
+        return number
+    whole = number.removeprefix("-")
+    if whole.isdigit():
+        return whole if len(whole) >= _SHORTEST else ""
+    if not _SMALLEST <= float(whole) < _LARGEST:
+        return ""
+    value = Decimal(whole)
+    return str(int(value)) if value == value.to_integral_value() else ""
 
 
 def _written(value: str) -> str:

@@ -1,11 +1,10 @@
-"""Names that reach the model as they are: of inputs, of outputs asked for, of parameters."""
+"""Names that go on as they are: of models, of inputs, of outputs asked for, of parameters."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 from policies.pii.redactor import Redactor
 from protos.errors import invalid
-from protos.values import Payload
+from protos.values import InferRequest
 
 REMEMBERED = 4096
 LONGEST = 128  # characters of a name that is remembered
@@ -18,9 +17,14 @@ class Names:
         self._redactor = redactor
         self._clean: set[str] = set()
 
-    def known(self, payload: Payload) -> bool:
-        """Whether all names in it were looked at before, and there is nothing in them."""
-        clean = self._clean
+    def known(self, request: InferRequest) -> bool:
+        """Whether all names in it were looked at before, and there is nothing in them.
+
+        Those of parameters apart.
+        """
+        clean, payload = self._clean, request.payload
+        if request.model not in clean:
+            return False
         for tensor in payload.tensors:
             if tensor.name not in clean:
                 return False
@@ -38,12 +42,11 @@ class Names:
             self._clean.add(name)
         return True
 
-    def check(self, names: Iterable[str], what: str, tenant: str) -> None:
+    def check(self, name: str, what: str, tenant: str) -> None:
         """Raises INVALID for a name with something in it: a name can't be hidden, nor be told."""
-        for name in names:
-            if name in self._clean or self.clean(name):
-                continue
-            found = Counter(span.entity for span in self._redactor.find(name, tenant))
-            if found:
-                told = ", ".join(f"{count} {entity}" for entity, count in sorted(found.items()))
-                raise invalid(f"the name of {what} has in it what the privacy policy hides: {told}")
+        if self.clean(name):
+            return
+        found = Counter(span.entity for span in self._redactor.find(name, tenant))
+        if found:
+            told = ", ".join(f"{count} {entity}" for entity, count in sorted(found.items()))
+            raise invalid(f"the name of {what} has in it what the privacy policy hides: {told}")

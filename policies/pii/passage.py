@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from policies.pii.leaves import is_json, redact_leaves
-from policies.pii.names import Names
+from policies.pii.names import LONGEST, Names
 from policies.pii.redactor import Redactor
 from policies.pii.span import Span
-from policies.pii.spelling import refuse_spelling, without_spelling
-from policies.pii.steps import SLICE, Steps
+from policies.pii.spelling import refuse_spelling
+from policies.pii.steps import EACH, SLICE, Steps
 from policies.pii.streams import StreamRedactor
-from protos.errors import Kind, PenstockError
-from protos.text import texts, with_texts
+from protos.errors import Kind, PenstockError, invalid
+from protos.object_text import digits_of, signed
+from protos.openai.fields import TOP
+from protos.route.snapshot import RouteSnapshot
+from protos.text import rewriting
 from protos.values import InferRequest, JsonObject, OpenAi, Parameters, Part, Payload
 
 # What a text is called says what is in it (`customer_ssn`), unless it is called a text.
@@ -25,6 +28,7 @@ _PLAIN = frozenset(
 # Under these a model keeps what belongs together, so different ones have to stay different.
 _IDS = frozenset({"sequence_id", "correlation_id"})
 _SAID = "what the model says"
+_NAMES = 64  # that are looked at in a row
 
 Work = Callable[[str, str], Steps[str]]  # a text and what it is called
 
@@ -54,7 +58,7 @@ class Passage:
         """
         payload, parameters = request.payload, request.parameters
         if not self.observing:
-            self._check_names(payload, parameters)
+            yield from self._check_names(request)
         request_id = self._id(request.id) if request.id else ""
         if parameters:
             parameters = yield from self._strings(parameters, self._parameter)
@@ -79,8 +83,6 @@ class Passage:
         """
         before = Counter(self.found)
         payload, parameters = part.payload, part.parameters
-        if isinstance(payload, OpenAi):
-            payload = without_spelling(payload)
         payload = yield from self._payload(payload, self._said, reply=True)
         if parameters:
             parameters = yield from self._strings(parameters, self._said)
@@ -128,54 +130,84 @@ class Passage:
             f" {self.redactor.called} policy doesn't list the {what} under {key}",
         )
 
-    def _check_names(self, payload: Payload, parameters: Parameters) -> None:
-        tenant, check = self.vault.tenant, self._names.check
-        check([each.name for each in payload.tensors], "an input", tenant)
-        check(payload.wanted, "an output", tenant)
-        check(parameters, "a parameter", tenant)
+    def _check_names(self, request: InferRequest) -> Steps[None]:
+        payload, route = request.payload, request.context.route
+        names = [(each.name, "an input") for each in payload.tensors]
+        names += [(name, "an output") for name in payload.wanted]
+        names += [(name, "a parameter") for name in request.parameters]
+        # What operators call a model is theirs to choose; under a pattern it is anybody's.
+        if route is None or not names_model(route, request.model):
+            names.append((request.model, "a model"))
+        else:
+            self._names.clean(request.model)  # so that it is known
+        for at, (name, what) in enumerate(names):
+            self._names.check(name, what, self.vault.tenant)
+            if at % _NAMES == _NAMES - 1:
+                yield
         if isinstance(payload, OpenAi):
             refuse_spelling(payload)
 
     def _payload(self, payload: Payload, work: Work, *, reply: bool) -> Steps[Payload]:
-        policy = self.redactor.policy
-        binary = policy.binary_outputs if reply else policy.binary_inputs
-        replaced: list[str | None] = []
-        changed = False
+        walk = rewriting(payload, reply=reply)
+        written: str | None = None
         done = 0
-        for each in texts(payload, reply=reply):
-            text = each.text
+        while True:
+            try:
+                each = walk.send(written)
+            except StopIteration as end:
+                made: Payload = end.value
+                return made
+            except UnicodeEncodeError:
+                raise
+            except ValueError:
+                raise PenstockError(
+                    Kind.BAD_REPLY if reply else Kind.INVALID,
+                    "two keys of an object are one when what is in them is hidden",
+                ) from None
+            written = None
+            text = None if each is None else each.text
+            done += EACH if text is None else EACH + len(text)
+            if done > SLICE or each is None:
+                done = 0
+                yield
+            if each is None:
+                continue
             if text is None:
                 error = self.unreadable(each.name, each.index, reply=reply)
                 if error is not None:
                     raise error
-                replaced.append(None)
-            elif (each.key and self._names.clean(text)) or each.name in binary:
-                replaced.append(None)
-            else:
-                done += len(text)
-                if done > SLICE:
-                    done = 0
-                    yield
+            elif text and not (each.key and self._plain(text)):
                 new = yield from work(text, hint_of(each.name))
-                changed = changed or new != text
-                replaced.append(new)
-        if not changed:
-            return payload
-        try:
-            return with_texts(payload, replaced, reply=reply)
-        except UnicodeEncodeError:
-            raise
-        except ValueError:
-            raise PenstockError(
-                Kind.BAD_REPLY if reply else Kind.INVALID,
-                "two keys of an object are one when what is in them is hidden",
-            ) from None
+                written = None if new == text else new
+
+    def _plain(self, key: str) -> bool:
+        """Whether a key is known to have nothing in it: the same ones come again and again."""
+        return (
+            len(key) <= LONGEST
+            and not self.redactor.names_texts
+            and "[" not in key  # a placeholder
+            and self._names.clean(key)
+        )
 
     def _strings(self, parameters: Parameters, work: Work) -> Steps[Parameters]:
         made: dict[str, bool | int | float | str] = {}
+        changed = False
+        done = 0
         for name, value in parameters.items():
-            made[name] = (yield from work(value, name)) if isinstance(value, str) else value
-        return parameters if made == parameters else made
+            made[name] = value
+            number = not isinstance(value, str)
+            text = value if isinstance(value, str) else digits_of(value)
+            if not text or (number and name in TOP.counts):
+                continue
+            done += EACH + len(text)
+            if done > SLICE:
+                done = 0
+                yield
+            new = yield from work(text, name)
+            if new != text:
+                made[name] = signed(value, new) if isinstance(value, int | float) else new
+                changed = True
+        return made if changed else parameters
 
     def _parameter(self, value: str, name: str) -> Steps[str]:
         if name in _IDS:
@@ -183,6 +215,11 @@ class Passage:
         return (yield from self._hidden(value, name))
 
     def _id(self, text: str) -> str:
+        if len(text) > SLICE:
+            raise invalid(
+                f"an id has more than {SLICE} characters, which the {self.redactor.called} policy"
+                " can't look at together"
+            )
         result = self.redactor.pseudonym(text, self.vault.tenant)
         self._count(result.spans)
         return result.text
@@ -220,6 +257,11 @@ class Passage:
         self.found.update(found)
         self._total.update(found)
         return found
+
+
+def names_model(route: RouteSnapshot, model: str) -> bool:
+    """Whether the route names this very model, rather than a pattern that it fits."""
+    return any(each.model == model for each in route.spec.match)
 
 
 def hint_of(name: str) -> str:

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 from policies.channels import Channels, TextStream
 from policies.pii.passage import Passage, hint_of
-from policies.pii.spelling import without_spelling
-from policies.pii.steps import Steps, at_once
+from policies.pii.steps import Steps
 from policies.pii.streams import StreamRedactor, StreamRestorer
 from protos.errors import Kind, PenstockError
 from protos.pieces import FUNCTION, TOOLS, Channel
-from protos.values import OpenAi, Part
+from protos.values import Part
 
 REMEMBERED = 64  # strings of a reply
 LONGEST_ARGUMENTS = 1 << 18  # characters of one call of a tool
@@ -25,9 +24,6 @@ class SaidReply:
 
     def take(self, part: Part) -> Steps[list[Part]]:
         """The parts to give on for one that came."""
-        payload = part.payload
-        if isinstance(payload, OpenAi) and (less := without_spelling(payload)) is not payload:
-            part = replace(part, payload=less)
         parts = yield from self._channels.take(part)
         if part.parameters:
             parameters = yield from self._passage.parameters(part.parameters)
@@ -36,8 +32,7 @@ class SaidReply:
 
     def end(self, last: Part) -> Steps[list[Part]]:
         """What is left when no part comes any more."""
-        yield from ()
-        return self._channels.end(last)
+        return (yield from self._channels.end(last))
 
     def _stream(self, channel: Channel) -> TextStream:
         if channel[1] in (TOOLS, FUNCTION):
@@ -46,12 +41,12 @@ class SaidReply:
             return SaidText(self._passage, hint_of(channel[0]))
         return SaidText(self._passage, escaped=self._passage.answers_json)
 
-    def _whole(self, text: str) -> str:
+    def _whole(self, text: str) -> Steps[str]:
         known = self._known.get(text)
         if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            known = self._known[text] = at_once(self._passage.answer(text))
+            known = self._known[text] = yield from self._passage.answer(text)
         return known
 
     def _unreadable(self, channel: Channel) -> PenstockError | None:
@@ -73,7 +68,8 @@ class SaidText:
     def push(self, piece: str) -> str:
         return self._restorer.push(self._checked(self._redactor.push(piece)))
 
-    def flush(self) -> str:
+    def flush(self) -> Steps[str]:
+        yield from ()
         rest = self._restorer.push(self._checked(self._redactor.flush()))
         return rest + self._restorer.flush()
 
@@ -103,5 +99,5 @@ class SaidArguments:
         self._pieces.append(piece)
         return ""
 
-    def flush(self) -> str:
-        return at_once(self._passage.answer("".join(self._pieces)))
+    def flush(self) -> Steps[str]:
+        return (yield from self._passage.answer("".join(self._pieces)))

@@ -13,6 +13,7 @@ T = TypeVar("T")
 Steps = Generator[None, None, T]
 
 SLICE = 2048  # characters of text between two steps: a millisecond or two where much is found
+EACH = 32  # characters that a text counts for beside its own: an empty one takes time as well
 
 
 def at_once(steps: Steps[T]) -> T:

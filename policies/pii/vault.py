@@ -4,7 +4,9 @@ import json
 import re
 
 from policies.pii.tokens import Tokens
+from protos.errors import Kind, PenstockError
 
+MOST = 1 << 16  # values of a request and its reply
 LONGEST_ENTITY = 40
 # `[EMAIL_4F7K2Q]`; a second spelling of the same value, or a value that happens to have the same
 # hash, is numbered in the order of the conversation: `[EMAIL_4F7K2Q_2]`.
@@ -20,14 +22,14 @@ class Vault:
     a requester gets back what they sent, and nobody else's.
     """
 
-    __slots__ = ("_closed", "_others", "_places", "_tokens", "_values", "tenant")
+    __slots__ = ("_closed", "_numbers", "_places", "_tokens", "_values", "tenant")
 
     def __init__(self, tokens: Tokens, tenant: str) -> None:
         self.tenant = tenant
         self._tokens = tokens
         self._places: dict[tuple[str, str], str] = {}  # by entity and value as written
         self._values: dict[str, str] = {}  # by placeholder
-        self._others: set[str] = set()  # placeholders that are not restored
+        self._numbers: dict[tuple[str, str], int] = {}  # of spellings, by entity and token
         self._closed = False
 
     def close(self) -> None:
@@ -41,19 +43,21 @@ class Vault:
     def hide(self, entity: str, value: str, canonical: str) -> str:
         """A placeholder for a value, which is restored to exactly as it is written.
 
-        `canonical` is the form that all spellings of the value have in common.
+        `canonical` is the form that all spellings of the value have in common. Raises TOO_LARGE, or
+        BAD_REPLY once the vault is closed, for more values than one request may have.
         """
         if (known := self.known(entity, value)) is not None:
             return known
         token = self._tokens.placeholder(self.tenant, entity, canonical)
-        place, number = f"[{entity}_{token}]", 1
-        while place in self._values or place in self._others:
-            number += 1
-            place = f"[{entity}_{token}_{number}]"
+        number = self._numbers[entity, token] = self._numbers.get((entity, token), 0) + 1
+        place = f"[{entity}_{token}]" if number == 1 else f"[{entity}_{token}_{number}]"
+        if len(self._places) >= MOST:
+            raise PenstockError(
+                Kind.BAD_REPLY if self._closed else Kind.TOO_LARGE,
+                f"there are more than {MOST} different values to be hidden",
+            )
         self._places[entity, value] = place
-        if self._closed:
-            self._others.add(place)
-        else:
+        if not self._closed:
             self._values[place] = value
         return place
 

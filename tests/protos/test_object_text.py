@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protos.object_text import rewritten
-from protos.text import Text, texts, with_texts
+from protos.found_text import Text
+from protos.object_text import rewriting
+from protos.text import texts
 from protos.values import Chat, Embedding, OpenAi, Prompt
+from tests.protos.walking import changed, with_texts
 
 KEYS = st.one_of(
     st.text("abc", max_size=3),
@@ -41,7 +43,7 @@ def test_no_string_is_passed_over(payload: OpenAi) -> None:
     """All letters X, Y and Z are in strings that people write; replaced, none is left."""
     payload = type(payload)({key: value for key, value in payload.body.items() if key != "model"})
     unreadable = [each for each in texts(payload) if each.text is None]  # type: ignore[arg-type]
-    after = rewritten(payload, lambda name, text, key: None if key or text is None else "-")
+    after = changed(rewriting(payload), lambda each: None if each.key or each.text is None else "-")
     if not unreadable:
         assert not {*"XYZ"} & {*json.dumps(after.body)}
 
@@ -65,19 +67,19 @@ def test_what_only_looks_like_a_form_is_text() -> None:
 def test_keys_of_people_are_text_and_may_be_replaced() -> None:
     payload = Chat({"metadata": {"bob": {"eve": 1}}, "logit_bias": {"50256": -100}})
     assert [each.text for each in texts(payload) if each.key] == ["eve", "bob", "50256"]
-    after = rewritten(payload, lambda name, text, key: f"<{text}>" if key else None)
+    after = changed(rewriting(payload), lambda each: f"<{each.text}>" if each.key else None)
     assert after.body["metadata"] == {"<bob>": {"<eve>": 1}}
 
 
 def test_keys_that_become_one_are_an_error() -> None:
     with pytest.raises(ValueError, match="become one"):
-        rewritten(Chat({"metadata": {"a": 1, "b": 2}}), lambda name, text, key: "c")
+        changed(rewriting(Chat({"metadata": {"a": 1, "b": 2}})), lambda each: "c")
 
 
 def test_long_whole_numbers_are_text_and_become_strings() -> None:
     payload = Chat({"x": [4111111111111111, 7, True]})
     assert [each.text for each in texts(payload) if not each.key] == ["4111111111111111"]
-    after = rewritten(payload, lambda name, text, key: None if key else "-")
+    after = changed(rewriting(payload), lambda each: None if each.key else "-")
     assert after.body == {"x": ["-", 7, True]}
 
 

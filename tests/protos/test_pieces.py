@@ -6,8 +6,9 @@ import pytest
 
 from protos.arrays import join_bytes, split_bytes
 from protos.errors import Kind, PenstockError
-from protos.pieces import Channel, finished, rewritten, saying
+from protos.pieces import Channel, finished, rewriting, saying
 from protos.values import Chat, Embedding, JsonObject, Payload, Prompt, Tensor, Tensors
+from tests.protos.walking import walked
 
 
 def elements(name: str, *given: bytes) -> Tensor:
@@ -20,12 +21,12 @@ def chunk(delta: JsonObject, **more: Any) -> Chat:
 
 def found(payload: Payload) -> list[tuple[Channel | None, str | None]]:
     pieces: list[tuple[Channel | None, str | None]] = []
-    rewritten(payload, lambda channel, text: pieces.append((channel, text)))
+    walked(rewriting(payload), pieces.append)
     return pieces
 
 
 def shouted(payload: Payload) -> Payload:
-    return rewritten(payload, lambda channel, text: text and text.upper())
+    return walked(rewriting(payload), lambda piece: piece[1] and piece[1].upper())
 
 
 def test_elements_of_bytes_are_channels() -> None:
@@ -44,7 +45,8 @@ def test_fields_of_choices_are_channels_and_other_strings_stand_for_themselves()
 
     assert sorted(found(payload), key=str) == sorted(
         [
-            *[(None, each) for each in ("c", "m", "assistant", "x", "function", "f")],
+            *[(None, each) for each in ("c", "m", "x")],
+            ((1, "tool_calls", 2, "name"), "f"),
             ((1, "content"), "a"),
             ((1, "reasoning"), "b"),
             ((1, "tool_calls", 2), "{"),
@@ -63,7 +65,7 @@ def test_completions_have_their_text() -> None:
 
 def test_what_is_not_text_passes_as_it_is() -> None:
     payload = Chat({"created": 7, "usage": {"total_tokens": 3}, "choices": [], "x": None, "y": ""})
-    assert rewritten(payload, lambda channel, text: text) == payload
+    assert walked(rewriting(payload), lambda piece: piece[1]) == payload
 
 
 @pytest.mark.parametrize(

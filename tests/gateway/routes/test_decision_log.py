@@ -40,6 +40,7 @@ def observed(
         per_second=per_second,
         rng=Random(1).random,
         wall=lambda: 1000.0,
+        named=lambda route, model: model if model != "of-bob" else "other",
     )
     for each in requests:
         log.observe(each, code, 10.02)

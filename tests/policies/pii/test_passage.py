@@ -81,7 +81,7 @@ def test_bytes_that_are_no_text_fail_closed() -> None:
     with pytest.raises(PenstockError, match='input "text": element 1 is no text') as caught:
         redacted("text", b"a", b"\xff")
     assert caught.value.kind is Kind.INVALID
-    assert redacted("image", b"\xff", b"bob@example.com") == [b"\xff", b"bob@example.com"]
+    assert redacted("image", b"\xff", b"hi bob@example.com") == [b"\xff", b"hi [EMAIL]"]
 
 
 def test_blocked_entities_refuse_the_request_with_types_and_counts() -> None:
