@@ -129,8 +129,12 @@ if __name__ == "__main__":
         app(sys.argv[2:])
     if sys.argv[1:2] == ["llm"]:
         set_no_spinning()
-        from backends.llm.command import main as llm
-
+        try:
+            from backends.llm.command import main as llm
+        except ModuleNotFoundError as missing:
+            raise SystemExit(
+                f'penstock backend: llm needs {missing.name}: pip install "penstock[llm]"'
+            ) from None
         app.command("python -m backends llm")(llm)
         app(sys.argv[2:])
     app.command()(main)
