@@ -13,7 +13,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.integration.mesh import Mesh, free_ports
+from tests.integration.mesh import free_ports
+from tests.integration.openai_site import Site
 
 MISSING = [
     name
@@ -27,7 +28,7 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
+def client(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     from tests import tiny_llama
 
     folder: Path = tmp_path_factory.mktemp("transformers")
@@ -41,14 +42,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
         f" {folder}/model --continuous-batching {options} --device cpu --dtype float32"
         f" --host 127.0.0.1 --port {port}"
     )
-    with Mesh(folder) as mesh:
-        model = f"tiny={folder}/model"
-        mesh.join_openai(
-            "llm", f"http://127.0.0.1:{port}/v1", "--start", serve, "--model", model, "--unlisted"
-        )
-        mesh.wait_ready(("tiny", "1"))
-        token = mesh.token("infer:*")
-        yield openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=token, max_retries=0, timeout=60.0)
+    flags = ("--start", serve, "--model", f"tiny={folder}/model", "--unlisted")
+    site.mesh.join_openai("transformers", f"http://127.0.0.1:{port}/v1", *flags)
+    site.mesh.wait_ready(("tiny", "1"))
+    yield site.client(timeout=60.0)
+    site.mesh.process("transformers").stop()
 
 
 def test_it_answers(client: openai.OpenAI) -> None:
