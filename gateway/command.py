@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from gateway.client import GatewayClient
 from gateway.config import FACES, Config, load_config
@@ -28,6 +29,7 @@ Offset = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Prints JSON for programs.")]
 DEFAULT_FILE = Path("penstock.yaml")
 _LAST_PORT = 65535
+_WIDEST = 10_000  # characters of a line that nobody looks at on a terminal
 
 
 def load_settings(file: Path, port_offset: int | None = None) -> Config:
@@ -62,7 +64,14 @@ def show(value: Any, rows: list[list[str]], columns: tuple[str, ...], as_json: b
     if as_json:
         print(json.dumps(value, indent=2))
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    # Nothing is cut off, as an id that ends in dots is none: a terminal folds, a pipe has room.
+    whole = [Column(column, overflow="fold") for column in columns]
+    table = Table(*whole, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = console.measure(
+            table, options=console.options.update(width=_WIDEST)
+        ).maximum
+    console.print(table)
