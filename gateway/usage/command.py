@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.command import DEFAULT_FILE, File, load_settings, show
-from gateway.usage.question import Question, as_csv, question, rows
+from gateway.usage.question import Question, as_csv, as_objects, question
 from gateway.usage.value import UNITS, Usage
 from protos.errors import Kind, PenstockError
 
@@ -38,7 +38,7 @@ def usage(
         sys.stdout.write(as_csv(found, asked.by))
         return
     columns = (*asked.by, *UNITS)
-    values = rows(found, asked.by)
+    values = as_objects(found, asked.by)
     table = [[str(row[column]) for column in columns] for row in values]
     show(values, table, columns, form is Format.JSON)
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.store.engine import Store
-from gateway.usage.question import as_csv, question, rows
+from gateway.usage.question import as_csv, as_objects, question
 from policies.authorize import ADMIN
 from protos.errors import Kind, PenstockError, invalid
 from protos.values import Principal
@@ -39,7 +39,7 @@ def usage_routes(
         if form == "csv":
             return Response(as_csv(found, asked.by), media_type="text/csv")
         return JSONResponse(
-            {"since": asked.since, "until": asked.until, "usage": rows(found, asked.by)}
+            {"since": asked.since, "until": asked.until, "usage": as_objects(found, asked.by)}
         )
 
     return [Route("/admin/usage", usage)]

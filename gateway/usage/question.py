@@ -53,7 +53,7 @@ def _day(name: str, text: str, today: date) -> date:
         raise invalid(f"{name}: is a day such as {today} or so many before today, 30d") from None
 
 
-def rows(found: Sequence[Usage], by: Sequence[str]) -> list[dict[str, Any]]:
+def as_objects(found: Sequence[Usage], by: Sequence[str]) -> list[dict[str, Any]]:
     """One object for each sum; device-seconds to the microsecond."""
     return [
         {name: getattr(each, name) for name in by}
@@ -68,5 +68,5 @@ def as_csv(found: Sequence[Usage], by: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*by, *UNITS])
     writer.writeheader()
-    writer.writerows(rows(found, by))
+    writer.writerows(as_objects(found, by))
     return text.getvalue()

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from gateway.usage.question import Question, as_csv, question, rows
+from gateway.usage.question import Question, as_csv, as_objects, question
 from gateway.usage.value import Usage
 from protos.errors import Kind, PenstockError
 
@@ -49,7 +49,7 @@ def test_what_cant_be_read_is_named(since: str, until: str, by: str, message: st
 
 def test_answers_are_rows_of_what_is_told_apart_and_all_that_is_counted() -> None:
     found = [Usage("", 'a "quoted", tenant', "", 2, 3, 4, 5, 0.1234567891)]
-    (row,) = rows(found, ("tenant",))
+    (row,) = as_objects(found, ("tenant",))
     assert row == {
         "tenant": 'a "quoted", tenant',
         "requests": 2,
