@@ -31,19 +31,19 @@ from benchmarks.processes import children
 from benchmarks.report import Report, Table
 
 ROUNDS = 10
-SECONDS = 8.0  # a block
+SECONDS = 20.0  # a block
 START = 3.0  # seconds until the load generators are ready
 QUIET = 1.0  # seconds between blocks
-LEARNING = 2.0  # seconds at the begin of a block that don't count
+LEARNING = 4.0  # seconds at the begin of a block that don't count
 NEIGHBOURS = 3
 LOAD = 0.6  # of its share that a neighbour asks for
 NOISY = 50.0  # times its share
 OVERLOAD = 10.0  # times the capacity
-DEADLINE = 1.0  # seconds
+DEADLINE = 2.0  # seconds
 GOLD = 4.0
 
 # Seconds of a batch, and rows of it.
-MODELS = {"serial": (0.02, 1), "batched": (0.05, 8)}
+MODELS = {"serial": (0.04, 1), "batched": (0.16, 8)}
 _MODEL = """\
 import time
 
