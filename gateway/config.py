@@ -178,6 +178,8 @@ class ModelServer(Settings):
     key_file: Path | None = None
     start: str = ""
     revision: str = ""
+    send_priority: bool = False
+    salt_cache: bool = False
 
 
 class Backend(Settings):

@@ -133,6 +133,10 @@ def _of_server(server: ModelServer) -> list[str]:
         arguments += ["--start", server.start]
     if server.revision:
         arguments += ["--revision", server.revision]
+    if server.send_priority:
+        arguments.append("--send-priority")
+    if server.salt_cache:
+        arguments.append("--salt-cache")
     return arguments
 
 

@@ -80,7 +80,9 @@ def main(
     ] = 256,
     send_priority: Annotated[
         bool,
-        typer.Option("--send-priority", help="Tells vLLM (--scheduling-policy priority) of them."),
+        typer.Option(
+            "--send-priority", help="Tells vLLM (--scheduling-policy priority) calls' priorities."
+        ),
     ] = False,
     salt_cache: Annotated[
         bool,

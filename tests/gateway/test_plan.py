@@ -46,11 +46,13 @@ def test_a_backend_is_told_all_that_the_configuration_says():
 
 def test_a_server_of_openais_api_is_joined_as_the_configuration_says():
     server = "url: http://127.0.0.1:8080/v1, models: {chat: org/m}, unlisted: true, keyFile: key"
-    text = f"backends: [{{runtime: openai, server: {{{server}, start: serve m, revision: a}}}}]\n"
+    server += ", start: serve m, revision: a, sendPriority: true, saltCache: true"
+    text = f"backends: [{{runtime: openai, server: {{{server}}}}}]\n"
     [command] = plan(config(text), FILE, JOIN_TOKEN, Machine([0, 1])).backends
     assert command.arguments[command.arguments.index("--url") :] == (
         *("--url", "http://127.0.0.1:8080/v1", "--model", "chat=org/m", "--unlisted"),
         *("--api-key-file", str(Path("key").resolve()), "--start", "serve m", "--revision", "a"),
+        *("--send-priority", "--salt-cache"),
     )
     assert command.cores == (1,)
 

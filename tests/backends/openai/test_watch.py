@@ -1,6 +1,6 @@
 """A model server is looked at every second: its models, its health, its load."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -20,8 +20,10 @@ class Server:
     def __init__(self) -> None:
         self.answers: dict[str, object] = {"/v1/models": MODELS, "/health": 200}
         self.asked: list[str] = []
+        self.on_asked: Callable[[], None] = lambda: None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.on_asked()
         path = request.url.path
         self.asked.append(path)
         match self.answers.get(path, 404):
@@ -117,6 +119,17 @@ async def test_the_load_is_what_the_last_look_found():
         server.answers["/metrics"] = httpx.ReadTimeout("late")
         await watch.look()
         assert watch.signals == Signals()
+
+
+async def test_until_the_next_page_is_there_the_last_one_holds():
+    server = Server()
+    server.answers["/metrics"] = "tgi_queue_size 4\n"
+    async with watching(server) as watch:
+        await watch.look()
+        held = []
+        server.on_asked = lambda: held.append(watch.signals)
+        await watch.look()
+        assert set(held) == {Signals(4)}
 
 
 async def test_gateways_hear_of_models_that_come_and_go():
