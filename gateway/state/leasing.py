@@ -47,6 +47,7 @@ class Leasing:
         self._wall = wall
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self._spoke_at = clock() - HEARTBEAT
         self.lessee = Lessee(holder, holders, self._woken.set, elsewhere)
         self.exchanges = 0
@@ -57,40 +58,53 @@ class Leasing:
     async def close(self) -> None:
         """Tells what was used since, and gives back what is left."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            self._closing = True
+            self._woken.set()
+            await self._task  # which ends when what is under way was answered, or wasn't
             self.lessee.retire()
-            await self._exchange(all_=True)
+            await self._speak(all_=True)
         await self._ledger.close()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         next_round = loop.time()
-        while True:
+        while not self._closing:
             all_ = loop.time() >= next_round
             if all_:
                 next_round = loop.time() + LEASE_SECONDS
-            await self._exchange(all_=all_)
+            await self._speak(all_=all_)
             if not self._woken.is_set():
                 alarm = loop.call_at(next_round, self._woken.set)
                 await self._woken.wait()
                 alarm.cancel()
             self._woken.clear()
 
-    async def _exchange(self, *, all_: bool) -> None:
+    async def _speak(self, *, all_: bool) -> None:
+        """Says what there is to say. Whatever happens, there will be a next time."""
         lessee = self.lessee
-        batches = lessee.due(self._clock(), self._wall(), all_=all_)
-        if not batches and all_ and self._clock() - self._spoke_at >= HEARTBEAT:
-            batches = [Batch([], [], [])]
-        for batch in batches:
-            self._spoke_at = self._clock()
-            self.exchanges += 1
-            answer = None
-            try:
-                answer = await self._ledger.exchange(lessee.holder, batch.asks)
-            except Exception:  # requests wait for this batch, whatever happened
-                log.exception("limits can't be leased")
-            if answer is None or len(answer.grants) != len(batch.asks):
-                lessee.unanswered(batch, self._clock(), self._wall())
-            else:
-                lessee.answered(batch, answer, self._clock())
+        try:
+            batches = lessee.due(self._clock(), self._wall(), all_=all_)
+            if not batches and all_ and self._clock() - self._spoke_at >= HEARTBEAT:
+                batches = [Batch([], [], [])]
+            while batches:
+                await self._exchange(batches)
+        except Exception:
+            log.exception("limits aren't leased as they should be")
+
+    async def _exchange(self, batches: list[Batch]) -> None:
+        """Takes the first one, which is answered in any case: requests wait for it."""
+        lessee, batch, answer = self.lessee, batches.pop(0), None
+        self._spoke_at = self._clock()
+        self.exchanges += 1
+        try:
+            answer = await self._ledger.exchange(lessee.holder, batch.asks)
+        except Exception:
+            log.exception("limits can't be leased")
+        except BaseException:  # cancelled: then nobody is asked any more
+            for each in (batch, *batches):
+                lessee.unanswered(each, self._clock(), self._wall())
+            raise
+        if answer is None or len(answer.grants) != len(batch.asks):
+            lessee.unanswered(batch, self._clock(), self._wall())
+        else:
+            lessee.answered(batch, answer, self._clock())

@@ -2,6 +2,8 @@
 
 Nothing here raises into a request. The first call that fails or takes too long opens a breaker:
 from then on calls are lost at once, while a task asks in the background whether the server is back.
+The time that a call has begins when it may be sent. One that finds no room among the others, or
+that our own loop was too busy to look after, is lost alone.
 
 redis-py's own pool is not used. A call that is cancelled in mid-reply leaves the rest of the reply
 on its connection, and where that connection is used again it has answered others' calls. Here a
@@ -11,24 +13,24 @@ connection goes back only from a call that has read its whole reply; every other
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from hashlib import sha1
 from typing import Any, Final
 
-from redis.asyncio import Connection, SSLConnection
+from redis.asyncio import Connection
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
+from gateway.state.breaker import INTERVAL, Breaker
+from gateway.state.patience import Patience
+from gateway.state.redis_connection import connection_to
 from gateway.state.settings import StateSettings
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.05  # seconds for a call, with connecting where that is needed
 PATIENCE_AT_START = 1.0
-PROBE_INTERVAL = 0.5  # seconds between looks at whether a lost server is back
-MOST_CONNECTIONS = 32
-# After a stall of our own loop the reply may be here, unread; it gets this much of the patience.
-_SECOND_LOOK = 0.005
+MOST_CONNECTIONS = 32  # and as many calls under way; others wait, as long as one may take
 
 Argument = str | bytes | int | float
 
@@ -66,31 +68,37 @@ class Redis:
         holds: str = "shared state",
         *,
         patience: float = PATIENCE,
-        probe_interval: float = PROBE_INTERVAL,
+        probe_interval: float = INTERVAL,
     ) -> None:
         self._settings = settings
         self._holds = holds
         self._patience = patience
-        self._probe_interval = probe_interval
         self._idle: list[Connection] = []
         self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._probing: asyncio.Task[None] | None = None
         self._refusal = ""
-        self.up = True  # until the contrary is known
-        self.losses = 0  # times that the server was lost
+        self._breaker = Breaker(
+            f"the {holds} at {settings.address}", self._look, interval=probe_interval
+        )
         self.lost_calls = 0
 
     def __repr__(self) -> str:
         return f"<Redis {self._settings.address} {'up' if self.up else 'lost'}>"
+
+    @property
+    def up(self) -> bool:
+        return self._breaker.up
+
+    @property
+    def losses(self) -> int:
+        """Times that the server was lost."""
+        return self._breaker.losses
 
     async def start(self) -> None:
         """Connects, so that no request has to wait for it; a server that is down is looked for."""
         await self._try(self._ping, max(PATIENCE_AT_START, self._patience))
 
     async def close(self) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._breaker.close()
         while self._idle:
             await _close(self._idle.pop())
 
@@ -118,20 +126,44 @@ class Redis:
 
         return await self._try(call, self._patience)
 
-    async def _try(self, call: Callable[[], Awaitable[Any]], patience: float) -> Any | Lost:
+    async def _try(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any | Lost:
+        breaker = self._breaker
+        if not await self._slot(seconds):
+            self.lost_calls += 1
+            return LOST
+        patience = Patience(seconds)
         try:
-            async with _within(patience), self._slots:
-                return await call()
+            async with patience:
+                reply = await call()
         except ReadOnlyError as error:
-            self._lose(type(error).__name__)
+            breaker.lose(type(error).__name__)
         except ResponseError as error:
             self._tell_refusal(error)
         except TimeoutError:
-            self._lose(f"no answer in {patience * 1000:g} ms")
+            now = asyncio.get_running_loop().time()
+            breaker.late(seconds, now, stalled=patience.stalled)
         except Exception as error:  # whatever a broken server can make redis-py raise
-            self._lose(type(error).__name__)
+            breaker.lose(type(error).__name__)
+        else:
+            breaker.answered()
+            return reply
+        finally:
+            self._slots.release()
         self.lost_calls += 1
         return LOST
+
+    async def _slot(self, seconds: float) -> bool:
+        """Whether the call may be sent: in time, and with the server not lost meanwhile."""
+        if not self._slots.locked():
+            return await self._slots.acquire()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            return False
+        if not self.up:
+            self._slots.release()
+        return self.up
 
     async def _call(self, command: tuple[Argument, ...]) -> Any:
         connection = await self._connection()
@@ -160,7 +192,7 @@ class Redis:
             if not dirty:
                 return connection
             await _close(connection)
-        connection = self._make()
+        connection = connection_to(self._settings)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
         except BaseException:
@@ -168,44 +200,8 @@ class Redis:
             raise
         return connection
 
-    def _make(self) -> Connection:
-        settings = self._settings
-        password = None
-        if settings.password_file is not None:
-            # Read anew, so that a password can be changed while we run.
-            password = settings.password_file.read_text(encoding="utf-8").strip()
-        common: dict[str, Any] = {
-            "host": settings.address.host,
-            "port": settings.address.port,
-            "db": settings.database,
-            "username": settings.user,
-            "password": password,
-            "protocol": 2,
-            # Time is kept here, for the whole call.
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            "driver_info": None,
-        }
-        if not settings.encrypted:
-            return Connection(**common)
-        tls = settings.tls
-        return SSLConnection(
-            **common,
-            ssl_ca_certs=str(tls.ca) if tls else None,
-            ssl_certfile=str(tls.certificate) if tls and tls.certificate else None,
-            ssl_keyfile=str(tls.key) if tls and tls.key else None,
-        )
-
     async def _ping(self) -> None:
         await self._call(("PING",))
-
-    def _lose(self, why: str) -> None:
-        if not self.up:
-            return  # of several calls under way the first one told
-        self.up = False
-        self.losses += 1
-        log.warning("the %s at %s is lost: %s", self._holds, self._settings.address, why)
-        self._probing = asyncio.create_task(self._probe(), name=f"looks for {self._holds}")
 
     def _tell_refusal(self, error: ResponseError) -> None:
         """The server is there and says no, such as OOM; each reason is told once in a row."""
@@ -214,32 +210,13 @@ class Redis:
             self._refusal = reason
             log.warning("the %s refuses commands: %s", self._holds, reason)
 
-    async def _probe(self) -> None:
-        """Asks until the server answers; meanwhile no request does."""
-        while not self.up:
-            await asyncio.sleep(self._probe_interval)
-            # Those that were idle may have died with the server.
-            while self._idle:
-                await _close(self._idle.pop())
-            with contextlib.suppress(Exception):
-                async with _within(self._patience):
-                    await self._ping()
-                self.up = True
-        log.info("the %s at %s is back", self._holds, self._settings.address)
-
-
-@contextlib.asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    """Raises TimeoutError after so many seconds, in which the loop had a chance to read."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-        late = loop.call_later(
-            seconds - _SECOND_LOOK, lambda: limit.reschedule(loop.time() + _SECOND_LOOK)
-        )
-        try:
-            yield
-        finally:
-            late.cancel()
+    async def _look(self) -> None:
+        """Raises unless the server answers."""
+        # Those that were idle may have died with the server.
+        while self._idle:
+            await _close(self._idle.pop())
+        async with Patience(self._patience):
+            await self._ping()
 
 
 async def _close(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from gateway.state.redis import LOST, Redis, Script
-from policies.leases.ledger import month_starts
+from policies.leases.periods import month_starts
 from policies.leases.script import answer, arguments, script
 from policies.leases.terms import Answer, Ask
 

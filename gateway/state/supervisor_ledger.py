@@ -1,6 +1,6 @@
 """The ledger of one machine: it lies in the supervisor, workers ask it over their Unix socket."""
 
-import logging
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import cast
@@ -8,16 +8,16 @@ from typing import cast
 import grpc
 from grpc import aio
 
+from gateway.state.breaker import Breaker
+from gateway.state.patience import Patience
 from policies.leases.ledger import Ledger
 from policies.leases.terms import Answer, Ask, Grant, Kind, Terms
 from protos import discovery_pb2 as pb
 
-log = logging.getLogger(__name__)
-
 SERVICE = "penstock.v1.Supervisor"
 METHOD = "ExchangeLeases"
-# Seconds. The supervisor is on this machine: if it is late, so is everything.
-PATIENCE = 1.0
+PATIENCE = 0.1  # seconds; requests wait for an answer
+PATIENCE_AT_START = 1.0
 
 
 class LedgerService:
@@ -50,9 +50,16 @@ class LedgerService:
 
 
 class SupervisorLedger:
-    """A worker's end; `address` is the supervisor's."""
+    """A worker's end; `address` is the supervisor's.
 
-    def __init__(self, address: str) -> None:
+    A supervisor that doesn't answer in time is asked no more until it does (`breaker.py`).
+    """
+
+    def __init__(self, address: str, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._holder = ""
+        self._met = False
+        self.breaker = Breaker("the supervisor's ledger", self._look)
         self._channel = aio.insecure_channel(address)
         self._call = self._channel.unary_unary(
             f"/{SERVICE}/{METHOD}",
@@ -62,17 +69,38 @@ class SupervisorLedger:
 
     async def exchange(self, holder: str, asks: Sequence[Ask]) -> Answer | None:
         """The ledger's answer; None when the supervisor doesn't answer."""
-        told = pb.LeaseAsks(holder=holder, asks=[_told(ask) for ask in asks])
-        try:
-            answer = await self._call(told, timeout=PATIENCE)
-        except aio.AioRpcError as error:
-            log.warning("the supervisor leases nothing: %s", error.code().name)
+        self._holder = holder
+        if not self.breaker.up:
             return None
+        seconds = self._patience if self._met else max(PATIENCE_AT_START, self._patience)
+        patience = Patience(seconds)
+        try:
+            async with patience:
+                answer = await self._call(_all_told(holder, asks))
+        except TimeoutError:
+            now = asyncio.get_running_loop().time()
+            self.breaker.late(seconds, now, stalled=patience.stalled)
+            return None
+        except aio.AioRpcError as error:
+            self.breaker.lose(error.code().name)
+            return None
+        self._met = True
+        self.breaker.answered()
         grants = tuple(Grant(g.granted, g.left, g.cap, g.reset) for g in answer.grants)
         return Answer(answer.holders, grants)
 
+    async def _look(self) -> None:
+        """Raises unless the supervisor answers; that this worker is there is true in any case."""
+        async with Patience(self._patience):
+            await self._call(_all_told(self._holder, ()))
+
     async def close(self) -> None:
+        await self.breaker.close()
         await self._channel.close()
+
+
+def _all_told(holder: str, asks: Sequence[Ask]) -> pb.LeaseAsks:
+    return pb.LeaseAsks(holder=holder, asks=[_told(ask) for ask in asks])
 
 
 def _told(ask: Ask) -> pb.LeaseAsk:

@@ -1,6 +1,6 @@
 """All leases of one process: which limits are asked about, and who waits for the answers.
 
-Plain and synchronous but for `Leased.ask`. Whoever runs it (`gateway/state/leasing.py`) calls `due`
+Plain and synchronous but for `ask`. Whoever runs it (`gateway/state/leasing.py`) calls `due`
 whenever `wake` was called and every `LEASE_SECONDS`, carries the asks to the ledger, and brings the
 answer back or the news that there is none. Then a stand-in answers: a ledger of this process's own
 with its share of each limit, so that nothing else changes.
@@ -8,16 +8,13 @@ with its share of each limit, so that nothing else changes.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
-from math import inf
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from policies.leases.lease import Lease
+from policies.leases.leased import AnyLease, Leased, Leases
 from policies.leases.ledger import Ledger
-from policies.leases.slot_lease import SlotLease
-from policies.leases.terms import Answer, Ask, Terms, terms_of
-from policies.limits.allowance import NEVER, Allowance, LimitId
+from policies.leases.terms import Answer, Ask, terms_of
+from policies.limits.allowance import Allowance, LimitId
 from policies.limits.calendar import period
 from policies.limits.elsewhere import Elsewhere
 from protos.route.policies import Limit
@@ -25,20 +22,14 @@ from protos.route.policies import Limit
 BATCH = 256  # asks; a script on a server shared with others shouldn't run for long
 MANY = 10_000  # leases; beyond that those that are quiet are forgotten, whatever they know
 SWEEP_SECONDS = 5.0  # between looks at what can be forgotten
-LOST_WAIT = 1.0  # seconds that clients are told while limits can't be asked for and refuse
-
-AnyLease = Lease | SlotLease
-
-
-class _Leases(dict[str, AnyLease]):
-    """One limit's by key, shared by all allowances of that limit."""
-
-    __slots__ = ("__weakref__",)
+# Seconds that a request waits for an answer at most. The ledger's own patience is shorter; this is
+# for whatever else may come between.
+MOST_WAIT = 0.5
 
 
 class _Place(NamedTuple):
     limit: LimitId
-    leases: _Leases
+    leases: Leases
     key: str
 
 
@@ -73,7 +64,7 @@ class Lessee:
         self.over_admitted: dict[LimitId, float] = {}  # in what each limit counts
         self.asked = 0  # requests that waited for an answer
         self._stand_in = Ledger()
-        self._limits: WeakValueDictionary[LimitId, _Leases] = WeakValueDictionary()
+        self._limits: WeakValueDictionary[LimitId, Leases] = WeakValueDictionary()
         self._places: dict[AnyLease, _Place] = {}
         self._live: dict[AnyLease, None] = {}
         self._swept_at = 0.0
@@ -87,13 +78,13 @@ class Lessee:
         """The allowance of a limit; this is a `policies.limits.allowance.Make`."""
         leases = self._limits.get(limit_id)
         if leases is None:
-            leases = self._limits[limit_id] = _Leases()
+            leases = self._limits[limit_id] = Leases()
         terms = terms_of(limit)
         for lease in leases.values():
             lease.terms = terms  # a budget was raised, and what was used of it stays used
         return Leased(self, limit_id, limit, terms, leases)
 
-    def place(self, lease: AnyLease, limit: LimitId, leases: _Leases, key: str) -> None:
+    def place(self, lease: AnyLease, limit: LimitId, leases: Leases, key: str) -> None:
         """Knows a new lease."""
         leases[key] = lease
         self._places[lease] = _Place(limit, leases, key)
@@ -112,12 +103,17 @@ class Lessee:
             self.wake()
 
     async def ask(self, lease: AnyLease) -> None:
-        """Returns when there was an answer, or none to be had."""
+        """Returns when there was an answer, or none to be had in time."""
         self.asked += 1
-        answered = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
         self._waiting.setdefault(lease, []).append(answered)
         self.hurry(lease)
-        await answered
+        end = loop.call_later(MOST_WAIT, _wake, (answered,))
+        try:
+            await answered
+        finally:
+            end.cancel()
 
     @property
     def urgent(self) -> bool:
@@ -153,12 +149,15 @@ class Lessee:
         """The ledger's answer to a batch."""
         self.lost = False
         self.holders = max(1, answer.holders)
-        for lease, ask, grant in zip(batch.leases, batch.asks, answer.grants, strict=True):
-            over = lease.granted(ask, grant, now, self.holders)
-            place = self._places.get(lease)
-            if over and place is not None:
-                self.over_admitted[place.limit] = self.over_admitted.get(place.limit, 0.0) + over
-        _wake(batch.waiting)
+        try:
+            for lease, ask, grant in zip(batch.leases, batch.asks, answer.grants, strict=True):
+                over = lease.granted(ask, grant, now, self.holders)
+                place = self._places.get(lease)
+                if over and place is not None:
+                    told = self.over_admitted.get(place.limit, 0.0)
+                    self.over_admitted[place.limit] = told + over
+        finally:
+            _wake(batch.waiting)
 
     def unanswered(self, batch: Batch, now: float, wall: float) -> None:
         """The ledger can't be reached: the stand-in answers, with this process's share."""
@@ -166,12 +165,14 @@ class Lessee:
             self.lost = True
             self.losses += 1
             self._stand_in = Ledger()
-        pairs = zip(batch.leases, batch.asks, strict=True)
-        asks = [self._to_stand_in(lease, ask, now, wall) for lease, ask in pairs]
-        answer = self._stand_in.exchange(self.holder, asks, now, wall)
-        for lease, ask, grant in zip(batch.leases, asks, answer.grants, strict=True):
-            lease.stood_in(ask, grant, now, self.holders)
-        _wake(batch.waiting)
+        try:
+            pairs = zip(batch.leases, batch.asks, strict=True)
+            asks = [self._to_stand_in(lease, ask, now, wall) for lease, ask in pairs]
+            answer = self._stand_in.exchange(self.holder, asks, now, wall)
+            for lease, ask, grant in zip(batch.leases, asks, answer.grants, strict=True):
+                lease.stood_in(ask, grant, now, self.holders)
+        finally:
+            _wake(batch.waiting)
 
     def retire(self) -> None:
         """Nothing more will be admitted: with the next asks everything is given back."""
@@ -198,78 +199,6 @@ class Lessee:
             for lease, place in list(self._places.items()):
                 if not lease.live and lease.forgettable(now, many=many):
                     del self._places[lease], place.leases[place.key]
-
-
-class Leased:
-    """One limit for all of its keys, as `policies.limits.allowance.Allowance` has it."""
-
-    __slots__ = ("_leases", "_lessee", "_limit", "_most", "_refuses", "_settled", "_terms")
-
-    def __init__(
-        self, lessee: Lessee, limit_id: LimitId, limit: Limit, terms: Terms, leases: _Leases
-    ) -> None:
-        self._lessee = lessee
-        self._limit = limit_id
-        self._terms = terms
-        self._leases = leases
-        self._most = inf if terms.rate else terms.size  # a bucket's debt fills up
-        self._refuses = limit.on_state_lost == "refuse"
-        self._settled = limit.requests is None and limit.rows is None
-
-    def __repr__(self) -> str:
-        return f"<Leased {self._limit}: {len(self._leases)} keys>"
-
-    def wait(self, key: str, amount: float, now: float) -> float:
-        lessee = self._lessee
-        if lessee.lost and self._refuses:
-            return LOST_WAIT
-        lease = self._leases.get(key)
-        if lease is None:
-            lease = self._begin(key, now)
-        return NEVER if amount > self._most else lease.wait(amount, now, lessee.holders)
-
-    def take(self, key: str, amount: float, now: float) -> float:
-        lease = self._leases.get(key)
-        if lease is None:
-            lease = self._begin(key, now)
-        left = lease.take(amount, now)
-        if not lease.live:
-            self._lessee.watch(lease)
-        if lease.balance < lease.low:
-            self._lessee.hurry(lease)
-        return left
-
-    def settle(self, key: str, taken: float, used: float, at: float, now: float) -> None:
-        lease = self._leases.get(key)
-        if lease is None:
-            lease = self._begin(key, now)
-        lease.settle(taken, used, at, now)
-        if not lease.live:
-            self._lessee.watch(lease)
-
-    def left(self, key: str, now: float) -> float:
-        lease = self._leases.get(key)
-        return self._terms.size if lease is None else lease.left(now)
-
-    def idle(self, now: float) -> bool:
-        return not self._leases
-
-    async def ask(self, key: str, amount: float) -> None:
-        lease = self._leases.get(key)
-        if lease is not None:
-            lease.need(amount)
-            await self._lessee.ask(lease)
-
-    def _begin(self, key: str, now: float) -> AnyLease:
-        name = blake2b(f"{self._limit}\0{key}".encode(), digest_size=16).hexdigest()
-        lease: AnyLease
-        if self._terms.kind == "slots":
-            lease = SlotLease(name, self._terms, now=now)
-        else:
-            holders = self._lessee.holders
-            lease = Lease(name, self._terms, settled=self._settled, holders=holders, now=now)
-        self._lessee.place(lease, self._limit, self._leases, key)
-        return lease
 
 
 def _wake(waiting: Iterable[asyncio.Future[None]]) -> None:

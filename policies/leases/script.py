@@ -17,12 +17,12 @@ from collections.abc import Sequence
 
 import orjson
 
+from policies.leases.periods import PERIOD_SECONDS
 from policies.leases.terms import (
     ACTIVE_SECONDS,
     LEASE_PART,
     LEASE_SECONDS,
     OUT_SECONDS,
-    PERIOD_SECONDS,
     ROUNDING,
     Answer,
     Ask,

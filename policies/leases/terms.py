@@ -17,9 +17,6 @@ LEASE_PART = 0.01
 ACTIVE_SECONDS = 1.5
 # What a holder has that hasn't been heard of for so long is out no more: it ended with the holder.
 OUT_SECONDS = 5.0
-# A budget's end may lie so far behind the present period's: a clock was set back over it. The
-# longest months, so that it is less than two of the shortest.
-PERIOD_SECONDS: dict[str, float] = {"day": 86_400.0, "month": 31 * 86_400.0}
 ROUNDING = 1e-6  # of amounts; sums of times are not exact
 
 Kind = Literal["rate", "day", "month", "slots"]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policies.leases.ledger import Ledger, month_starts, period_end
+from policies.leases.ledger import Ledger
+from policies.leases.periods import month_starts, period_end
 from policies.leases.terms import ACTIVE_SECONDS, OUT_SECONDS, Ask, Grant, Kind, Terms
 
 RATE = Terms("rate", 100.0, 10.0)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.leases.leased import LOST_WAIT
 from policies.leases.ledger import Ledger
-from policies.leases.lessee import LOST_WAIT, Batch, Lessee
+from policies.leases.lessee import Batch, Lessee
 from policies.leases.terms import LEASE_SECONDS, OUT_SECONDS
 from policies.limits.allowance import ASK, NEVER, Allowance, LimitId
 from policies.limits.elsewhere import Elsewhere

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from policies.leases.ledger import Ledger, month_starts
+from policies.leases.ledger import Ledger
+from policies.leases.periods import month_starts
 from policies.leases.script import CLOCK, answer, arguments, script
 from policies.leases.terms import Ask, Kind, Terms
 from tests.gateway.state.redis_server import RedisServer
