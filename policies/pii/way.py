@@ -91,6 +91,8 @@ class Way:
     def rename(self) -> None:
         """The id under which the request is recorded may be the client's own."""
         timeline = self._context.timeline
+        if timeline.named_here:
+            return
         try:
             timeline.request_id = self.passage.name(timeline.request_id)
         except Exception as error:

@@ -13,6 +13,7 @@ import pytest
 
 from policies.pii.redactor import Redactor
 from policies.pii.settings import PrivacyDocument
+from policies.pii.steps import SLICE
 from policies.privacy import Privacy
 from protos.arrays import join_bytes, split_bytes
 from protos.errors import Kind, PenstockError
@@ -364,6 +365,61 @@ async def test_chunks_of_a_form_that_is_not_known_end_the_stream(delta: dict[str
     assert caught.value.kind is Kind.BAD_REPLY
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"usage": {"raven@example.com": 3}}, {"card": 4111111111111111}, {"x": {"raven@x.com": None}}],
+)
+async def test_keys_and_numbers_of_chunks_are_texts_of_their_own(more: dict[str, Any]) -> None:
+    first = chunk({"content": "hello bo"})
+    body = {**first.payload.body, **more}
+    model = Model(
+        replace(first, payload=Chat(body)), chunk({"content": "b"}, "stop"), part(Tensors(()))
+    )
+    parts = await all_of(await made()(request(chat("hello"), on=route()), model))
+    told = json.dumps([each.payload.body for each in parts[:-1]])
+    assert "raven@" not in told
+    assert "4111111111111111" not in told
+    assert "_" in told.partition('"choices"')[0]
+
+
+async def test_the_name_of_a_tool_comes_whole_and_may_be_said_again() -> None:
+    def call(name: str) -> Part:
+        function = {"name": name, "arguments": ""}
+        return chunk({"tool_calls": [{"index": 0, "function": function}]})
+
+    end = chunk({}, "tool_calls"), part(Tensors(()))
+    again = Model(call("weather"), call("weather"), call(""), *end)
+    await all_of(await made()(request(chat("hello"), on=route()), again))
+
+    pieces = Model(call("raven@exa"), call("mple.com"), *end)
+    reply = await made()(request(chat("hello"), on=route()), pieces)
+    with pytest.raises(PenstockError, match="name of a tool in pieces") as caught:
+        await all_of(reply)
+    assert caught.value.kind is Kind.BAD_REPLY
+
+
+async def test_long_arguments_of_tools_let_others_have_their_turn() -> None:
+    arguments = json.dumps([f"bob{number}@example.com" for number in range(2000)])
+    pieces = [arguments[start : start + 4000] for start in range(0, len(arguments), 4000)]
+    turns = 0
+
+    class Clock:
+        def __call__(self) -> float:
+            nonlocal turns
+            turns += 1  # asked between two steps
+            return 0.0
+
+    model = Model(
+        *[chunk({"tool_calls": [{"index": 0, "function": {"arguments": p}}]}) for p in pieces],
+        chunk({}, "tool_calls"),
+        part(Tensors(())),
+    )
+    reply = await Privacy(lambda: KEY, Clock())(request(chat("hello"), on=route()), model)
+    parts = await all_of(reply)
+    assert "bob7@" not in json.dumps([each.payload.body for each in parts[:-1]])
+    assert turns > len(arguments) // SLICE
+
+
 async def test_tokens_that_spell_the_text_are_left_out_of_chunks() -> None:
     spelled = {"content": [{"token": "bob@example.com", "bytes": [98]}]}
     model = Model(chunk({"content": "a"}, logprobs=spelled), chunk({}, "stop"), part(Tensors(())))
@@ -406,6 +462,8 @@ async def test_the_name_under_which_a_request_is_recorded_is_redacted() -> None:
     for given, kept in (
         ("4111-1111-1111-1111", "[CREDIT_CARD#"),
         ("4111111111111111", "[CREDIT_CARD#"),
+        ("be68539007547034", "[IBAN#"),
+        ("GB-536-90-4399--", "GB-[US_SSN#"),
         ("0123456789abcdef", "0123456789abcdef"),
         ("order-7", "order-7"),
     ):
@@ -413,6 +471,27 @@ async def test_the_name_under_which_a_request_is_recorded_is_redacted() -> None:
         asked.context.timeline.request_id = given
         await made()(asked, Model())
         assert asked.context.timeline.request_id.startswith(kept)
+
+
+async def test_an_id_that_was_made_here_is_recorded_as_it_is() -> None:
+    asked = request(Tensors((Tensor("x", "FP32", (1,), bytes(4)),)), on=route())
+    asked.context.timeline.request_id = "4111111111111111"
+    asked.context.timeline.named_here = True
+    await made()(asked, Model())
+    assert asked.context.timeline.request_id == "4111111111111111"
+
+
+def test_the_name_of_a_model_is_recorded_unless_somebody_is_in_it() -> None:
+    filter_ = made()
+    assert filter_.named(route(), "gpt-7") == "gpt-7"
+    assert filter_.named(route(), f"gpt-{EMAIL}") == "other"
+    assert filter_.named(route("observe"), f"gpt-{EMAIL}") == f"gpt-{EMAIL}"
+    assert filter_.named(snapshot(route_of().route, "r", None), EMAIL) == EMAIL
+
+    def none() -> bytes:
+        raise OSError("read-only")
+
+    assert Privacy(none, lambda: 0.0).named(route(), "gpt-7") == "other"
 
 
 async def test_a_stream_of_json_gets_values_in_the_form_of_json() -> None:

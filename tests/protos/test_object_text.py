@@ -99,6 +99,15 @@ def test_what_is_no_text_is_reported(payload: OpenAi, name: str) -> None:
     assert Text(name, 0, None) in found
 
 
+def test_only_addresses_of_data_are_none() -> None:
+    for content in ("data:image/png;base64,AA", "Data: my table"):
+        payload = Chat({"messages": [{"content": content}]})
+        assert [each.text for each in texts(payload)] == [content]
+    for url in ("data: 1,2", "https://example.com", "data:text"):
+        payload = Chat({"messages": [{"image_url": {"url": url}}]})
+        assert [each.text for each in texts(payload)] == [url]
+
+
 def test_prompts_and_inputs_of_strings_are_text() -> None:
     assert [each.text for each in texts(Prompt({"prompt": ["a", "b"]}))] == ["a", "b"]
     assert [each.text for each in texts(Embedding({"input": "a"}))] == ["a"]

@@ -72,6 +72,7 @@ def test_what_is_not_text_passes_as_it_is() -> None:
     "payload",
     [
         chunk({"thoughts": "bob"}),
+        chunk({"role": "bob"}),
         chunk({"content": [{"type": "text", "text": "bob"}]}),
         chunk({"audio": {"transcript": "bob"}}),
         chunk({}, message={"content": "bob"}),
@@ -82,7 +83,7 @@ def test_what_is_not_text_passes_as_it_is() -> None:
         chunk({"content": "a"}, index="bob"),
         Embedding({"data": []}),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_text_where_nobody_could_follow_it_is_refused(payload: Payload) -> None:
     with pytest.raises(PenstockError) as caught:
@@ -126,3 +127,29 @@ def test_a_chunk_says_something_else_under_its_own_head(
 def test_a_completion_says_something_else() -> None:
     said = saying(Prompt({"id": "c", "choices": []}), {(0, "text"): "c"})
     assert [each for each in found(said) if each[0]] == [((0, "text"), "c")]
+
+
+def test_keys_of_nobodys_and_long_numbers_stand_for_themselves() -> None:
+    payload = Chat({"created": 1_700_000_000, "usage": {"total_tokens": 10**9, "bob": -(10**9)}})
+    assert found(payload) == [(None, "bob"), (None, "1000000000")]
+    after = walked(rewriting(payload), lambda piece: "x")
+    assert isinstance(after, Chat)
+    assert after.body["usage"] == {"total_tokens": 10**9, "x": "-x"}
+
+
+def test_keys_that_become_one_are_refused() -> None:
+    with pytest.raises(PenstockError, match="two keys of a chunk become one"):
+        walked(rewriting(Chat({"a": None, "b": None})), lambda piece: "x")
+
+
+def test_what_spells_a_text_is_taken_out() -> None:
+    assert walked(
+        rewriting(chunk({"content": "a"}, logprobs={"content": [{"token": "a"}]})), lambda p: None
+    ) == chunk({"content": "a"}, logprobs=None)
+
+
+def test_a_chunk_that_says_something_else_has_nothing_else_of_its_like() -> None:
+    like = Chat({**chunk({"content": "a"}).body, "metadata": {"bob": 1}, "usage": {"n": 1}})
+    said = saying(like, {(1, "content"): "c"})
+    assert isinstance(said, Chat)
+    assert said.body.keys() == {"id", "model", "choices"}

@@ -47,6 +47,11 @@ def observed(
     return found
 
 
+def test_what_may_be_somebodys_is_not_recorded_as_the_model() -> None:
+    (found,) = observed(replace(served(arm="canary"), model="of-bob"))
+    assert found.model == "other"
+
+
 def test_a_record_has_what_a_replay_needs() -> None:
     (found,) = observed(served(arm="canary"))
     assert found == Decision(

@@ -208,6 +208,43 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
     assert notes[1].endswith("cache: the route's tenants get each other's answers")
 
 
+@pytest.mark.parametrize(
+    ("more", "noted"),
+    [
+        ({}, True),
+        ({"b": text("b", match=[{"model": "ll*"}])}, True),
+        ({"b": text("b", match=[{"model": "llm"}], privacy={"policy": "bank"})}, False),
+        ({"b": text("b", match=[{"model": "l*"}], privacy={"policy": "bank"})}, False),
+        (
+            {
+                "b": text(
+                    "b", match=[{"model": "llm", "tenants": ["t"]}], privacy={"policy": "bank"}
+                )
+            },
+            True,
+        ),
+    ],
+    ids=("no route", "a route without", "a route with", "a pattern with", "for one tenant"),
+)
+def test_a_model_that_may_be_asked_past_its_privacy_policy_is_noted(
+    tmp_path: Path, more: dict[str, str], noted: bool
+) -> None:
+    public = text(
+        "public",
+        match=[{"model": "public"}],
+        backends=[{"name": "only", "model": "llm", "version": "1"}],
+        privacy={"policy": "bank"},
+    )
+    write(tmp_path, public=public, bank=privacy("bank"), **more)
+
+    notes = [each for each in load_folder(tmp_path).notes if "public.yaml" in each]
+
+    assert [each.partition(": ")[2] for each in notes] == [
+        "backends: the privacy policy is passed by who asks for llm, the model of only, by its own"
+        " name; a route for that name or scopes without it prevent it"
+    ] * noted
+
+
 def test_answers_are_not_shared_between_tenants_where_something_is_hidden(tmp_path: Path) -> None:
     hidden = {"privacy": {"policy": "bank"}, "cache": {"ttl": "5m", "scope": "route"}}
     write(tmp_path, a=text("a", **hidden), bank=privacy("bank"))

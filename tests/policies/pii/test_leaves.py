@@ -25,6 +25,23 @@ def test_strings_keys_and_long_numbers_are_passed_with_their_key() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("written", "after"),
+    [
+        ("-536904399", "-N:536904399"),
+        ("536904399.0", "N:536904399"),
+        ("5.36904399e8", "N:536904399"),
+        ("-5.36904399E+8", "-N:536904399"),
+        ("536904399.5", 536904399.5),
+        ("1e400", float("inf")),
+        ("1e-99999999999999999999", 0.0),
+        ("-12345", -12345),
+    ],
+)
+def test_numbers_are_known_however_they_are_written(written: str, after: object) -> None:
+    assert json.loads(at_once(redact_leaves(f'{{"n": {written}}}', shout))) == {"n": after}
+
+
 def test_what_does_not_change_is_left_as_it_is_written() -> None:
     text = ' {"a" :\t"\\u0041\\n",  "b": [ 1e5 ] } '
     assert at_once(redact_leaves(text, shout)) == text

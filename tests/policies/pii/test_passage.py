@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -9,13 +10,16 @@ from policies.pii.names import Names
 from policies.pii.passage import Passage
 from policies.pii.redactor import Redactor
 from policies.pii.settings import Pattern, Policy, Rule
-from policies.pii.steps import SLICE, at_once
+from policies.pii.span import Span
+from policies.pii.steps import EACH, SLICE, at_once
 from protos.arrays import join_bytes, split_bytes
 from protos.errors import Kind, PenstockError
 from protos.values import (
     Chat,
     Context,
+    Embedding,
     InferRequest,
+    OpenAi,
     Part,
     Payload,
     Principal,
@@ -24,7 +28,9 @@ from protos.values import (
     Tensors,
     Timeline,
 )
+from routing.rules.snapshot import snapshot
 from tests.policies.pii.finding import KEY
+from tests.routing.rules.written_routes import route
 
 REPLACING = Policy(default=Rule(action="replace"), binaryInputs=("image",))
 RESTORING = Policy()
@@ -177,6 +183,119 @@ def test_a_long_text_is_redacted_as_a_short_one_would_be_in_steps() -> None:
     assert pauses >= 4
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        elements("text", *[b""] * 5000),
+        elements("text", *[b"a"] * 5000),
+        elements("image", *[b"\xff"] * 5000),
+        Chat({"stop": [""] * 5000}),
+        Chat({"stop": ["a"] * 5000}),
+        Chat({"metadata": {"x": [7] * 50_000}}),
+        Chat({"metadata": [[[]] * 5] * 10_000}),
+        Tensors((), tuple(f"x{number}" for number in range(5000))),
+    ],
+    ids=range(8),
+)
+def test_short_texts_let_others_have_their_turn_as_well(payload: Payload) -> None:
+    """Each counts as some characters at least, also where there is nothing to look at."""
+    steps = passage().request(request(payload))
+    pauses = 0
+    while next(steps, "over") != "over":
+        pauses += 1
+    assert pauses > 0.9 * 5000 * EACH / SLICE
+
+
+def test_empty_texts_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Redactor, "find")
+    given = request(Chat({"model": "m", "stop": ["", ""]}))
+    assert hidden(given, passage(Policy(mode="observe"))) is given
+
+
+def test_the_name_of_a_model_is_looked_at_unless_the_route_has_it() -> None:
+    given = replace(request(Tensors(())), model="gpt-bob@example.com")
+    for model, refused in (("gpt-*", True), ("gpt-bob@example.com", False)):
+        rules = route(match=[{"model": model}]).route
+        context = replace(given.context, route=snapshot(rules, "r", None, {}))
+        asked = replace(given, context=context)
+        if refused:
+            with pytest.raises(PenstockError, match=r"the name of a model has in it .*: 1 EMAIL"):
+                hidden(asked)
+        else:
+            assert hidden(asked) is asked
+
+
+def test_names_that_only_a_model_knows_are_hidden_in_keys_too() -> None:
+    def jane(text: str) -> list[Span]:
+        at = text.find("Jane Doe")
+        return [Span(at, at + 8, "PERSON", 0.85)] if at >= 0 else []
+
+    way = passage(RESTORING)
+    plain, way.redactor = way.redactor, way.redactor.naming(jane)
+    asked = hidden(request(Chat({"metadata": {"Jane Doe": "Jane Doe"}})), way).payload
+    assert isinstance(asked, Chat)
+    assert "Jane" not in json.dumps(asked.body)
+
+    way.redactor = plain
+    reply = answered(way, Chat({"metadata": asked.body["metadata"]}))
+    assert isinstance(reply, Chat)
+    assert reply.body["metadata"] == {"Jane Doe": "Jane Doe"}
+
+
+def test_numbers_are_text_where_the_api_has_none_of_its_own() -> None:
+    card = 4111111111111111
+    body = {
+        "seed": card,
+        "metadata": {"seed": card, "created": -card, "index": float(card), "usage": {"n": card}},
+    }
+    after = hidden(request(Chat(body))).payload
+    assert isinstance(after, Chat)
+    assert after.body == {
+        "seed": card,
+        "metadata": {
+            "seed": "[CREDIT_CARD]",
+            "created": "-[CREDIT_CARD]",
+            "index": "[CREDIT_CARD]",
+            "usage": {"n": "[CREDIT_CARD]"},
+        },
+    }
+
+
+def test_parameters_that_are_numbers_are_text_too() -> None:
+    card = 4111111111111111
+    given = {"card": card, "ssn": -536904399.0, "seed": card, "top_p": 0.5, "stream": True}
+    after = hidden(request(Tensors(()), **given)).parameters
+    assert after == {**given, "card": "[CREDIT_CARD]", "ssn": "-[US_SSN]"}
+
+
+def test_too_long_an_id_is_refused() -> None:
+    with pytest.raises(PenstockError, match="an id has more than 2048 characters"):
+        hidden(request(Tensors(()), "x" * (SLICE + 1)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Prompt({"prompt": "I am bob@example.com"}),
+        Embedding({"input": ["I am bob@example.com"]}),
+        Chat({"messages": [{"content": [{"image_url": {"url": "http://x/?bob@example.com"}}]}]}),
+        Chat({"messages": [{"content": [{"image_url": "http://x/?bob@example.com"}]}]}),
+        Chat({"metadata": {"image_url": "bob@example.com"}}),
+    ],
+)
+def test_listing_what_can_not_be_read_excuses_no_text(payload: Payload) -> None:
+    listing = Policy(binaryInputs=("prompt", "input", "image_url"))
+    after = hidden(request(payload), passage(listing)).payload
+    assert isinstance(after, OpenAi)
+    assert "bob@" not in json.dumps(after.body)
+
+
+@pytest.mark.parametrize("text", ["Data: here are my results, please", "data: 1,2", "data:,"])
+def test_a_message_about_data_is_a_text(text: str) -> None:
+    given = request(Chat({"messages": [{"content": text}]}))
+    assert hidden(given).payload is given.payload
+
+
 def test_nothing_is_refused_or_changed_where_the_policy_observes() -> None:
     way = passage(Policy(mode="observe", default=Rule(action="block")))
     given = request(elements("bob@example.com", b"eve@example.com", b"\xff"), "ann@example.com")
@@ -244,7 +363,13 @@ def test_what_can_not_be_read_fails_closed_unless_it_is_listed(payload: Payload,
     assert hidden(request(payload), listing).payload is payload
 
 
-@pytest.mark.parametrize("field", ["logprobs", "prompt_logprobs", "return_token_ids"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("logprobs", "prompt_logprobs", "return_token_ids", "return_logprob"),
+        *("n_probs", "top_logprobs"),
+    ],
+)
 def test_tokens_beside_the_text_are_refused(field: str) -> None:
     with pytest.raises(PenstockError, match=f"{field}: spells out") as caught:
         hidden(request(Chat({"messages": [], field: True})))
@@ -277,3 +402,29 @@ def test_arguments_of_tools_get_values_back_as_json_has_them() -> None:
     call = choice["message"]["tool_calls"][0]["function"]
     assert json.loads(call["arguments"]) == {"who": r"CORP\bob"}
     assert choice["logprobs"] is None
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        {"completion_probabilities": [{"token": "ra"}, {"token": "ven@example.com"}]},
+        {"choices": [{"message": {"logprobs": {"content": [{"token": "ra"}]}}}]},
+        {"choices": [{"logprobs": {"token_logprobs": [0.5], "tokens": ["ra"]}}]},
+        {"metadata": {"deep": [{"prompt_token_ids": [7, 8]}]}},
+    ],
+)
+def test_tokens_beside_the_text_are_left_out_of_replies_wherever_they_are(
+    spelled: dict[str, Any],
+) -> None:
+    reply = answered(passage(), Chat(spelled))
+    assert isinstance(reply, Chat)
+    told = json.dumps(reply.body)
+    assert "null" in told
+    assert not [each for each in ('"ra"', "0.5", "7") if each in told]
+
+
+def test_embeddings_have_text_beside_their_vectors() -> None:
+    data = [{"object": "embedding", "index": 0, "embedding": "AACAPw==", "text": "a@example.com"}]
+    reply = answered(passage(), Embedding({"object": "list", "data": data}))
+    assert isinstance(reply, Embedding)
+    assert reply.body["data"] == [{**data[0], "text": "[EMAIL]"}]

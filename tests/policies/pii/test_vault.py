@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from policies.pii.tokens import Tokens
 from policies.pii.vault import PLACEHOLDER, Vault
+from protos.errors import Kind, PenstockError
 from tests.policies.pii.finding import KEY
 
 
@@ -34,6 +35,41 @@ def test_spellings_of_one_value_are_numbered_and_restored_exactly() -> None:
     assert two == f"{one[:-1]}_2]"
     assert made.hide("CREDIT_CARD", "4111 1111 1111 1111", "4111111111111111") == one
     assert made.restore(f"{two} {one}") == "4111-1111-1111-1111 4111 1111 1111 1111"
+
+
+def test_spellings_beyond_counting_cost_no_more_than_others() -> None:
+    """Each has its number at once: the places that are taken are not tried one after the other."""
+    asked = 0
+
+    class Counting(Tokens):
+        def placeholder(self, tenant: str, entity: str, value: str) -> str:
+            nonlocal asked
+            asked += 1
+            return super().placeholder(tenant, entity, value)
+
+    made = Vault(Counting(KEY), "acme")
+    places = [made.hide("EMAIL", f"a@b.c{' ' * number}", "a@b.c") for number in range(500)]
+    assert places[-1].endswith("_500]")
+    assert len(set(places)) == asked == 500
+    assert made.restore(places[77]) == "a@b.c" + " " * 77
+
+
+@pytest.mark.parametrize(
+    ("closed", "kind"), [(False, Kind.TOO_LARGE), (True, Kind.BAD_REPLY)], ids=["asked", "said"]
+)
+def test_a_request_may_not_have_more_values_than_are_kept(
+    closed: bool, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policies.pii.vault.MOST", 2)
+    made = vault()
+    if closed:
+        made.close()
+    first = made.hide("EMAIL", "a@b.c", "a@b.c")
+    made.hide("EMAIL", "d@e.f", "d@e.f")
+    with pytest.raises(PenstockError, match="more than 2 different values") as caught:
+        made.hide("EMAIL", "g@h.i", "g@h.i")
+    assert caught.value.kind is kind
+    assert made.hide("EMAIL", "a@b.c", "a@b.c") == first
 
 
 def test_strangers_placeholders_are_left() -> None:
