@@ -6,25 +6,70 @@ keeps of a reply is redacted before it is written, off the way of requests (`gat
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import orjson
 
 from protos.service import Reply, Service
-from protos.values import InferRequest, OpenAi, Part, Payload
+from protos.values import Context, InferRequest, OpenAi, Part, Payload, Tensors
 
 LARGEST = 256 * 1024  # bytes of a request and its reply together
 MOST_PARTS = 4096
+_PART = 512  # bytes of memory that a part takes besides its data
+
+_NOTHING = Tensors(())
 
 
-@dataclass(slots=True)
 class Sample:
-    """A request as the model got it, at that Unix time, and the parts of the whole reply."""
+    """A request as the model got it, at that Unix time, and the parts of the whole reply.
 
-    at: float
-    request: InferRequest
-    parts: list[Part] = field(default_factory=list)
-    size: int = 0
+    Objects are kept as their JSON, which takes a tenth of the memory. `size` is how many bytes of
+    data there are, `held` about how much memory they take.
+    """
+
+    __slots__ = ("_asked", "_said", "at", "context", "held", "model", "size")
+
+    def __init__(self, at: float, request: InferRequest) -> None:
+        self.at = at
+        self.model = request.model
+        self.context: Context = request.context
+        self.size = self.held = 0
+        self._asked = self._kept(request.payload)
+        self._said: list[tuple[Part, _Kept]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is there: nothing was too large."""
+        return self.size <= LARGEST and len(self._said) <= MOST_PARTS
+
+    def add(self, part: Part) -> None:
+        """The reply's next part."""
+        kept = self._kept(part.payload)
+        if self.complete:
+            self._said.append((replace(part, payload=_NOTHING), kept))
+
+    @property
+    def asked(self) -> Payload:
+        return _payload(self._asked)
+
+    @property
+    def parts(self) -> list[Part]:
+        return [replace(part, payload=_payload(kept)) for part, kept in self._said]
+
+    def _kept(self, payload: Payload) -> "_Kept":
+        kept: _Kept
+        if isinstance(payload, Tensors):
+            kept = payload
+            size = sum([len(tensor.data) for tensor in payload.tensors])
+        else:
+            kept = _encoded(payload)
+            size = len(kept[1]) or LARGEST + 1
+        self.size += size
+        self.held += size + _PART
+        return kept
+
+
+_Kept = Tensors | tuple[type[OpenAi], bytes]
 
 
 class Samples:
@@ -54,10 +99,9 @@ class Samples:
         return self._sampled(request, service)
 
     async def _sampled(self, request: InferRequest, service: Service) -> Reply:
-        sample = Sample(self._wall(), request, size=_size(request.payload))
+        sample = Sample(self._wall(), request)
         reply = await service(request)
-        sample.parts.append(reply.first)
-        sample.size += _size(reply.first.payload)
+        sample.add(reply.first)
         if reply.rest is None:
             self.take(sample, complete=True)
             return reply
@@ -71,7 +115,7 @@ class Samples:
 
     def take(self, sample: Sample, *, complete: bool) -> None:
         """The reply is over."""
-        if complete and sample.size <= LARGEST and len(sample.parts) <= MOST_PARTS:
+        if complete and sample.complete:
             self._sink(sample)
         else:
             self.left_out += 1
@@ -94,10 +138,7 @@ class _Watched(AsyncIterator[Part]):
         except BaseException as error:
             self.end(complete=isinstance(error, StopAsyncIteration))
             raise
-        sample = self._sample
-        sample.size += _size(part.payload)
-        if sample.size <= LARGEST and len(sample.parts) <= MOST_PARTS:
-            sample.parts.append(part)
+        self._sample.add(part)
         return part
 
     def end(self, *, complete: bool) -> None:
@@ -106,7 +147,16 @@ class _Watched(AsyncIterator[Part]):
             self._samples.take(self._sample, complete=complete)
 
 
-def _size(payload: Payload) -> int:
-    if isinstance(payload, OpenAi):
-        return len(orjson.dumps(payload.body))
-    return sum([len(tensor.data) for tensor in payload.tensors])
+def _encoded(payload: OpenAi) -> tuple[type[OpenAi], bytes]:
+    """Empty for what JSON can't hold, which is no reason to fail the request."""
+    try:
+        return type(payload), orjson.dumps(payload.body, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return type(payload), b""
+
+
+def _payload(kept: _Kept) -> Payload:
+    if isinstance(kept, Tensors):
+        return kept
+    made: Payload = kept[0](orjson.loads(kept[1]))  # type: ignore[assignment]
+    return made

@@ -3,10 +3,12 @@
 They are apart from the log itself: they are no evidence, and are removed after a time.
 """
 
+import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -23,7 +25,8 @@ from protos.values import OpenAi, Part, Payload, Tensor
 
 log = logging.getLogger(__name__)
 
-CAPACITY = 256  # samples that wait; 64 MB at most
+CAPACITY = 256  # samples that wait,
+MEMORY = 64 * 2**20  # and bytes of memory that they take together
 BATCH = 16
 LINGER = 1.0  # seconds
 MOST = 1024  # values of a tensor; its shape says how many there were
@@ -52,6 +55,9 @@ class SampleFiles:
         self._wall = wall
         self._tidy_at = 0.0
         self._unredacted = 0
+        self._crowded = 0  # dropped by `put`
+        self._held = 0  # bytes of samples that were put
+        self._let_go = 0  # and that were written: each counter has one writer
         self.written = 0
         self._queue: Recorder[Sample] = Recorder(
             self._write, capacity=CAPACITY, batch=BATCH, linger=LINGER, name="samples"
@@ -60,11 +66,14 @@ class SampleFiles:
     @property
     def dropped(self) -> int:
         """Too many waited, or not all of them could be redacted."""
-        return self._queue.dropped + self._unredacted
+        return self._queue.dropped + self._crowded + self._unredacted
 
     def put(self, sample: Sample) -> None:
-        """Never waits."""
-        self._queue.put(sample)
+        """Never waits; called in one thread."""
+        if self._held - self._let_go + sample.held > MEMORY:
+            self._crowded += 1
+        elif self._queue.put(sample):
+            self._held += sample.held
 
     def close(self, timeout: float) -> None:
         self._queue.close(timeout)
@@ -86,27 +95,29 @@ class SampleFiles:
         self._append(lines)
         self._unredacted += unredacted
         self.written += len(lines)
+        self._let_go += sum(sample.held for sample in samples)
         self._tidy()
 
     def _line(self, sample: Sample) -> bytes | None:
-        request, route = sample.request, sample.request.context.route
-        if route is None or not _readable(sample):
+        context, asked, parts = sample.context, sample.asked, sample.parts
+        route = context.route
+        if route is None or not _readable(asked, parts):
             return None
-        reply = self._redact(route, sample.parts)
+        reply = self._redact(route, parts)
         if not reply:
             return None
-        timeline = request.context.timeline
+        timeline = context.timeline
         told = {
             "at": sample.at,
-            "tenant": request.context.principal.tenant,
-            "model": request.model,
+            "tenant": context.principal.tenant,
+            "model": sample.model,
             "route": route.name,
             "arm": timeline.arm,
             "served": "" if timeline.target is None else timeline.target.model,
-            "version": sample.parts[0].version,
+            "version": parts[0].version,
             "policies": route.revision,
             "request_id": timeline.request_id,
-            "request": _told(request.payload),
+            "request": _told(asked),
             **orjson.loads(reply),
         }
         return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
@@ -117,11 +128,19 @@ class SampleFiles:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         day = f"{datetime.fromtimestamp(self._wall(), UTC):%Y%m%d}"
         path = self._folder / f"{day}-{self._role}.jsonl"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            left = memoryview(b"".join(lines))
-            while left:
-                left = left[os.write(file, left) :]
+            # A process that ends may still write while the one that follows it begins to.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = os.fstat(file).st_size
+            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"  # by a process that was killed
+            left = memoryview(b"".join((b"\n" if torn else b"", *lines)))
+            try:
+                while left:
+                    left = left[os.write(file, left) :]
+            except OSError:
+                os.ftruncate(file, size)  # they are written again, and half a line is none
+                raise
         finally:
             os.close(file)
 
@@ -130,18 +149,20 @@ class SampleFiles:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_INTERVAL
-        if not self._folder.exists():
-            return
-        for path in self._folder.glob("*.jsonl"):
-            if path.stat().st_mtime < now - self._keep:
-                path.unlink(missing_ok=True)  # another process may have come first
+        try:
+            for path in self._folder.glob("*.jsonl"):
+                with suppress(FileNotFoundError):  # another process may come first
+                    if path.stat().st_mtime < now - self._keep:
+                        path.unlink()
+        except OSError as failure:
+            # The samples that were just written must not be written again because of it.
+            log.error("old samples can't be removed, and are tried in an hour: %s", failure)
 
 
-def _readable(sample: Sample) -> bool:
+def _readable(asked: Payload, parts: Sequence[Part]) -> bool:
     """Whether all of it is text or numbers: what a policy lets pass as binary, nobody redacted."""
-    asked = texts(sample.request.payload)
-    said = (each for part in sample.parts for each in texts(part.payload, reply=True))
-    return all(each.text is not None for each in chain(asked, said))
+    said = (each for part in parts for each in texts(part.payload, reply=True))
+    return all(each.text is not None for each in chain(texts(asked), said))
 
 
 def _told(payload: Payload) -> Any:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 
 from policies.samples import LARGEST, Sample, Samples
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Chat, Part, Tensor, Tensors
+from protos.values import Chat, Embedding, Part, Tensor, Tensors
 from tests.routing.routed import OK, route, routed
 
 SAMPLED = {"privacy": {"policy": "p"}, "audit": {"payloads": "50%"}}
@@ -94,3 +95,23 @@ async def test_what_is_too_large_is_left_out_and_passes():
     chat = Reply(Part(Chat({"choices": ["x" * LARGEST]}), "1", {}, True))
     assert await kept.of(chat) is chat
     assert (kept.samples, kept.filter.left_out) == ([], 3)
+
+
+async def test_objects_are_kept_as_their_json_which_takes_less_memory():
+    kept = Kept()
+    body = {"choices": [{"index": 0, "message": {"content": "four"}}]}
+    await kept.of(Reply(Part(Chat(body), "1", {}, True)))
+    (sample,) = kept.samples
+    assert sample.parts == [Part(Chat(body), "1", {}, True)]
+    assert sample.parts[0].payload.body is not body
+    assert sample.size < sample.held < 2000
+
+
+async def test_vectors_are_kept_and_what_json_cannot_hold_is_left_out():
+    kept = Kept()
+    vectors = Embedding({"data": [{"embedding": np.float32([1.5, 2])}]})
+    await kept.of(Reply(Part(vectors, "1", {}, True)))
+    assert kept.samples[0].parts[0].payload.body == {"data": [{"embedding": [1.5, 2.0]}]}
+    odd = Reply(Part(Chat({"number": 2**70}), "1", {}, True))
+    assert await kept.of(odd) is odd
+    assert (len(kept.samples), kept.filter.left_out) == (1, 1)

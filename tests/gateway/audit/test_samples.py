@@ -18,6 +18,7 @@ from policies.privacy import Privacy
 from policies.samples import Sample
 from protos.arrays import join_bytes, to_tensor
 from protos.route.snapshot import RouteSnapshot
+from protos.service import Reply
 from protos.strict_yaml import load
 from protos.values import (
     Chat,
@@ -51,7 +52,10 @@ def sample(on: RouteSnapshot, asked: Payload, *said: Payload) -> Sample:
     timeline = Timeline(0.0, arm="stable", target=Target("stable", "gbm", "3"), request_id="r-1")
     context = Context(Principal("ann", "acme", frozenset()), inf, timeline, route=on)
     request = InferRequest("", "fraud", "", asked, {}, context)
-    return Sample(1_800_000_000.0, request, [Part(each, "3", {}, False) for each in said])
+    made = Sample(1_800_000_000.0, request)
+    for each in said:
+        made.add(Part(each, "3", {}, False))
+    return made
 
 
 def texts(*elements: str | bytes) -> Tensors:
@@ -59,9 +63,13 @@ def texts(*elements: str | bytes) -> Tensors:
     return Tensors((Tensor("text", "BYTES", (len(elements),), data),))
 
 
-def kept(folder: Path, *samples: Sample) -> list[dict[str, Any]]:
+def sample_files(folder: Path) -> SampleFiles:
     privacy = Privacy(lambda: KEY, lambda: 0.0)
-    files = SampleFiles(folder, "worker-0", privacy.sample, keep=DAY, wall=lambda: NOW)
+    return SampleFiles(folder, "worker-0", privacy.sample, keep=DAY, wall=lambda: NOW)
+
+
+def kept(folder: Path, *samples: Sample) -> list[dict[str, Any]]:
+    files = sample_files(folder)
     for each in samples:
         files.put(each)
     files.close(30.0)
@@ -137,6 +145,79 @@ BLOCKING = {"entities": {"EMAIL": {"action": "block"}}}
 def test_what_nobody_can_redact_is_not_kept(tmp_path: Path, exchange: Sample):
     good = sample(route(), texts("a"), texts("b"))
     assert len(kept(tmp_path, exchange, good)) == 1
+
+
+async def test_what_a_policy_takes_for_binary_is_kept_as_the_model_got_it(tmp_path: Path):
+    """Text in it is searched as well, and what is no text keeps the whole from being kept."""
+    on, privacy = route(binaryInputs=["text"]), Privacy(lambda: KEY, lambda: 0.0)
+    privacy.prepare([on])
+    seen: list[InferRequest] = []
+
+    async def model(request: InferRequest) -> Reply:
+        seen.append(request)
+        return Reply(Part(texts("fine"), "3", {}, final=True))
+
+    for data in (f"I am {EMAIL}", f"I am {EMAIL}".encode() + b"\xff"):
+        asked = sample(on, texts(data))
+        await privacy(InferRequest("", "fraud", "", asked.asked, {}, asked.context), model)
+    (line,) = kept(tmp_path, *(sample(on, each.payload, texts("fine")) for each in seen))
+    assert line["request"][0]["data"][0].startswith("I am [EMAIL_")
+
+
+def test_what_waits_is_bounded_by_what_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    exchange = sample(route(), texts("a"), texts("b"))
+    monkeypatch.setattr("gateway.audit.samples.MEMORY", 2 * exchange.held)
+    monkeypatch.setattr("gateway.audit.samples.LINGER", 60.0)
+    files = sample_files(tmp_path)
+    for _ in range(5):
+        files.put(exchange)
+    assert files.dropped == 3
+    files.close(30.0)
+    assert files.written == 2
+
+
+def test_what_fails_while_old_files_are_removed_writes_no_sample_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "payloads"
+    folder.mkdir()
+    (folder / "20260101-worker-1.jsonl").write_text("")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "glob", refuse)
+        files = sample_files(folder)
+        files.put(sample(route(), texts("a"), texts("b")))
+        files.close(30.0)
+    lines = [line for path in folder.iterdir() for line in path.read_text().splitlines()]
+    assert (len(lines), files.written) == (1, 1)
+
+
+def test_a_disk_that_was_full_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real, taken = os.write, iter([50, 0])
+
+    def full(file: int, data: bytes) -> int:
+        """Takes some bytes, then none, then all: as a disk does that somebody makes room on."""
+        size = next(taken, len(data))
+        if not size:
+            raise OSError(28, "No space left on device")
+        return real(file, bytes(data[:size]))
+
+    monkeypatch.setattr("gateway.audit.samples.os.write", full)
+    assert len(kept(tmp_path, sample(route(), texts("a"), texts("b")))) == 1
+
+
+def test_half_a_line_of_a_killed_process_spoils_no_other(tmp_path: Path):
+    path = tmp_path / f"{datetime.fromtimestamp(NOW, UTC):%Y%m%d}-worker-0.jsonl"
+    path.write_text('{"at":1')
+    files = sample_files(tmp_path)
+    files.put(sample(route(), texts("a"), texts("b")))
+    files.close(30.0)
+    half, whole = path.read_text().splitlines()
+    assert half == '{"at":1'
+    assert json.loads(whole)["model"] == "fraud"
 
 
 def test_old_files_are_removed(tmp_path: Path):
