@@ -176,11 +176,15 @@ class AuditLog:
         if self._keep is None or now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_INTERVAL
-        old = forgettable(self._folder, now - self._keep)
-        if old:
-            self.chain.append([{"at": now, "what": "forget", "segments": forgotten(old)}])
-        for path in old:
-            path.unlink(missing_ok=True)
+        try:
+            old = forgettable(self._folder, now - self._keep)
+            if old:
+                self.chain.append([{"at": now, "what": "forget", "segments": forgotten(old)}])
+            for path in old:
+                path.unlink(missing_ok=True)
+        except Exception:
+            # The records that were just written must not be written again because of it.
+            log.exception("old files of the audit log can't be removed, and are tried in an hour")
 
 
 def _why(refused: PenstockError) -> str:

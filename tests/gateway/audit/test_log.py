@@ -158,6 +158,19 @@ def test_old_files_are_removed_and_that_is_recorded(tmp_path: Path):
     assert paths[-1].exists()
 
 
+def test_what_fails_while_old_files_are_removed_writes_no_record_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("gateway.audit.log.forgettable", refuse)
+    log = made(tmp_path, keep="7d")
+    request(log)
+    assert len(closed(log, tmp_path, "request")) == 1
+    assert "old files of the audit log can't be removed" in caplog.text
+
+
 def test_the_key_is_the_configurations(tmp_path: Path):
     (tmp_path / "audit.key").write_text("sixteen bytes or more")
     file = tmp_path / "penstock.yaml"
