@@ -13,7 +13,7 @@ from policies.pii.fold import fold, unmask
 from policies.pii.national import national
 from policies.pii.recogniser import Recogniser, compact
 from policies.pii.recognisers import built_in
-from policies.pii.settings import Allow, Policy, Rule
+from policies.pii.settings import Allow, Policy
 from policies.pii.span import Span
 from policies.pii.tokens import Tokens
 from policies.pii.vault import Vault
@@ -21,6 +21,9 @@ from protos.errors import Kind, PenstockError
 
 Canonical = Callable[[str], str]
 Naming = Callable[[str], Sequence[Span]]
+
+# What opens doors, of which a mask shows nothing: neither the last letters nor the signs.
+_SECRETS = frozenset({"API_KEY", "JWT", "PASSWORD", "PRIVATE_KEY", "URL_WITH_CREDENTIALS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +170,17 @@ class Redactor:
                 value = self.canonical(entity, found)
                 return f"[{entity}#{self._tokens.digest(vault.tenant, entity, value)}]"
             case "mask":
-                return _masked(found, rule)
+                return _masked(entity, found, rule.keep_last)
             case _:
                 return f"[{entity}]" if rule.text is None else rule.text
 
 
-def _masked(found: str, rule: Rule) -> str:
-    letters = sum(map(str.isalnum, found)) - rule.keep_last
+def _masked(entity: str, found: str, keep_last: int) -> str:
+    """Stars for letters and digits but the last ones, which are half of them at most."""
+    if entity in _SECRETS:
+        return "".join(letter if letter.isspace() else "*" for letter in found)
+    letters = sum(map(str.isalnum, found))
+    letters -= min(keep_last, letters // 2)
     pieces: list[str] = []
     for letter in found:
         hidden = letter.isalnum() and letters > 0

@@ -19,10 +19,10 @@ Action = Literal["mask", "hash", "replace", "block", "restore", "ignore"]
 class Rule(Settings):
     """What is done with an entity.
 
-    `mask` writes stars for all letters and digits but the last `keepLast`, `hash` a keyed digest,
-    `replace` the entity's name or `text`; `restore` hides a value from the model and brings it back
-    in the reply; `block` refuses the request; `ignore` leaves the value. `minScore` overrules the
-    policy's.
+    `mask` writes stars for all letters and digits but the last `keepLast`, which are at most half
+    of them, and for all of a password or key. `hash` writes a keyed digest, `replace` the entity's
+    name or `text`; `restore` hides a value from the model and brings it back in the reply; `block`
+    refuses the request; `ignore` leaves the value. `minScore` overrules the policy's.
     """
 
     action: Action

@@ -32,6 +32,19 @@ def test_masked_addresses_keep_their_signs_only() -> None:
     assert redact("a1@b.io", default=Rule(action="mask")) == "**@*.**"
 
 
+def test_a_mask_hides_half_of_each_value_at_least() -> None:
+    mask = Rule(action="mask", keepLast=8)
+    assert redact("NHS number 943 476 5919", default=mask) == "NHS number *** **6 5919"
+    assert redact("from 10.1.2.3", default=mask) == "from **.*.2.3"
+
+
+def test_a_mask_shows_nothing_of_what_opens_doors() -> None:
+    mask = Rule(action="mask", keepLast=8)
+    assert redact("password: hunt3r!x9", default=mask) == "password: *********"
+    key = "-----BEGIN EC PRIVATE KEY-----\nAb12Ab12Ab12Ab12\n-----END EC PRIVATE KEY-----"
+    assert set(redact(key, default=mask)) == {"*", "\n", " "}
+
+
 def test_observing_changes_nothing_and_sees_everything() -> None:
     made = Redactor(Policy(mode="observe", default=Rule(action="block")), KEY)
     result = made.redact(TEXT, made.vault("acme"))
