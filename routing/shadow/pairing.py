@@ -169,8 +169,10 @@ class Pairing:
         try:
             return self._comparator(pair.rule.compare)(pair.primary.parts, other.parts)
         except Exception as error:
-            log.exception("two answers of route %s could not be compared", pair.route.name)
-            return Outcome(None, reason=f"the comparison failed ({type(error).__name__})")
+            # No traceback: a comparator's error may quote what it compares.
+            kind = type(error).__name__
+            log.error("two answers of route %s could not be compared: %s", pair.route.name, kind)
+            return Outcome(None, reason=f"the comparison failed ({kind})")
 
     def _told(self, pair: Pair, outcome: Outcome) -> Outcome:
         """The outcome with a label and a reason that may be stored."""

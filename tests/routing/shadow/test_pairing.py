@@ -48,7 +48,7 @@ async def test_answers_that_make_no_sense_together_are_incomparable(noisy):
     assert scene.counts().incomparable == 1
 
 
-async def test_a_comparison_that_raises_is_one_incomparable_pair_and_the_next_is_compared():
+async def test_a_comparison_that_raises_is_one_incomparable_pair_and_the_next_is_compared(caplog):
     outcomes = iter([ValueError("a tenant's value"), Outcome(True)])
 
     def comparing(primary, candidate):
@@ -63,6 +63,8 @@ async def test_a_comparison_that_raises_is_one_incomparable_pair_and_the_next_is
         first, second = await scene.recorded(2)
     assert first.status == "incomparable"
     assert first.outcome.reason == "the comparison failed (ValueError)"
+    assert "could not be compared: ValueError" in caplog.text
+    assert "a tenant's value" not in caplog.text
     assert second.status == "compared"
 
 
