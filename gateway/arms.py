@@ -2,6 +2,8 @@
 
 Only what says something about the arm counts: answers, and failures that are the server's fault. A
 deadline that the client itself chose is nobody's fault: one client in a hurry would end rollouts.
+Neither is what a policy refuses for reasons of its own, such as a classifier that is down; but who
+is refused since the arm's model is full counts, as a slow candidate fills up first.
 Latency is that of the arm, from asking it to its first part, so that clients which send or read
 slowly change nothing.
 """
@@ -17,6 +19,9 @@ from routing.evidence.counts import ArmCounts
 from routing.evidence.histogram import Histogram
 
 Key = tuple[str, str, str]  # route, rollout, arm
+
+# Policies whose refusals and failures say nothing of the arm.
+BESIDE_THE_ARM = frozenset(("audit", "limits", "privacy", "output"))
 
 
 class ArmBook:
@@ -76,6 +81,8 @@ def counts_of(report: pb.ArmReport) -> ArmCounts:
 
 
 def _servers_fault(error: Exception, timeline: Timeline) -> bool:
+    if timeline.refused in BESIDE_THE_ARM:
+        return False
     if not isinstance(error, PenstockError):
         return True
     if error.kind is Kind.DEADLINE and timeline.hurried:

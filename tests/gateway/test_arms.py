@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.arms import ArmBook, counts_of
+from gateway.arms import BESIDE_THE_ARM, ArmBook, counts_of
 from protos.errors import Kind, PenstockError
 from protos.values import Timeline
 
@@ -41,6 +41,13 @@ def test_answers_count_with_the_arms_time():
 )
 def test_failures_count_if_they_are_the_servers_fault(error, counts):
     assert counted(asked(answered=1.5), error) == counts
+
+
+@pytest.mark.parametrize("policy", sorted(BESIDE_THE_ARM))
+def test_what_a_policy_refuses_says_nothing_of_the_arm(policy):
+    down = PenstockError(Kind.UNAVAILABLE, "the classifier is down")
+    assert counted(asked(answered=1.5, refused=policy), down) == []
+    assert counted(asked(answered=1.5, refused="fair"), down) == [(1, 1)]
 
 
 @pytest.mark.parametrize(
