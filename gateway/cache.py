@@ -10,13 +10,12 @@ from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
 
 from gateway.config import Config
-from gateway.own_key import own_key
+from gateway.own_key import given_key, own_key
 from policies.cache.key import MIN_KEY, Keys
 from policies.cache.memory import Memory
 from policies.cache.seal import Seal
 from policies.cache.shared import Shared
 from policies.cache.stores import Stores
-from protos.strict_yaml import ConfigError
 from protos.values import Timeline
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class RedisCache(BaseCache):  # type: ignore[misc]
 def stores(config: Config, client: "Redis | None") -> Stores:
     """This worker's part of the memory, and the shared store if there is one.
 
-    Raises ConfigError for a key file that can't be used.
+    Raises INVALID for a key file that can't be used.
     """
     settings = config.cache
     secret = _secret(config)
@@ -109,12 +108,4 @@ def _secret(config: Config) -> bytes:
         except OSError as failure:
             log.warning("kept answers are this process's alone: %s", failure)
             return secrets.token_bytes(KEY_BYTES)
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as failure:
-        raise ConfigError(str(path), 1, failure.strerror or "cannot be read") from failure
-    if len(secret) < MIN_KEY:
-        raise ConfigError(
-            str(path), 1, f"cache.keyFile has {len(secret)} bytes, {MIN_KEY} are needed"
-        )
-    return secret
+    return given_key("cache.keyFile", path, MIN_KEY)

@@ -157,8 +157,13 @@ def endpoints(file: File = DEFAULT_FILE, port_offset: Offset = None, as_json: Js
 
 @config.command()
 def check(file: File = DEFAULT_FILE) -> None:
-    """Reads the file and says what is wrong with it."""
-    load_config(file)
+    """Reads the file and says what is wrong with it, and which files that it names are missing."""
+    from gateway import prerequisites  # with what reads keys, which the other commands don't need
+
+    loaded = load_config(file)
+    prerequisites.check_all(loaded, file)
+    for note in prerequisites.notes(loaded):
+        print(f"note: {note}")
     print(f"{file} is fine")
 
 

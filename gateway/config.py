@@ -33,6 +33,7 @@ from policies.fair.settings import Fairness
 from policies.issuers import Issuer
 from policies.mtls import CertificateIdentity
 from policies.revocation import Revocation
+from protos.errors import invalid
 from protos.quantities import Address, Duration, HostPort, Size, seconds, size
 from protos.settings import Settings
 from protos.strict_yaml import ConfigError, load
@@ -252,13 +253,21 @@ class Config(Settings):
 
     @property
     def store_url(self) -> URL:
-        """The record store with its password; a secret from here on."""
+        """The record store with its password; a secret from here on.
+
+        Raises INVALID where the password can't be read.
+        """
         if not self.store.url:
             return URL.create("sqlite", database=str(self.state_folder / "records.db"))
         url = make_url(self.store.url)
         if self.store.password_file is None:
             return url
-        return url.set(password=self.store.password_file.read_text(encoding="utf-8").strip())
+        try:
+            password = self.store.password_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            where = self.store.password_file
+            raise invalid(f"store.passwordFile: {where} can't be read: {error.strerror}") from None
+        return url.set(password=password)
 
     @property
     def audit_folder(self) -> Path:
@@ -303,7 +312,9 @@ def load_config(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as failure:
-        raise ConfigError(str(path), 1, failure.strerror or "cannot be read") from failure
+        why = failure.strerror or "cannot be read"
+        hint = "; --config or PENSTOCK_CONFIG names another file"
+        raise ConfigError(str(path), 1, f"{why}{hint}") from failure
     except UnicodeDecodeError as failure:
         raise ConfigError(str(path), 1, "is not UTF-8") from failure
     return resolved(load(text, str(path), Config), path.absolute().parent)

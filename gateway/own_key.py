@@ -1,8 +1,27 @@
-"""Secret keys that a gateway makes for itself, each in a file of its state folder."""
+"""Secret keys of a gateway: those that operators give it, and those that it makes for itself."""
 
 import os
 import tempfile
 from pathlib import Path
+
+from protos.errors import invalid
+
+
+def given_key(field: str, path: Path, least: int) -> bytes:
+    """The key of at least so many bytes in a file that `field` names, without blanks around it.
+
+    Raises INVALID.
+    """
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise invalid(
+            f"{field}: {path} can't be read: {error.strerror}; to make one:"
+            f" head -c 32 /dev/urandom | base64 > {path}"
+        ) from None
+    if len(key) < least:
+        raise invalid(f"{field}: {path} has {len(key)} bytes, {least} are needed")
+    return key
 
 
 def own_key(path: Path, size: int) -> bytes:

@@ -6,7 +6,7 @@ differs from one replica to the next, and so does what a cache or a model rememb
 
 from pathlib import Path
 
-from gateway.own_key import own_key
+from gateway.own_key import given_key, own_key
 from policies.pii.tokens import MIN_KEY
 from protos.errors import invalid
 from protos.settings import Settings
@@ -24,22 +24,12 @@ class PrivacySettings(Settings):
 def privacy_key(settings: PrivacySettings, state_folder: Path) -> bytes:
     """The gateway's key. Raises INVALID for a file that can't be used."""
     if settings.key_file is not None:
-        return read_key(settings.key_file)
+        return given_key("privacy.keyFile", settings.key_file, MIN_KEY)
+    path = state_folder / KEY_FILE
     try:
-        return _long_enough(own_key(state_folder / KEY_FILE, _KEY_BYTES), state_folder / KEY_FILE)
+        key = own_key(path, _KEY_BYTES)
     except OSError as error:
         raise invalid(f"stateFolder: no {KEY_FILE} can be kept there: {error.strerror}") from None
-
-
-def read_key(path: Path) -> bytes:
-    """The key in a file, without blanks around it. Raises INVALID."""
-    try:
-        return _long_enough(path.read_bytes().strip(), path)
-    except OSError as error:
-        raise invalid(f"keyFile {path} can't be read: {error.strerror}") from None
-
-
-def _long_enough(key: bytes, path: Path) -> bytes:
     if len(key) < MIN_KEY:
-        raise invalid(f"keyFile {path} has {len(key)} bytes, {MIN_KEY} are needed")
+        raise invalid(f"stateFolder: {path} has {len(key)} bytes, {MIN_KEY} are needed")
     return key

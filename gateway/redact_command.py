@@ -9,11 +9,13 @@ from typing import Annotated, BinaryIO
 import typer
 
 from gateway.command import load_settings
-from gateway.privacy_key import privacy_key, read_key
+from gateway.own_key import given_key
+from gateway.privacy_key import privacy_key
 from policies.pii.deep.loading import load as load_model
 from policies.pii.deep.settings import Deep
 from policies.pii.redactor import Redactor
 from policies.pii.settings import Policy, PrivacyDocument, Rule
+from policies.pii.tokens import MIN_KEY
 from protos.errors import PenstockError, invalid
 from protos.strict_yaml import load
 
@@ -82,7 +84,7 @@ def _load(path: Path) -> Policy:
 
 def _key(key_file: Path | None, config: Path | None) -> bytes:
     if key_file is not None:
-        return read_key(key_file)
+        return given_key("--key-file", key_file, MIN_KEY)
     if config is None:
         return secrets.token_bytes(32)
     settings = load_settings(config)

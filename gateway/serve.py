@@ -26,6 +26,7 @@ from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
 from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
 from gateway.identities import authenticator as authenticator_of
+from gateway.prerequisites import check_gateway
 from gateway.records import Records
 from gateway.rules import Rules
 from gateway.state.supervisor_ledger import LedgerService
@@ -37,7 +38,11 @@ log = logging.getLogger(__name__)
 
 
 def main(config: Config, file: Path) -> None:
-    """Runs a gateway of the configuration that was read from `file`, until SIGTERM or SIGINT."""
+    """Runs a gateway of the configuration that was read from `file`, until SIGTERM or SIGINT.
+
+    Raises ConfigError for files that it names and needs and that aren't there.
+    """
+    check_gateway(config, file)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # A supervisor carries no requests, and uvloop can't start the workers' process groups.
     run = uvloop.run if config.workers == 1 else asyncio.run

@@ -16,6 +16,7 @@ from gateway.grace import AFTER_DRAIN
 from gateway.news import Arrival, Event, News
 from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free
+from gateway.prerequisites import check_all
 from gateway.sample import Access, curl, python
 from gateway.terminal import Terminal
 from protos.errors import PenstockError
@@ -32,8 +33,10 @@ def main(config: Config, file: Path, then: str = "") -> int:
     """Runs until SIGINT or SIGTERM and leaves nothing behind; the exit status.
 
     `then` is a command that runs once everything is ready, with PENSTOCK_URL and PENSTOCK_TOKEN in
-    its environment. Raises INVALID before anything is started if it can't work.
+    its environment. Raises INVALID or ConfigError before anything is started if it can't
+    work.
     """
+    check_all(config, file)
     check_free({face: config.listener(face).address for face in FACES})
     credentials = Credentials(config)
     credentials.renew(time.time())

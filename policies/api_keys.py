@@ -170,10 +170,13 @@ def read_secret(path: Path) -> bytes:
         secret = path.read_bytes().strip()
     except OSError as failure:
         why = failure.strerror or "it can't be read"
-        raise invalid(f"apiKeys.secretFile is not usable: {why}") from failure
+        raise invalid(
+            f"apiKeys.secretFile is not usable: {path}: {why}; `penstock keys create` makes one"
+        ) from failure
     if not _SECRET_BYTES <= len(secret) <= _MAX_SECRET_BYTES:
         size = f"{_SECRET_BYTES} to {_MAX_SECRET_BYTES} bytes"
-        raise invalid(f"apiKeys.secretFile is not usable: it has {len(secret)} bytes, not {size}")
+        why = f"{path} has {len(secret)} bytes, not {size}"
+        raise invalid(f"apiKeys.secretFile is not usable: {why}")
     return secret
 
 

@@ -53,7 +53,8 @@ def _read(issuer: Issuer, field: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as failure:
-        raise _unusable(issuer, field, failure.strerror or "it cannot be read") from failure
+        why = failure.strerror or "it cannot be read"
+        raise _unusable(issuer, field, f"{path}: {why}") from failure
 
 
 def _unusable(issuer: Issuer, field: str, why: str) -> PenstockError:

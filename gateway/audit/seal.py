@@ -51,11 +51,11 @@ def read_seal(key_file: Path | None) -> Seal:
         key = key_file.read_bytes().strip()
     except OSError as failure:
         why = failure.strerror or "it can't be read"
-        raise invalid(f"audit.keyFile is not usable: {why}") from failure
+        raise invalid(f"audit.keyFile is not usable: {key_file}: {why}") from failure
     least, most = KEY_BYTES
     if not least <= len(key) <= most:
         raise invalid(
-            f"audit.keyFile is not usable: it has {len(key)} bytes, not {least} to {most}"
+            f"audit.keyFile is not usable: {key_file} has {len(key)} bytes, not {least} to {most}"
         )
     return Seal(key)
 

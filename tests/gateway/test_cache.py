@@ -12,6 +12,7 @@ from gateway.state.redis import Redis
 from policies.cache.entry import encode
 from policies.cache.seal import Seal
 from policies.cache.shared import Shared
+from protos.errors import PenstockError
 from protos.strict_yaml import ConfigError
 from protos.values import Part, Tensors, Timeline
 from tests.gateway.state.redis_server import RedisServer
@@ -60,7 +61,7 @@ def test_a_key_file_that_is_unusable_is_an_error(
 ) -> None:
     if content is not None:
         (tmp_path / "key").write_bytes(content)
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(PenstockError, match=why):
         stores(config(tmp_path, "cache: {keyFile: key}\n"), None)
 
 

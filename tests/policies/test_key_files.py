@@ -28,7 +28,8 @@ def test_a_missing_file_is_named_by_its_field(tmp_path: Path) -> None:
     issuer = secret_issuer(tmp_path)
     (tmp_path / "secret").unlink()
     assert unusable(issuer) == (
-        'the secretFile of issuer "company" is not usable: No such file or directory'
+        f'the secretFile of issuer "company" is not usable: {tmp_path}/secret: '
+        "No such file or directory"
     )
 
 
