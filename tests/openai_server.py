@@ -2,9 +2,9 @@
 
 Run as `python -m tests.openai_server PORT`; `serving()` runs one in this process. Models:
 `echo` repeats the last message word by word, `tools` calls a tool, `refuses` answers 400, `picky`
-to fields that begin with `wrong_`, `full` 429, `breaks` 500, `cuts` ends its stream midway, `errs`
-tells an error there, `undone` never says [DONE], `slow` says a word every 50 ms for ever, `silent`
-never answers, `embed` embeds, `big` says ten megabytes.
+to fields that begin with `wrong_`, `quotes` to all with what it was told, `full` 429, `breaks` 500,
+`cuts` ends its stream midway, `errs` tells an error there, `undone` never says [DONE], `slow` says
+a word every 50 ms for ever, `silent` never answers, `embed` embeds, `big` says ten megabytes.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ MODELS = (
     "picky",
     "full",
     "breaks",
+    "quotes",
     "cuts",
     "errs",
     "undone",
@@ -126,6 +127,9 @@ class Server:
                 return _error(400, f"Unsupported fields: {odd}")
             case "full":
                 return _error(429, "Busy.", headers={"retry-after": "7"})
+            case "quotes":
+                told = orjson.dumps(body).decode()
+                return _error(400, f"Can't read {told}", param=told, code=told)
             case "breaks":
                 return _error(500, "CUDA error in /srv/models")
             case "silent":

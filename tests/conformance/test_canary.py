@@ -7,6 +7,7 @@ in one line of `FACES`.
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ import pytest
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.integration.mesh import Mesh
-from tests.integration.mesh_models import write_model
+from tests.integration.mesh_models import ECHO, write_model
 from tests.openai_server import Server, serving
 
 MAIL = "canary@bird.example.com"
@@ -24,8 +25,12 @@ CARD = "4111 1111 1111 1111"
 SSN = "536-90-4399"  # blocked
 TEXT = f"I am {MAIL}, my card is {CARD}, thanks."
 # What may not be found anywhere, in any case and however it is written.
-NEEDLES = ("canary@bird", "canary%40bird", "canary\\u0040bird", CARD, CARD.replace(" ", ""))
+IBAN = "be68539007547034"  # hexadecimal digits, as ids that are made here are
 MODELS_OWN = "raven@bird.example.com"  # said by the model alone
+NEEDLES = (
+    *("canary@bird", "canary%40bird", "canary\\u0040bird"),
+    *(CARD, CARD.replace(" ", ""), CARD.replace(" ", "-"), IBAN, MODELS_OWN),
+)
 
 # They write down all that they see, and say it again with something of their own. Asked to, they
 # fail and quote it.
@@ -66,12 +71,57 @@ inputs: [{name: text, datatype: BYTES, shape: [1]}]
 outputs: [{name: said, datatype: BYTES, shape: [1]}]
 warmUp: {data: "off"}
 """
+# Writes what it judges to a place of its own, as that has the model's own words in it.
+JUDGES = """
+import numpy as np
+
+def predict(inputs):
+    with open({judged!r}, "a") as judged:
+        judged.write(repr(inputs) + "\\n")
+    return {{"score": np.zeros((len(inputs["text"]), 1), np.float32)}}
+"""
+JUDGES_TENSORS = """
+inputs: [{name: text, datatype: BYTES, shape: [-1, 1]}]
+outputs: [{name: score, datatype: FP32, shape: [-1, 1]}]
+warmUp: {data: "off"}
+"""
+NUMBERS_TENSORS = """
+inputs: [{name: x, datatype: FP32, shape: [-1, 1]}]
+outputs: [{name: y, datatype: FP32, shape: [-1, 1]}]
+"""
+
+
+def _route(name: str, match: str, model: str, version: str = "1", policy: str = "bank") -> str:
+    return f"""
+apiVersion: penstock/v1
+kind: Route
+metadata: {{name: {name}}}
+spec:
+  match: [{{model: "{match}"}}]
+  backends: [{{name: stable, model: {model}, version: "{version}"}}]
+  privacy: {{policy: {policy}}}
+  audit: {{payloads: 100%}}
+"""
+
+
 ROUTES = {
     "bank.yaml": """
 apiVersion: penstock/v1
 kind: Privacy
 metadata: {name: bank}
 spec: {entities: {US_SSN: {action: block}}}
+""",
+    "pictures.yaml": """
+apiVersion: penstock/v1
+kind: Privacy
+metadata: {name: pictures}
+spec: {binaryInputs: [text], entities: {US_SSN: {action: block}}}
+""",
+    "clean.yaml": """
+apiVersion: penstock/v1
+kind: Output
+metadata: {name: clean}
+spec: {classifier: {model: judge, input: text, output: score, threshold: 0.9, timeout: 60s}}
 """,
     "sees.yaml": """
 apiVersion: penstock/v1
@@ -84,37 +134,29 @@ spec:
     - {backend: next, model: sees, version: "2", percent: 100,
        compare: {kind: text, payloads: true}}
   privacy: {policy: bank}
+  output: {policy: clean}
   audit: {payloads: 100%}
   cache: {ttl: 5m}
 """,
-    "tells.yaml": """
-apiVersion: penstock/v1
-kind: Route
-metadata: {name: tells}
-spec:
-  match: [{model: tells}]
-  backends: [{name: stable, model: tells, version: "1"}]
-  privacy: {policy: bank}
-  audit: {payloads: 100%}
-""",
-    "assistant.yaml": """
-apiVersion: penstock/v1
-kind: Route
-metadata: {name: assistant}
-spec:
-  match: [{model: assistant}]
-  backends: [{name: stable, model: echo, version: "1"}]
-  privacy: {policy: bank}
-  audit: {payloads: 100%}
-""",
+    "pictured.yaml": _route("pictured", "pictured", "sees", policy="pictures"),
+    "pattern.yaml": _route("pattern", "gpt-*", "echo"),
+    "numbers.yaml": _route("numbers", "numbers", "numbers"),
+    "embeds.yaml": _route("embeds", "embeds", "embed"),
+    "endless.yaml": _route("endless", "endless", "slow"),
+    "quoting.yaml": _route("quoting", "quoting", "quotes"),
+    "tells.yaml": _route("tells", "tells", "tells"),
+    "assistant.yaml": _route("assistant", "assistant", "echo"),
 }
 
 
 class Site:
     """A mesh with its clients; all that it keeps lies in `mesh.folder`."""
 
-    def __init__(self, mesh: Mesh, server: Server, rest: httpx.Client, stub: Any) -> None:
+    def __init__(
+        self, mesh: Mesh, models: Path, server: Server, rest: httpx.Client, stub: Any
+    ) -> None:
         self.mesh = mesh
+        self.models = models
         self.server = server
         self.rest = rest
         self.stub = stub
@@ -124,22 +166,28 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("canary")
-    repository = folder / "models"
+    repository = tmp_path_factory.mktemp("models")  # where the models' own words stand
     more = {"seen": str(folder / "seen"), "own": MODELS_OWN}
     for version in (1, 2):
         write_model(repository / "sees" / str(version), SEES.format(version=version, **more), "")
     (repository / "sees" / "model.yaml").write_text(SEES_TENSORS)
     write_model(repository / "tells", TELLS.format(**more), TELLS_TENSORS)
+    judged = {"judged": str(repository / "judged")}
+    write_model(repository / "judge", JUDGES.format(**judged), JUDGES_TENSORS)
+    write_model(repository / "numbers", ECHO, NUMBERS_TENSORS)
     server = Server()
     with serving(server) as url, Mesh(folder, routes=ROUTES) as mesh:
         mesh.join_openai("llm", url)
         mesh.start_backend("backend", repository)
-        mesh.wait_ready(("sees", "1"), ("sees", "2"), ("tells", "1"), ("echo", "1"))
+        mesh.wait_ready(
+            *[("sees", "1"), ("sees", "2"), ("tells", "1"), ("judge", "1"), ("numbers", "1")],
+            *[(model, "1") for model in ("echo", "embed", "slow", "quotes")],
+        )
         with (
             mesh.client("infer:*") as rest,
             grpc.insecure_channel(mesh.address("grpc")) as channel,
         ):
-            yield Site(mesh, server, rest, GRPCInferenceServiceStub(channel))
+            yield Site(mesh, repository, server, rest, GRPCInferenceServiceStub(channel))
 
 
 # --- the ways in ----------------------------------------------------------------------------------
@@ -151,6 +199,12 @@ def rest_json(site: Site, text: str) -> str:
     tensor = {"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": [text]}
     body = {"id": MAIL, "inputs": [tensor], "parameters": MORE}
     reply = site.rest.post("/v2/models/sees/infer", json=body)
+    return str(reply.json()["outputs"][0]["data"][0]) if reply.is_success else reply.text
+
+
+def listed_as_binary(site: Site, text: str) -> str:
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": [text]}
+    reply = site.rest.post("/v2/models/pictured/infer", json={"inputs": [tensor]})
     return str(reply.json()["outputs"][0]["data"][0]) if reply.is_success else reply.text
 
 
@@ -277,6 +331,7 @@ OPENAI: tuple[Face, ...] = (chat, chat_stream, completions, completions_stream)
 FACES: tuple[Face, ...] = (
     *OPENAI,
     rest_json,
+    listed_as_binary,
     rest_binary,
     generate,
     generate_stream,
@@ -284,6 +339,63 @@ FACES: tuple[Face, ...] = (
     grpc_typed,
     grpc_stream,
 )
+
+# --- ways that answer nothing that was sent -------------------------------------------------------
+
+NUMBER = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1.0]}
+
+
+def embeddings(site: Site) -> int:
+    body = {"model": "embeds", "input": [TEXT, MAIL], "user": MAIL}
+    return site.rest.post("/v1/embeddings", json=body).status_code
+
+
+def client_that_leaves(site: Site) -> int:
+    body = {**_chat(TEXT), "model": "endless", "stream": True}
+    with site.rest.stream("POST", "/v1/chat/completions", json=body) as reply:
+        next(reply.iter_lines())
+        return reply.status_code
+
+
+def ids(site: Site) -> int:
+    given = ("x", CARD.replace(" ", "-"), CARD.replace(" ", ""), IBAN)
+    codes = {_numbers(site, {"x-request-id": each}) for each in given}
+    return codes.pop() if len(codes) == 1 else 0
+
+
+def broken_trace(site: Site) -> int:
+    return _numbers(site, {"traceparent": f"00-{MAIL}-01"})
+
+
+def _numbers(site: Site, headers: dict[str, str]) -> int:
+    body = {"inputs": [NUMBER]}
+    return site.rest.post("/v2/models/numbers/infer", json=body, headers=headers).status_code
+
+
+def name_of_an_input(site: Site) -> int:
+    body = {"inputs": [{**NUMBER, "name": MAIL}]}
+    return site.rest.post("/v2/models/numbers/infer", json=body).status_code
+
+
+def name_of_a_parameter(site: Site) -> int:
+    body = {"inputs": [NUMBER], "parameters": {MAIL: 1}}
+    return site.rest.post("/v2/models/numbers/infer", json=body).status_code
+
+
+def name_of_a_model(site: Site) -> int:
+    body = {**_chat(TEXT), "model": f"gpt-{MAIL}"}
+    return site.rest.post("/v1/chat/completions", json=body).status_code
+
+
+OTHERS: dict[Callable[[Site], int], int] = {
+    embeddings: 200,
+    client_that_leaves: 200,
+    ids: 200,
+    broken_trace: 200,
+    name_of_an_input: 400,
+    name_of_a_parameter: 400,
+    name_of_a_model: 400,
+}
 
 # --- where to look --------------------------------------------------------------------------------
 
@@ -300,9 +412,14 @@ def _records(site: Site) -> str:
         return "\n".join(store.iterdump())
 
 
+def _judged(site: Site) -> str:
+    return (site.models / "judged").read_text()
+
+
 PLACES: dict[str, Callable[[Site], str]] = {
     "files": _files,
     "what models saw": lambda site: (site.mesh.folder / "seen").read_text(),
+    "what was judged": lambda site: _judged(site).replace(MODELS_OWN, ""),
     "what the model server saw": lambda site: json.dumps(site.server.requests),
     "records": _records,
     "metrics": lambda site: site.mesh.metrics(),
@@ -314,6 +431,8 @@ PLACES: dict[str, Callable[[Site], str]] = {
 @pytest.fixture(scope="module")
 def answers(site: Site) -> dict[str, str]:
     """What each face answered; two of them ask for what is kept by then."""
+    for way, code in OTHERS.items():
+        assert way(site) == code, way.__name__
     said = {face.__name__: face(site, TEXT) for face in (*FACES, rest_json)}
 
     def compared() -> bool:
@@ -362,8 +481,7 @@ def test_answers_that_are_kept_of_mirrors_are_redacted(site: Site, answers: dict
 def _refused(site: Site, face: Face, text: str) -> None:
     told = face(site, text)
     assert told
-    assert [each for each in (*NEEDLES, SSN, MODELS_OWN) if each in told] == []
-    assert [each for each in (*NEEDLES, SSN) if each in _files(site)] == []
+    _silent(site, told)
 
 
 @pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
@@ -378,6 +496,33 @@ def test_the_failure_of_a_model_that_quotes_its_input_has_no_value_in_it(
     site: Site, face: Face
 ) -> None:
     _refused(site, face, f"please fail, {TEXT}")
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"])
+def test_the_failure_of_a_server_that_quotes_what_it_was_told_has_no_value_in_it(
+    site: Site, path: str, streaming: bool
+) -> None:
+    body = {**_chat(TEXT), "model": "quoting", "stream": streaming, "prompt": TEXT, "input": TEXT}
+    if path == "/v1/embeddings":
+        del body["stream"]
+    reply = site.rest.post(path, json=body)
+    assert reply.status_code == 400
+    assert "[EMAIL_" in reply.text
+    _silent(site, reply.text)
+
+
+def _silent(site: Site, told: str) -> None:
+    for place in (told, _files(site), _records(site)):
+        assert [each for each in (*NEEDLES, SSN) if each in place] == []
+
+
+def test_what_is_judged_are_the_models_words_and_nobody_elses(
+    site: Site, answers: dict[str, str]
+) -> None:
+    judged = _judged(site)
+    assert MODELS_OWN in judged
+    assert "was told: I am [EMAIL_" in judged
 
 
 def test_the_id_of_a_request_is_echoed_exactly(site: Site) -> None:
