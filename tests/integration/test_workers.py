@@ -14,6 +14,7 @@ from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.sse import Parser
 from tests.integration import mesh_models as models
+from tests.integration.lease_losses import leases_lost
 from tests.integration.mesh import Mesh
 
 INFER = "/v2/models/several/infer"
@@ -24,6 +25,22 @@ BODY = {
         {"name": "text", "datatype": "BYTES", "shape": [1, 1], "data": ["abc"]},
     ]
 }
+# Refilled so slowly that no test lives to see it.
+ROUTE = """
+apiVersion: penstock/v1
+kind: Route
+metadata: {{name: {name}}}
+spec:
+  match: [{{model: {name}}}]
+  backends: [{{name: stable, model: several, version: "1"}}]
+  limits: [{limit}]
+"""
+LIMITS = {
+    "small": "{per: route, requests: 5/1h}",
+    "large": "{per: route, requests: 30/30d}",
+    "month": "{per: tenant, budget: {every: month, requests: 7}}",
+}
+SERVED = {"several", "count", *LIMITS}  # models, and what routes lead to one
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +49,8 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     repository = folder / "models"
     models.write_several(repository)
     models.write_count(repository, folder / "streams")
-    with Mesh(folder, workers=2) as mesh:
+    routes = {f"{name}.yaml": ROUTE.format(name=name, limit=each) for name, each in LIMITS.items()}
+    with Mesh(folder, workers=2, routes=routes) as mesh:
         mesh.start_backend("only", repository)
         mesh.wait_ready(("several", "1"), ("count", "1"))
         yield mesh
@@ -112,10 +130,7 @@ def test_streams_come_part_by_part(mesh: Mesh, bearer: dict[str, str]) -> None:
 def test_the_control_side_is_the_same_everywhere(mesh: Mesh, bearer: dict[str, str]) -> None:
     for _ in range(8):
         index = httpx.post(f"{mesh.url}/v2/repository/index", headers=bearer).json()
-        assert [(row["name"], row["state"]) for row in index] == [
-            ("count", "READY"),
-            ("several", "READY"),
-        ]
+        assert {row["name"]: row["state"] for row in index} == dict.fromkeys(SERVED, "READY")
         assert httpx.get(f"{mesh.url}/v2/models/several", headers=bearer).status_code == 200
         assert httpx.get(f"{mesh.url}/v2/models/several").status_code == 401
         assert httpx.get(f"{mesh.url}/v2/health/ready").json() == {"ready": True, "live": True}
@@ -126,6 +141,17 @@ def test_bad_input_is_refused_by_both(mesh: Mesh, bearer: dict[str, str]) -> Non
         reply = httpx.post(f"{mesh.url}{INFER}", json={"inputs": 3}, headers=bearer)
         assert reply.status_code == 400
         assert "inputs: must be an array" in reply.json()["error"]
+
+
+@pytest.mark.parametrize(("model", "limit"), [("small", 5), ("large", 30), ("month", 7)])
+def test_a_limit_holds_exactly_over_both(
+    mesh: Mesh, bearer: dict[str, str], model: str, limit: int
+) -> None:
+    url = f"{mesh.url}/v2/models/{model}/infer"
+    codes = [httpx.post(url, json=BODY, headers=bearer).status_code for _ in range(limit + 10)]
+
+    assert set(codes) == {200, 429}
+    assert codes.count(200) == limit or leases_lost(mesh)
 
 
 def test_it_drains_when_it_is_told_to_stop(mesh: Mesh) -> None:
