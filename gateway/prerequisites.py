@@ -16,7 +16,7 @@ from policies.cache.key import MIN_KEY as CACHE_KEY
 from policies.pii.tokens import MIN_KEY as PRIVACY_KEY
 from protos.errors import PenstockError
 from protos.settings import Settings
-from protos.strict_yaml import ConfigError, Document, read
+from protos.strict_yaml import ConfigError, Document, read, written
 from protos.strict_yaml import Path as Where
 
 # Folders that are made, and keys that are made by the command which first needs them.
@@ -79,7 +79,7 @@ def _lacks(config: Config) -> Iterator[Lack]:
             continue
         why = _folder(path) if where[-1] in _FOLDERS else _file(path)
         if why:
-            yield where, f"{_written(where)}: {path} {why}"
+            yield where, f"{written(where)}: {path} {why}"
     for index, backend in enumerate(config.backends):
         if why := unknown(backend.runtime):
             yield ("backends", index, "runtime"), f"backends[{index}].runtime: {why}"
@@ -124,7 +124,3 @@ def _file(path: Path) -> str:
 
 def _folder(path: Path) -> str:
     return "" if path.is_dir() else "is no folder"
-
-
-def _written(where: Where) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)[1:]

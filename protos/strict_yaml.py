@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from protos.model_keys import keys_at
+from protos.settings import Misplaced
 from protos.wording import did_you_mean, quote
 
 Path = tuple[str | int, ...]
@@ -29,6 +30,12 @@ _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+# As YAML calls them; JSON's names are of no help to who writes files.
+_COLLECTIONS = {
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping"),
 }
 
 
@@ -202,8 +209,8 @@ def _line(event: yaml.Event) -> int:
 
 
 def _explain(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    paths = [document.known(detail["loc"]) for detail in details]
+    details = error.errors(include_url=False, include_input=False)
+    paths = [document.known(_place(detail)) for detail in details]
     found: dict[tuple[int, Path], list[str]] = {}
     for path, detail in zip(paths, details, strict=True):
         # A union complains once for each member; those that the value resembles know best.
@@ -216,7 +223,7 @@ def _explain(document: Document, model: type[BaseModel], error: ValidationError)
         else:
             sentences.append(sentence)
     told = [
-        (line, f"{_written(path)}: {sentence}" if path else sentence)
+        (line, f"{written(path)}: {sentence}" if path else sentence)
         for (line, path), sentences in sorted(found.items(), key=lambda item: item[0][0])
         for sentence in sentences
     ]
@@ -226,6 +233,12 @@ def _explain(document: Document, model: type[BaseModel], error: ValidationError)
     if len(others) >= SHOWN_ERRORS:
         message += f"\n… and {len(others) - SHOWN_ERRORS + 1} more"
     return ConfigError(document.source, line, message)
+
+
+def _place(detail: Any) -> Path:
+    where: Path = detail["loc"]
+    cause = detail.get("ctx", {}).get("error")
+    return (*where, *cause.path) if isinstance(cause, Misplaced) else where
 
 
 def _below(path: Path, other: Path) -> bool:
@@ -238,9 +251,12 @@ def _sentence(model: type[BaseModel], path: Path, detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         hint = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
         return f"unknown key{hint}"
+    if detail["type"] in _COLLECTIONS:
+        return f"should be {_COLLECTIONS[detail['type']]}"
     what: str = detail["msg"]
     return re.sub(r"^(?:Value error, |\w+ (?=should))", "", what)
 
 
-def _written(path: Path) -> str:
+def written(path: Path) -> str:
+    """A path as people read it: `spec.match[0].model`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]

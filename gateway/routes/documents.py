@@ -10,9 +10,9 @@ from functools import lru_cache
 from gateway.routes.kinds import BY_NAME, POLICY_KINDS, ROUTE
 from gateway.routes.notes import notes_of
 from policies.pii.settings import PrivacyDocument
-from protos.errors import PenstockError
 from protos.route.document import Route
-from protos.strict_yaml import ConfigError, Document, read, validate
+from protos.settings import Misplaced
+from protos.strict_yaml import ConfigError, Document, read, validate, written
 from protos.wording import did_you_mean, quote
 from routing.rules.ambiguity import ambiguities
 from routing.rules.loaded import Loaded, LoadedPolicy, revision_of
@@ -157,8 +157,10 @@ def _unusable(policies: Iterable[LoadedPolicy]) -> Iterable[ConfigError]:
     for each in policies:
         try:
             BY_NAME[each.kind].check(each.policy)
-        except PenstockError as error:
-            yield each.document.error(("spec",), f"spec: {error.message}")
+        except Misplaced as error:
+            yield each.document.error(error.path, f"{written(error.path)}: {error}")
+        except ValueError as error:
+            yield each.document.error(("spec",), f"spec: {error}")
 
 
 def _together(problems: Sequence[ConfigError]) -> ConfigError:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from policies.output.settings import OutputDocument
+from policies.pii.custom import allowed_pattern, recogniser
 from policies.pii.redactor import Redactor
 from policies.pii.settings import PrivacyDocument
 from policies.pii.tokens import MIN_KEY
+from protos.errors import PenstockError
 from protos.route.document import Route, Spec
-from protos.settings import Settings
+from protos.settings import Misplaced, Settings
 
 ROUTE = "Route"
 
@@ -18,11 +21,31 @@ def _nothing(document: Settings) -> None:
     return None
 
 
+def _redacts(document: PrivacyDocument) -> None:
+    """Raises Misplaced for a pattern that can't be used, ValueError where all are too many."""
+    policy = document.spec
+    own: list[tuple[Callable[[], object], tuple[str | int, ...]]] = [
+        (partial(recogniser, each), ("patterns", index, "pattern"))
+        for index, each in enumerate(policy.patterns)
+    ]
+    own += [
+        (partial(allowed_pattern, pattern), ("allow", index, "patterns", at))
+        for index, each in enumerate(policy.allow)
+        for at, pattern in enumerate(each.patterns)
+    ]
+    for use, path in own:
+        try:
+            use()
+        except PenstockError as error:
+            raise Misplaced(error.message, "spec", *path) from None
+    Redactor(policy, bytes(MIN_KEY))
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
     """`name` is what `kind:` says. A route's `block` names a document of it under `policy`.
 
-    `check` raises PenstockError for a document that can't be applied though it is well written.
+    `check` raises ValueError for a document that can't be applied though it is well written.
     """
 
     name: str
@@ -37,9 +60,7 @@ class PolicyKind:
 
 
 POLICY_KINDS: tuple[PolicyKind, ...] = (
-    PolicyKind(
-        "Privacy", PrivacyDocument, "privacy", lambda each: Redactor(each.spec, bytes(MIN_KEY))
-    ),
+    PolicyKind("Privacy", PrivacyDocument, "privacy", _redacts),
     PolicyKind("Output", OutputDocument, "output"),
 )
 

@@ -5,15 +5,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from policies.pii.custom import recogniser
-from policies.pii.numbering import is_region
 from policies.pii.recognisers import built_in
-from policies.pii.settings import Entity, Metadata, Score
+from policies.pii.settings import Entity, Metadata, Score, check_regions
 from policies.pii.settings import Pattern as PiiPattern
 from policies.pii.settings import Policy as PiiPolicy
 from policies.pii.settings import Rule as PiiRule
 from protos.errors import PenstockError
 from protos.quantities import Duration, seconds
-from protos.settings import Settings
+from protos.settings import Misplaced, Settings
 from protos.wording import did_you_mean, quote
 
 Action = Literal["mask", "block"]
@@ -75,7 +74,7 @@ class Pattern(Settings):
         try:
             recogniser(self.finding)
         except PenstockError as error:
-            raise ValueError(error.message) from None
+            raise Misplaced(error.message, "pattern") from None
         return self
 
     @property
@@ -117,10 +116,10 @@ class Classifier(Settings):
         if self.columns:
             if self.threshold is None or not self.labels:
                 raise ValueError("columns go with threshold and labels")
-            for label in self.labels:
+            for index, label in enumerate(self.labels):
                 if label not in self.columns:
                     hint = did_you_mean(label, self.columns)
-                    raise ValueError(f"labels: no column is called {quote(label)}{hint}")
+                    raise Misplaced(f"no column is called {quote(label)}{hint}", "labels", index)
         elif (self.threshold is None) == (not self.labels):
             raise ValueError("should have one of threshold and labels, or both with columns")
         return self
@@ -148,14 +147,14 @@ class Policy(Settings):
         known = {each.entity for each in built_in()}
         for name in self.entities:
             if name not in known:
-                raise ValueError(f"entities: no entity {quote(name)}{did_you_mean(name, known)}")
-        names = [*self.entities, *(each.name for each in self.patterns)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"patterns: two things are called {name}")
-        for region in self.phone_regions:
-            if not is_region(region):
-                raise ValueError(f"phoneRegions: {quote(region)} is no region, such as US or GB")
+                why = f"no entity {quote(name)}{did_you_mean(name, known)}"
+                raise Misplaced(why, "entities", name)
+        names = set(self.entities)
+        for index, each in enumerate(self.patterns):
+            if each.name in names:
+                raise Misplaced(f"two things are called {each.name}", "patterns", index, "name")
+            names.add(each.name)
+        check_regions(self.phone_regions)
         return self
 
     @property

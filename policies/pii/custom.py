@@ -21,6 +21,7 @@ _UNBROKEN = re.compile(
 def recogniser(pattern: Pattern) -> Recogniser:
     """The recogniser for a company's own entity. Raises INVALID, naming it."""
     source = _folded(pattern.entity, pattern.pattern)
+    own_pattern(pattern.entity, source)  # by itself first: what is said of it shows it as it is
     words = b"|".join(
         re2.escape(_folded(pattern.entity, word).decode("latin-1").lower()).encode("latin-1")
         for word in pattern.context
@@ -40,8 +41,13 @@ def recogniser(pattern: Pattern) -> Recogniser:
         linear=True,
     )
     if own_pattern(pattern.entity, made.whole).search(b"") is not None:
-        raise invalid(f"patterns: that of {pattern.entity} matches the empty text")
+        raise invalid(f"the pattern of {pattern.entity} matches the empty text")
     return made
+
+
+def allowed_pattern(pattern: str) -> Any:
+    """A pattern of an allow-list. Raises INVALID."""
+    return own_pattern("allow", fold(pattern).data)
 
 
 def own_pattern(entity: str, source: bytes) -> Any:
@@ -51,12 +57,12 @@ def own_pattern(entity: str, source: bytes) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else error
         shown = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
-        raise invalid(f"patterns: that of {entity} is not RE2: {shown}") from None
+        raise invalid(f"the pattern of {entity} is not RE2: {shown}") from None
 
 
 def _folded(entity: str, text: str) -> bytes:
     """A pattern as text is folded, so that `Müller` finds `Muller` and the other way round."""
     data = fold(text).data
     if not data.isascii():
-        raise invalid(f"patterns: that of {entity} has letters that are not Latin")
+        raise invalid(f"the pattern of {entity} has letters that are not Latin")
     return data

@@ -6,10 +6,10 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from policies.pii.custom import own_pattern, recogniser
+from policies.pii.custom import allowed_pattern, recogniser
 from policies.pii.deep.merging import merged
 from policies.pii.detector import Detector
-from policies.pii.fold import fold, unmask
+from policies.pii.fold import unmask
 from policies.pii.national import national
 from policies.pii.recogniser import Recogniser, compact
 from policies.pii.recognisers import built_in
@@ -195,9 +195,7 @@ class _Allowed:
     def __init__(self, entry: Allow, canonical: Callable[[str, str], str]) -> None:
         self._entry = entry
         self._canonical = canonical
-        self._patterns: list[Any] = [
-            own_pattern("allow", fold(pattern).data) for pattern in entry.patterns
-        ]
+        self._patterns: list[Any] = [allowed_pattern(pattern) for pattern in entry.patterns]
 
     def is_for(self, tenant: str) -> bool:
         return "*" in self._entry.tenants or tenant in self._entry.tenants

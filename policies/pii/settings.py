@@ -1,5 +1,6 @@
 """A privacy policy as operators write it: what is looked for, and what becomes of it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,7 +9,7 @@ from policies.pii.deep.settings import ALL as NAMED
 from policies.pii.deep.settings import Deep
 from policies.pii.numbering import is_region
 from policies.pii.recognisers import built_in
-from protos.settings import Settings
+from protos.settings import Misplaced, Settings
 from protos.wording import did_you_mean, quote
 
 Entity = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,39}$")]
@@ -90,16 +91,21 @@ class Policy(Settings):
     def _known(self) -> Self:
         known = {each.entity for each in built_in()} | {each.entity for each in self.patterns}
         known |= set(() if self.deep is None else self.deep.entities)
-        named = [("entities", name) for name in self.entities]
-        named += [("allow", name) for each in self.allow for name in each.entities]
-        for where, name in named:
+        named: list[tuple[str, tuple[str | int, ...]]] = [
+            (name, ("entities", name)) for name in self.entities
+        ]
+        named += [
+            (name, ("allow", index, "entities", at))
+            for index, each in enumerate(self.allow)
+            for at, name in enumerate(each.entities)
+        ]
+        for name, path in named:
             if name in NAMED and name not in known:
-                raise ValueError(f"{where}: {name} is looked for by deep, which doesn't ask for it")
+                why = f"{name} is looked for by deep, which doesn't ask for it"
+                raise Misplaced(why, *path)
             if name not in known:
-                raise ValueError(f"{where}: no entity {quote(name)}{did_you_mean(name, known)}")
-        for region in self.phone_regions:
-            if not is_region(region):
-                raise ValueError(f"phoneRegions: {quote(region)} is no region, such as US or GB")
+                raise Misplaced(f"no entity {quote(name)}{did_you_mean(name, known)}", *path)
+        check_regions(self.phone_regions)
         return self
 
     def rule(self, entity: str) -> Rule:
@@ -110,6 +116,14 @@ class Policy(Settings):
         """The score from which on an entity's findings count."""
         score = self.rule(entity).min_score
         return self.min_score if score is None else score
+
+
+def check_regions(regions: Iterable[str]) -> None:
+    """Raises Misplaced for what is none, as a model with `phoneRegions` must."""
+    for index, region in enumerate(regions):
+        if not is_region(region):
+            why = f"{quote(region)} is no region, such as US or GB"
+            raise Misplaced(why, "phoneRegions", index)
 
 
 class Metadata(Settings):

@@ -30,7 +30,7 @@ from protos.route.policies import (
     Timeouts,
 )
 from protos.route.rollout import Rollout
-from protos.settings import Settings
+from protos.settings import Misplaced, Settings
 
 
 class Metadata(Settings):
@@ -81,7 +81,8 @@ class Spec(Settings):
     def _cache(self) -> Self:
         # Placeholders and digests are each tenant's own, and so is what may stay unredacted.
         if self.cache is not None and self.cache.scope == "route" and self.privacy is not None:
-            raise ValueError("cache: scope route shares answers that privacy hides from each other")
+            why = "scope route shares answers that privacy hides from each other"
+            raise Misplaced(why, "cache", "scope")
         return self
 
     @model_validator(mode="after")

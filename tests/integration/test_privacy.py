@@ -50,7 +50,7 @@ def test_a_policy_that_changes_is_applied_and_one_that_is_wrong_is_not(
     mesh.wait(lambda: said(client) == "[EMAIL]", "the policy to be applied")
 
     mesh.write_route("bank.yaml", privacy("bank", patterns=[{"entity": "X", "pattern": "("}]))
-    mesh.wait(lambda: "that of X is not RE2" in problem(mesh), "the policy to be refused")
+    mesh.wait(lambda: "the pattern of X is not RE2" in problem(mesh), "the policy to be refused")
     assert said(client) == "[EMAIL]"
 
     mesh.write_route("bank.yaml", privacy("banks"))

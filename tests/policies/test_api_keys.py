@@ -130,7 +130,7 @@ def test_the_secret_is_needed_only_when_there_are_keys(tmp_path: Path) -> None:
     read = reader(settings(tmp_path), lambda: keys)
     assert not read().bearers
     keys.append(stored)
-    with pytest.raises(PenstockError, match="secretFile is not usable: .*: No such file"):
+    with pytest.raises(PenstockError, match=r"secretFile is not usable: .*: No such file"):
         read()
     (tmp_path / "secret").write_bytes(SECRET + b"\n")
     assert read().principal(key, NOW)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from protos.quantities import Duration, seconds
-from protos.settings import Settings
+from protos.settings import Misplaced, Settings
 from protos.strict_yaml import ConfigError, load, read
 
 
@@ -37,6 +37,10 @@ class Sample(Settings):
     def _weights(self) -> "Sample":
         if self.endpoints and not sum(endpoint.weight for endpoint in self.endpoints):
             raise ValueError("endpoints: the weights add up to nothing")
+        for index, endpoint in enumerate(self.endpoints):
+            if endpoint.retry is not None and endpoint.retry.hedge_after > 60:
+                why = "is longer than anybody waits"
+                raise Misplaced(why, "endpoints", index, "retry", "hedgeAfter")
         return self
 
 
@@ -116,7 +120,7 @@ def test_hints_reach_through_optional_values_and_dictionaries() -> None:
         ("open: 1e999\n", '1: "1e999" is too large a number'),
         ('kind: "\\ud800"\n', "1: text with half of a surrogate pair"),
         ("[" * 80 + "]" * 80, "1: nested deeper than 64 levels"),
-        ("- 1\n", "1: should be an object"),
+        ("- 1\n", "1: should be a mapping"),
         ("endpoints:\n- weight: 1\n", '2: endpoints[0]: "name" is missing'),
         ("endpoints:\n- {name: 1}\n", "2: endpoints[0].name: should be a valid string"),
         ("open: yes\n", "1: open: should be a valid boolean"),
@@ -131,6 +135,12 @@ def test_every_refusal_has_a_line(text: str, message: str) -> None:
     assert refusal(text).startswith(f"sample.yaml:{message}")
 
 
+def test_what_a_whole_model_has_against_a_value_in_it_is_told_at_the_values_line() -> None:
+    text = "endpoints:\n- name: a\n- name: b\n  retry:\n    hedgeAfter: 2m\n"
+    why = "endpoints[1].retry.hedgeAfter: is longer than anybody waits"
+    assert refusal(text) == f"sample.yaml:5: {why}"
+
+
 def test_all_errors_are_told_at_once() -> None:
     assert refusal("kind: Other\nopem: true\n").splitlines() == [
         "sample.yaml:1: kind: should be 'Sample'",
@@ -141,7 +151,7 @@ def test_all_errors_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pick: al", "1: pick: should be 'all' or an object or a valid array"),
+        ("pick: al", "1: pick: should be 'all' or a mapping or a list"),
         ("pick: {maxAttempts: x}", "1: pick.maxAttempts: should be a valid integer"),
         ("pick: [1, b]", "1: pick[1]: should be a valid integer"),
     ],

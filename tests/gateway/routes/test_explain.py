@@ -210,7 +210,7 @@ def test_an_explanation_is_json() -> None:
         ({"model": "m", "tenant": 7}, "tenant"),
         ({"model": "m", "tennant": "a"}, 'did you mean "tenant"'),
         ({"model": "m", "headers": ["a"]}, "headers"),
-        (["m"], "object"),
+        (["m"], "mapping"),
     ],
 )
 def test_a_wrong_question_is_refused_with_its_field(wrong: object, field: str) -> None:

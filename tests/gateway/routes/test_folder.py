@@ -153,7 +153,30 @@ def test_a_policy_and_a_route_may_have_one_name_and_two_policies_of_a_kind_may_n
 def test_a_policy_that_can_not_be_applied_is_refused(tmp_path: Path) -> None:
     write(tmp_path, p=privacy("bank", patterns=[{"entity": "OWN", "pattern": "(?=look)"}]))
 
-    assert refused(tmp_path).startswith("p.yaml:5: spec: patterns: that of OWN is not RE2")
+    assert refused(tmp_path).startswith(
+        "p.yaml:8: spec.patterns[0].pattern: the pattern of OWN is not RE2: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"patterns": [{"entity": "OWN", "pattern": "(a"}]}, "patterns[0].pattern: * (a"),
+        ({"patterns": [{"entity": "OWN", "pattern": "a*"}]}, "patterns[0].pattern: * empty text"),
+        ({"allow": [{"values": ["x"], "patterns": ["x", "["]}]}, "allow[0].patterns[1]: * ["),
+    ],
+    ids=("unfinished", "empty", "allowed"),
+)
+def test_a_pattern_is_refused_at_its_line_and_shown_as_it_was_written(
+    tmp_path: Path, spec: dict[str, object], told: str
+) -> None:
+    where, _, end = told.partition(" * ")
+    write(tmp_path, p=privacy("bank", **spec))
+
+    (line,) = refused(tmp_path).splitlines()
+
+    assert f"spec.{where} " in line
+    assert line.endswith(f" {end}")
 
 
 def test_a_policy_that_changes_makes_another_revision(tmp_path: Path) -> None:
@@ -249,7 +272,7 @@ def test_answers_are_not_shared_between_tenants_where_something_is_hidden(tmp_pa
     hidden = {"privacy": {"policy": "bank"}, "cache": {"ttl": "5m", "scope": "route"}}
     write(tmp_path, a=text("a", **hidden), bank=privacy("bank"))
 
-    with pytest.raises(ConfigError, match=r"a\.yaml:5: spec: cache: scope route shares answers"):
+    with pytest.raises(ConfigError, match=r"a\.yaml:[0-9]+: spec\.cache\.scope: scope route"):
         load_folder(tmp_path)
 
 

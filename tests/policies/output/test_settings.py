@@ -55,7 +55,7 @@ def test_a_document_with_everything():
         ),
         (
             {"patterns": [{"name": "A", "pattern": "(", "action": "mask"}]},
-            "patterns: that of A is not RE2",
+            "the pattern of A is not RE2",
         ),
         (
             {"patterns": [{"name": "A", "pattern": "x*", "action": "mask"}]},
@@ -67,11 +67,11 @@ def test_a_document_with_everything():
         ),
         (
             {"patterns": [{"name": "A", "pattern": p, "action": "mask"} for p in "xy"]},
-            "two things are called A",
+            "spec.patterns[1].name: two things are called A",
         ),
         (
             {"entities": {"EMAIL": {"action": "mask"}}, "phoneRegions": ["UK"]},
-            '"UK" is no region',
+            'spec.phoneRegions[0]: "UK" is no region',
         ),
         ({"classifier": SCORES}, "should have one of threshold and labels"),
         ({"classifier": {**SCORES, "threshold": 0.5, "labels": ["toxic"]}}, "should have one of"),

@@ -63,9 +63,9 @@ def test_patterns_that_may_match_a_blank_are_known(pattern: str, crosses: bool) 
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("(?=x)", "that of OWN is not RE2"),
-        ("x*", "that of OWN matches the empty text"),
-        ("汉", "that of OWN has letters that are not Latin"),
+        ("(?=x)", "the pattern of OWN is not RE2"),
+        ("x*", "the pattern of OWN matches the empty text"),
+        ("汉", "the pattern of OWN has letters that are not Latin"),
     ],
 )
 def test_patterns_that_cannot_work_are_refused(pattern: str, sentence: str) -> None:
