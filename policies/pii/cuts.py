@@ -16,8 +16,6 @@ _BLOCK_END = re.compile(rb"-----END [0-9A-Z ]{0,48}-----")
 
 # Behind a number words count for it even across cuts, for so many characters.
 BEHIND = 32
-_LONGEST_ESCAPE = 24  # `&CounterClockwiseContourIntegral;` is no character that hides anything
-_ESCAPES = re.compile(rb"[&%\\]")
 _NUMBER_ENDS = 16  # characters before its end in which such a number has five digits together
 _LONG_NUMBER = re.compile(rb"[0-9](?:[ ./:-]{0,2}[0-9]){4}")
 
@@ -44,13 +42,11 @@ def has_cut(data: bytes, start: int, end: int) -> bool:
 def settled(data: bytes, start: int, wait: int) -> int:
     """Up to where, from `start` on, findings can't change, whatever text follows `data`.
 
-    `wait` is how many characters findings need that heed no cuts, 0 where there are none.
+    `wait` is how many characters findings need that heed no cuts, 0 where there are none. The data
+    must not end in an escape that isn't finished.
     """
     end = _open_block(data, start)
-    known = len(data)
-    if _ESCAPES.search(data, max(start, known - _LONGEST_ESCAPE)) is not None:
-        known -= _LONGEST_ESCAPE  # one that has not ended yet will become another text
-    number = _LONG_NUMBER.search(data, max(start, known - BEHIND - _NUMBER_ENDS))
+    number = _LONG_NUMBER.search(data, max(start, len(data) - BEHIND - _NUMBER_ENDS))
     if number is not None:
         end = min(end, number.start())
     position = start

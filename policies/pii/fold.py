@@ -1,8 +1,8 @@
 """Text as detection reads it: one byte per character, look-alikes and disguises undone.
 
 Patterns then need no Unicode, and a position in the folded bytes is a position in the text, but for
-the few places (zero-width characters, ligatures, `&#64;`) that are kept as edits. The bytes are
-read as Latin-1 by RE2: ASCII as it is, and three bytes for everything else.
+the few places (invisible characters, ligatures, `&#64;`) that are kept as edits. The bytes are read as
+Latin-1 by RE2: ASCII as it is, and two bytes for everything else.
 """
 
 import codecs
@@ -15,23 +15,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 # Control characters of Latin-1, which no text has a use for, stand for everything beyond ASCII.
-_IGNORED = 0x80  # to be taken out: zero-width and formatting characters, combining accents
+_IGNORED = 0x80  # to be taken out: invisible and formatting characters, combining accents
 _SEVERAL = 0x81  # to be written out: a ligature, a number in a circle
 LETTER = 0x82  # of an alphabet that puts spaces between words
 OTHER = 0x83  # everything that ends a word: symbols, and letters of scripts without spaces
+_MARK = 0x84  # other combining marks: part of a letter before them, to be taken out elsewhere
+_CONTROLS = "\x81\x82\x83\x84"  # what these are in a text
+# Passes in which marks join the letter before them; more than so many have no letter.
+_MARKS = 4
 
 # A longer run of invisible characters separates words instead of joining them, so that what a fold
 # says of a place never depends on text that is far from it.
 LONGEST_RUN = 16
 
 _ERRORS = "penstock.fold"
-# What is written in ASCII but means another character; the detector looks for it in its one pass.
+# What is written in ASCII but means another character, or is not seen; the detector looks for it in
+# its one pass.
 DISGUISE = (
-    rb"&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|[A-Za-z]{2,20});"
+    rb"[\x00-\x08\x0e-\x1f\x7f]|"
+    rb"&(?:#(?:0{0,12}[0-9]{1,7}|[xX]0{0,12}[0-9A-Fa-f]{1,6});?|[A-Za-z]{2,20};|(?:shy|nbsp))"
     rb"|%[2-7][0-9A-Fa-f]"
-    rb"|\\(?:u00|x)[2-7][0-9A-Fa-f]"
+    rb"|\\(?:(?:u00|x)[2-7][0-9A-Fa-f]|u\{0{0,8}[0-9A-Fa-f]{1,6}\}|U00[01][0-9A-Fa-f]{5})"
 )
 _EDITS = re.compile(rb"\x80+|\x81|" + DISGUISE)
+# One that the text that follows may end, or make another of.
+_UNFINISHED = re.compile(rb"[&%\\][#{0-9A-Za-z]*\Z")
+_LONGEST_ESCAPE = 24
+_NUMBER = re.compile(r"\\[uU]\{?([0-9A-Fa-f]+)|[%\\]x?([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +94,42 @@ def fold(text: str) -> Folded:
     """The text with Unicode undone: digits, dashes, spaces, accents, widths, invisible letters."""
     if text.isascii():
         return Folded(text.encode())
-    data = text.encode("latin-1", _ERRORS).translate(_LATIN)
+    data = _bytes(text)
     if b"\x80" in data or b"\x81" in data:
         return _edited(text, data)
     return Folded(data)
 
 
 def unmask(text: str) -> Folded:
-    """The text with Unicode undone and HTML entities, percent and backslash escapes read."""
-    if text.isascii() and "&" not in text and "%" not in text and "\\" not in text:
-        return Folded(text.encode())
-    return _edited(text, text.encode("latin-1", _ERRORS).translate(_LATIN))
+    """The text with Unicode undone, control characters taken out and escapes read.
+
+    Those of HTML (`&#64;`), of URLs (`%40`) and behind a backslash (`\\u0040`).
+    """
+    data = _bytes(text)
+    if text.isascii() and b"\x80" not in data and not any(map(data.__contains__, b"&%\\")):
+        return Folded(data)
+    return _edited(text, data)
+
+
+def finished(text: str) -> int:
+    """How many of the text's characters are read as they are whatever text follows them."""
+    tail = _bytes(text[-_LONGEST_ESCAPE:])
+    match = _UNFINISHED.search(tail)
+    return len(text) if match is None else len(text) - len(tail) + match.start()
+
+
+def _bytes(text: str) -> bytes:
+    """One for each character; those below `LETTER` stand for what is to be edited."""
+    if text.isascii():
+        return text.encode().translate(_LATIN)
+    if any(map(text.__contains__, _CONTROLS)):
+        text = text.translate(_UNCONTROLLED)
+    data = text.encode("latin-1", _ERRORS).translate(_LATIN)
+    if b"\x84" in data:
+        for _ in range(_MARKS):
+            data = data.replace(b"\x83\x84", b"\x83\x83").replace(b"\x82\x84", b"\x82\x82")
+        data = data.replace(b"\x84", b"\x80")
+    return data
 
 
 def _edited(text: str, data: bytes) -> Folded:
@@ -138,12 +173,16 @@ def _read(escape: str) -> bytes | None:
     """What an escape stands for; None leaves it as it is written."""
     if escape[0] == "&":
         character = html.unescape(escape)
-        if len(character) != 1:
-            return None
+        if not character:  # a control character
+            return b""
     else:
-        character = chr(int(escape[-2:], 16))
+        number = next(filter(None, _NUMBER.match(escape).groups()))
+        code = int(number, 16)
+        character = chr(code) if code < 0x110000 else escape
+    if len(character) != 1:
+        return None
     folded = _byte(character)
-    if folded == _IGNORED:
+    if folded in (_IGNORED, _MARK):
         return b""
     if folded == _SEVERAL or folded < 0x20:
         return None
@@ -152,17 +191,21 @@ def _read(escape: str) -> bytes | None:
 
 def _several(character: str) -> bytes:
     written = bytes(map(_byte, unicodedata.normalize("NFKC", character)))
-    return written.replace(b"\x80", b"").replace(b"\x81", b"\x83") or b"\x83"
+    return written.translate(_WRITTEN, b"\x80\x84") or b"\x83"
 
 
 @lru_cache(maxsize=8192)
 def _byte(character: str) -> int:
     """The one byte that a character folds to."""
-    if character < "\x80":
-        return ord(character)
     category = unicodedata.category(character)
-    if category == "Cf" or "\u0300" <= character <= "\u036f" or "\ufe00" <= character <= "\ufe0f":
+    if category == "Cc" and character not in _SPACES:
         return _IGNORED
+    if character < "\x80":
+        return 0x20 if "\x1c" <= character < "\x20" else ord(character)
+    if category == "Cf" or "\u0300" <= character <= "\u036f" or _INVISIBLE.match(character):
+        return _IGNORED
+    if category in ("Mn", "Me"):
+        return _MARK
     if category == "Nd":
         return 0x30 + unicodedata.digit(character)
     if category == "Pd" or character == "\N{MINUS SIGN}":
@@ -184,6 +227,13 @@ def _byte(character: str) -> int:
     return LETTER if category in ("Lu", "Ll", "Lt") else OTHER
 
 
+_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, but for what is of category
+# Cf anyway; and the blank of Braille.
+_INVISIBLE = re.compile(
+    "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 _PUNCTUATION = {
     **dict.fromkeys("‘’‚‛′", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
@@ -202,4 +252,6 @@ def _unencodable(error: UnicodeError) -> tuple[bytes, int]:
 
 # What the handler gives passes through the table for Latin-1 too, which leaves its bytes alone.
 codecs.register_error(_ERRORS, _unencodable)
-_LATIN = bytes(code if code <= OTHER else _byte(chr(code)) for code in range(256))
+_LATIN = bytes(code if 0x80 <= code <= _MARK else _byte(chr(code)) for code in range(256))
+_UNCONTROLLED = dict.fromkeys(map(ord, _CONTROLS), _IGNORED)
+_WRITTEN = bytes(OTHER if code == _SEVERAL else code for code in range(256))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.pii.fold import LONGEST_RUN, fold, unmask
+from policies.pii.fold import LONGEST_RUN, finished, fold, unmask
 
 PIECES = st.sampled_from(
     [
@@ -33,7 +33,18 @@ PIECES = st.sampled_from(
         "😀",
         "\ud800",
         "\x80",
+        "\x83",
         "\x85",
+        "\x00",
+        "\x1f",
+        "\u064b",
+        "ि",
+        "\U000e0100",
+        "&#64",
+        "&#x00040;",
+        "&shy",
+        "\\u{40}",
+        "\\U00000040",
     ]
 )
 TEXTS = st.lists(PIECES, max_size=30).map("".join)
@@ -53,6 +64,9 @@ TEXTS = st.lists(PIECES, max_size=30).map("".join)
         ("x\u200by\u2060z", b"xyz"),
         ("cafe\u0301", b"cafe"),
         ("почта 汉字", b"\x82" * 5 + b" " + b"\x83" * 2),
+        ("4\u064b1\u20dd1", b"411"),
+        ("م\u064b\u0651", b"\x83" * 3),
+        ("a\x81b\x82c\x9fd", b"abcd"),
     ],
 )
 def test_unicode_is_undone(text: str, data: bytes) -> None:
@@ -70,11 +84,48 @@ def test_unicode_is_undone(text: str, data: bytes) -> None:
         ("a&#8203;b", b"ab"),
         ("a&nosuch;b", b"a&nosuch;b"),
         ("100%zz", b"100%zz"),
+        ("a&#0000064;b&#x000040;c", b"a@b@c"),
+        ("a&#64b&#64", b"a@b@"),
+        ("a&shyb&nbspc", b"ab c"),
+        ("a\\u{40}b\\U00000040c", b"a@b@c"),
+        ("\\u{ffffff}", b"\\u{ffffff}"),
+        ("a&#1;b&#x64B;c", b"abc"),
+        ("a\x00b\x1bc\x7fd", b"abcd"),
+        ("a\tb\x1fc\nd", b"a\tb c\nd"),
         ("a%0Ab", b"a%0Ab"),
     ],
 )
 def test_escapes_are_read(text: str, data: bytes) -> None:
     assert unmask(text).data == data
+
+
+# Of each range of Default_Ignorable_Code_Point, and what else is not seen.
+UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180e\u180f\u200b\u200e\u202a\u2060\u2065"
+    "\u206f\u2800\u3164\ufe00\ufe0f\ufeff\uffa0\ufff0\U0001bca0\U0001d173\U000e0000\U000e0001"
+    "\U000e0020\U000e0100\U000e0fff\x00\x01\x08\x0e\x1b\x7f\x80\x81\x82\x83\x84\x9f\u0483\u20dd"
+)
+
+
+@pytest.mark.parametrize("letter", UNSEEN, ids=lambda letter: f"{ord(letter):04x}")
+def test_what_is_not_seen_hides_nothing(letter: str) -> None:
+    assert unmask(f"4111{letter}1111 bob{letter}@example.com").data == b"41111111 bob@example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "tail"),
+    [
+        ("bob&#64", "&#64"),
+        ("bob\\u{4", "\\u{4"),
+        ("bob%4", "%4"),
+        ("bob＆#6", "＆#6"),
+        ("bob&#64;", ""),
+        ("100% of it", ""),
+        ("R&D, then", ""),
+    ],
+)
+def test_an_escape_at_the_end_is_not_finished(text: str, tail: str) -> None:
+    assert text[finished(text) :] == tail
 
 
 def test_many_invisible_characters_end_a_word() -> None:

@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from policies.pii import streams
 from policies.pii.redactor import Redactor
 from policies.pii.settings import Pattern, Policy, Rule
 from policies.pii.streams import StreamRedactor, StreamRestorer
@@ -44,6 +45,14 @@ SCRAPS = (
     "[1]",
     KEY_BLOCK,
     KEY_BLOCK[:60],
+    # The beginnings of other keys, which end none.
+    "-----BEGIN PRIVATE KEY-----\nProc-Type: 4, then ",
+    "-----END RSA PRIVATE KEY-----",
+    "alice&#0000064example.com ",
+    "bo\\u{62}@example.com ",
+    "&#604",
+    "bob\x00@exa\u3164mple.com ",
+    "4111\u064b1111\U000e01001111\x011111 ",
 )
 OWN = Policy(
     patterns=(Pattern(entity="PROJECT", pattern=r"[Pp]roject \w+ \w+", maxLength=32),),
@@ -111,6 +120,27 @@ def test_prose_is_held_back_for_a_word_or_two() -> None:
 
 def test_tables_of_numbers_are_held_back_for_less_than_a_line() -> None:
     assert held("0.25 17 3 " * 100) < 270
+
+
+def test_text_without_an_end_is_not_looked_at_with_every_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """60 KB of base64 and of a key that does not end, in tokens of 4 characters."""
+    seen: list[int] = []
+    real = streams.settled
+
+    def counting(data: bytes, start: int, wait: int) -> int:
+        seen.append(len(data))
+        return real(data, start, wait)
+
+    monkeypatch.setattr(streams, "settled", counting)
+    body = "Zm9vYmFyZm9v" * 5000
+    for text in (body, f"-----BEGIN PRIVATE KEY-----\n{body}"):
+        stream = StreamRedactor(redactor(), redactor().vault("acme"))
+        seen.clear()
+        pieces = [text[at : at + 4] for at in range(0, len(text), 4)]
+        assert streamed(stream, pieces) == redactor().redact(text, redactor().vault("acme")).text
+        assert sum(seen) < 100 * len(text)
 
 
 def test_what_was_given_out_is_forgotten() -> None:
