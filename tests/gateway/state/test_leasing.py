@@ -1,30 +1,28 @@
 """What a lessee has to say reaches its ledger, and whatever happens, nobody waits forever."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from grpc import aio
 
-from gateway.state.leasing import Leasing, SharedLedger
+from gateway.state.leasing import Leasing
 from gateway.state.redis import Redis
 from gateway.state.redis_ledger import RedisLedger
-from gateway.state.supervisor_ledger import LedgerService, SupervisorLedger
+from policies.leases.lessee import Lessee
 from policies.leases.terms import Answer, Ask, Grant
-from policies.limits.allowance import ASK, Allowance, LimitId
+from policies.limits.allowance import LimitId
 from policies.limits.elsewhere import Elsewhere
-from protos.route.policies import Limit
+from tests.gateway.state.leasing_processes import (
+    PATIENCE,
+    admit,
+    exactly_five_of_three_processes,
+    leasing,
+    limit,
+    until,
+)
 from tests.gateway.state.redis_server import RedisServer
-
-PATIENCE = 30.0  # seconds for a condition, on a busy machine
-KEY = "acme"
-
-
-def limit(**written: object) -> Limit:
-    return Limit.model_validate_json(json.dumps({"per": "tenant", **written}))
 
 
 class Broken:
@@ -54,33 +52,6 @@ def short(asks: Sequence[Ask]) -> Answer | None:
     return Answer(1, (Grant(0.0, 0.0, 0.0),) * (len(asks) + 1))
 
 
-@asynccontextmanager
-async def leasing(ledger: SharedLedger, holder: str = "one") -> AsyncIterator[Leasing]:
-    leasing = Leasing(ledger, holder, 1, Elsewhere())
-    leasing.start()
-    try:
-        yield leasing
-    finally:
-        await leasing.close()
-
-
-async def admit(leasing: Leasing, allowance: Allowance) -> bool:
-    now = asyncio.get_running_loop().time()
-    wait = allowance.wait(KEY, 1.0, now)
-    if wait == ASK:
-        await allowance.ask(KEY, 1.0)
-        wait = allowance.wait(KEY, 1.0, now)
-    if wait == 0.0:
-        allowance.take(KEY, 1.0, now)
-    return wait == 0.0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("answer", [fails, lost, short])
 async def test_when_there_is_no_answer_the_stand_in_gives_one(
     answer: Callable[[Sequence[Ask]], Answer | None],
@@ -94,6 +65,78 @@ async def test_when_there_is_no_answer_the_stand_in_gives_one(
     assert ledger.closed
 
 
+async def test_what_is_under_way_when_a_process_ends_is_answered_and_the_rest_is_told() -> None:
+    told: list[float] = []
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Broken):
+        async def exchange(self, holder: str, asks: Sequence[Ask]) -> Answer | None:
+            if asks:
+                under_way.set()
+                await go_on.wait()
+            told.extend(ask.charge for ask in asks)
+            return Answer(1, tuple(Grant(ask.need, 100.0, 0.0) for ask in asks))
+
+    one = Leasing(Slow(lost), "one", 1, Elsewhere())
+    one.start()
+    allowance = one.lessee(LimitId("r", "x", 0), limit(requests="1000/1s"))
+    assert await admit(one, allowance)
+    async with asyncio.timeout(PATIENCE):
+        await under_way.wait()
+        assert await admit(one, allowance)
+        closing = asyncio.create_task(one.close())
+        await asyncio.sleep(0)
+        go_on.set()
+        await closing
+
+    assert sum(told) == 2.0
+    assert not one.lessee.lost
+
+
+async def test_who_waits_for_an_exchange_that_is_cancelled_is_told_by_the_stand_in() -> None:
+    under_way = asyncio.Event()
+
+    class Hangs(Broken):
+        async def exchange(self, holder: str, asks: Sequence[Ask]) -> Answer | None:
+            if asks:
+                under_way.set()
+                await asyncio.Event().wait()
+            return Answer(1, ())
+
+    one = Leasing(Hangs(lost), "one", 1, Elsewhere())
+    task = asyncio.create_task(one._run())
+    allowance = one.lessee(LimitId("r", "x", 0), limit(requests="2/1h"))
+    waits = asyncio.create_task(admit(one, allowance))
+    async with asyncio.timeout(PATIENCE):
+        await under_way.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await waits
+    assert one.lessee.lost
+
+
+async def test_after_a_mistake_of_ours_leasing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    mistakes = iter([RuntimeError("a mistake")])
+    due = Lessee.due
+
+    def fails_once(*arguments: Any, **more: Any) -> Any:
+        for mistake in mistakes:
+            raise mistake
+        return due(*arguments, **more)
+
+    monkeypatch.setattr(Lessee, "due", fails_once)
+    async with asyncio.timeout(PATIENCE), leasing(Broken(lost)) as one:
+        allowance = one.lessee(LimitId("r", "x", 0), limit(requests="1/1h"))
+        assert await admit(one, allowance)
+
+
+async def test_nobody_waits_for_ever_where_nobody_leases() -> None:
+    one = Leasing(Broken(lost), "one", 1, Elsewhere())  # and is not started
+    allowance = one.lessee(LimitId("r", "x", 0), limit(requests="1/1h"))
+    async with asyncio.timeout(PATIENCE):
+        assert not await admit(one, allowance)
+
+
 async def test_an_idle_process_says_that_it_is_there() -> None:
     heard: list[int] = []
 
@@ -105,37 +148,6 @@ async def test_an_idle_process_says_that_it_is_there() -> None:
         await until(lambda: len(heard) >= 2)
         assert one.lessee.holders == 7
     assert set(heard) == {0}
-
-
-async def exactly_five_of_three_processes(ledgers: Sequence[SharedLedger]) -> None:
-    of, limit_id = limit(requests="5/1h"), LimitId("r", "x", 0)
-    async with (
-        leasing(ledgers[0], "one") as one,
-        leasing(ledgers[1], "two") as two,
-        leasing(ledgers[2], "three") as three,
-    ):
-        processes = [(each, each.lessee(limit_id, of)) for each in (one, two, three)]
-        admitted = [await admit(*processes[turn % 3]) for turn in range(15)]
-        assert sum(admitted) == 5
-
-
-async def test_processes_of_one_machine_share_the_supervisors_ledger(tmp_path: Path) -> None:
-    address = f"unix:{tmp_path}/s"
-    server = aio.server()
-    server.add_generic_rpc_handlers((LedgerService().handler(),))
-    server.add_insecure_port(address)
-    await server.start()
-    try:
-        await exactly_five_of_three_processes([SupervisorLedger(address) for _ in range(3)])
-    finally:
-        await server.stop(None)
-
-
-async def test_a_supervisor_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    async with leasing(SupervisorLedger(f"unix:{tmp_path}/nobody")) as one:
-        allowance = one.lessee(LimitId("r", "x", 0), limit(requests="1/1h"))
-        assert await admit(one, allowance)
-        assert one.lessee.lost
 
 
 async def test_replicas_share_redis(tmp_path: Path) -> None:

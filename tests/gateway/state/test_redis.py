@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.state.redis import LOST, Redis, Script
+from gateway.state.redis import LOST, MOST_CONNECTIONS, Redis, Script
 from gateway.state.settings import StateSettings
 from protos.tls import ClientTls
+from tests.gateway.state.busy_loop import STALL, busy_loop
 from tests.gateway.state.redis_server import RedisServer
 from tests.integration.mesh import free_ports
 from tests.pki import Authority
@@ -67,14 +68,45 @@ async def test_a_script_is_sent_once_and_survives_being_forgotten(shared: RedisS
 async def test_a_cancelled_call_leaves_no_reply_to_the_next(shared: RedisServer) -> None:
     async with client(shared.settings) as redis:
         await redis.execute("DEL", "nobody")
-        slow = asyncio.create_task(redis.execute("BLPOP", "nobody", 1))
-        await asyncio.sleep(0.05)  # it has been sent, and not answered
+        slow = asyncio.create_task(redis.execute("BLPOP", "nobody", 0))
+        async with asyncio.timeout(PATIENCE):
+            while b"cmd=blpop" not in await redis.execute("CLIENT", "LIST"):
+                pass  # until it has been sent; it isn't answered
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
 
         replies = [await redis.execute("ECHO", f"{i}") for i in range(20)]
 
     assert replies == [f"{i}".encode() for i in range(20)]
+
+
+async def test_a_call_that_finds_no_room_among_others_is_lost_alone(shared: RedisServer) -> None:
+    async with client(shared.settings) as redis:
+        await redis.execute("DEL", "nobody")
+        slow = [
+            asyncio.create_task(redis.execute("BLPOP", "nobody", 0))
+            for _ in range(MOST_CONNECTIONS)
+        ]
+        await asyncio.sleep(0)
+        assert await redis.execute("GET", "a", patience=0.01) is LOST
+        assert (redis.up, redis.losses, redis.lost_calls) == (True, 0, 1)
+        # The time of a call that waits begins when there is room for it.
+        waits = asyncio.create_task(redis.execute("ECHO", "later"))
+        await asyncio.sleep(0)
+        slow.pop().cancel()
+        assert await waits == b"later"
+        for each in slow:
+            each.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_a_stall_of_our_own_is_no_loss_of_the_server(shared: RedisServer) -> None:
+    async with client(shared.settings) as redis:
+        await redis.execute("DEL", "nobody")
+        with busy_loop():
+            # The server is well, and answers when the list has something.
+            assert await redis.execute("BLPOP", "nobody", 0, patience=STALL) is LOST
+        assert redis.up
 
 
 async def test_what_the_server_refuses_is_lost_alone(shared: RedisServer) -> None:
@@ -90,8 +122,8 @@ async def test_a_server_that_hangs_costs_one_wait_and_comes_back(tmp_path: Path)
         async with client(server.settings, patience=0.05) as redis:
             await until(lambda: redis.up)
             server.pause()
-            assert await redis.execute("GET", "a") is LOST
-            assert not redis.up
+            while redis.up:  # once, unless this machine is too busy to know whose fault it was
+                assert await redis.execute("GET", "a") is LOST
             # Nothing is awaited from here on: the call ends without the loop having turned.
             with pytest.raises(StopIteration) as ended:
                 redis.execute("GET", "a").send(None)
@@ -118,7 +150,8 @@ async def test_a_server_that_was_restarted_between_two_calls_is_not_lost(tmp_pat
             assert await redis.execute("SET", "a", "1") == b"OK"
             server.kill()
             server.start()
-            await asyncio.sleep(0.05)  # the loop learns that its connection was closed
+            for _ in range(5):
+                await asyncio.sleep(0)  # the loop learns that its connection was closed
             assert await redis.execute("GET", "a") is None
             assert redis.losses == 0
 
