@@ -14,16 +14,38 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from policies.cache.pace import Pace
 from policies.cache.recording import size_of
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, Part
+from protos.values import Context, Part, Timeline
 
-if TYPE_CHECKING:
-    from policies.cache.reader import Reader
+
+class Reading(Protocol):
+    """What a flight needs of those who read it."""
+
+    at: int  # how many parts were read
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has read all there is, and is asked for more."""
+        ...
+
+    def wake(self) -> None: ...
+
+    def fail(self, error: PenstockError) -> None:
+        """Ends this reader alone."""
+        ...
+
+    def adopt(self, execution: Timeline) -> None:
+        """Answers for the execution, as if it were this request's alone."""
+        ...
+
+    def disown(self) -> None:
+        """Has only waited for what another request answers for now."""
+        ...
 
 
 class Flight:
@@ -70,8 +92,8 @@ class Flight:
         self.error: Exception | None = None
         self.complete = False  # the last part is there
         self.ended = False
-        self.readers: dict[Reader, None] = {}  # in the order in which they came
-        self._payer: Reader | None = None  # who answers for it
+        self.readers: dict[Reading, None] = {}  # in the order in which they came
+        self._payer: Reading | None = None  # who answers for it
         self.parts: deque[Part] = deque()
         self.dropped = 0  # parts that all readers have read
         self._bytes = 0
@@ -94,12 +116,12 @@ class Flight:
             bool(self.parts) or _time_for(context.first_deadline, mine.first_deadline, now)
         )
 
-    def join(self, reader: "Reader") -> None:
+    def join(self, reader: Reading) -> None:
         if not self.readers:
             self._payer = reader
         self.readers[reader] = None
 
-    def leave(self, reader: "Reader") -> None:
+    def leave(self, reader: Reading) -> None:
         """Without a reader the work is cancelled down to the backend's queue."""
         if reader not in self.readers:
             return
@@ -111,7 +133,7 @@ class Flight:
             self.task.cancel()
         self.moved()
 
-    def _hand_over(self, reader: "Reader") -> None:
+    def _hand_over(self, reader: Reading) -> None:
         finished = self.complete or self.ended
         heir = None if finished or self.age is not None else next(iter(self.readers), None)
         if heir is None:
@@ -121,7 +143,7 @@ class Flight:
             heir.adopt(self.context.timeline)
         self._payer = heir
 
-    def tell(self, reader: "Reader") -> None:
+    def tell(self, reader: Reading) -> None:
         """Tells the one who answers for the execution what has come of it."""
         if reader is self._payer and self.age is None:
             reader.adopt(self.context.timeline)

@@ -10,7 +10,7 @@ from protos.values import Context, Part, Timeline
 
 
 class Reader(AsyncIterator[Part]):
-    """Reads from the first part on; `at` is how many parts were read."""
+    """Reads from the first part on; see `policies.cache.flight.Reading`."""
 
     __slots__ = ("_context", "_error", "_flight", "_timer", "_waiting", "at")
 
@@ -31,7 +31,6 @@ class Reader(AsyncIterator[Part]):
 
     @property
     def waits(self) -> bool:
-        """Whether it has read all there is, and is asked for more."""
         return self._waiting is not None
 
     async def reply(self) -> Reply:
@@ -78,7 +77,6 @@ class Reader(AsyncIterator[Part]):
             self._waiting.set_result(None)
 
     def fail(self, error: PenstockError) -> None:
-        """Ends this reader alone."""
         self._error = error
         self.wake()
         self.close()
@@ -88,13 +86,11 @@ class Reader(AsyncIterator[Part]):
         self._flight.leave(self)
 
     def adopt(self, execution: Timeline) -> None:
-        """Answers for the execution, as if it were this request's alone."""
         timeline = self._context.timeline
         timeline.cache = "miss"
         timeline.adopt(execution)
 
     def disown(self) -> None:
-        """Has only waited for what another request answers for now."""
         timeline = self._context.timeline
         timeline.cache = "coalesced"
         timeline.disown()
