@@ -1,8 +1,8 @@
 """Text as detection reads it: one byte per character, look-alikes and disguises undone.
 
 Patterns then need no Unicode, and a position in the folded bytes is a position in the text, but for
-the few places (invisible characters, ligatures, `&#64;`) that are kept as edits. The bytes are read as
-Latin-1 by RE2: ASCII as it is, and two bytes for everything else.
+the few places (invisible characters, ligatures, `&#64;`) that are kept as edits. The bytes are
+read as Latin-1 by RE2: ASCII as it is, and two bytes for everything else.
 """
 
 import codecs
@@ -41,7 +41,6 @@ _EDITS = re.compile(rb"\x80+|\x81|" + DISGUISE)
 # One that the text that follows may end, or make another of.
 _UNFINISHED = re.compile(rb"[&%\\][#{0-9A-Za-z]*\Z")
 _LONGEST_ESCAPE = 24
-_NUMBER = re.compile(r"\\[uU]\{?([0-9A-Fa-f]+)|[%\\]x?([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +175,7 @@ def _read(escape: str) -> bytes | None:
         if not character:  # a control character
             return b""
     else:
-        number = next(filter(None, _NUMBER.match(escape).groups()))
-        code = int(number, 16)
+        code = int(escape.strip("%\\uUx{}"), 16)
         character = chr(code) if code < 0x110000 else escape
     if len(character) != 1:
         return None
