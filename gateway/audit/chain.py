@@ -13,13 +13,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gateway.audit.files import end_of, is_live, role_of, segment_path, segments
+from gateway.audit.files import segment_path
+from gateway.audit.links import loose_ends
 from gateway.audit.seal import Head, Record, Seal, seal_all
 from gateway.identity import VERSION
 
@@ -98,13 +98,15 @@ class Chain:
     def _ready(self) -> None:
         if self._file < 0:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            before = predecessor(self._folder, self._role)
-            if before is not None and not before["closed"] and not before["live"]:
+            before = loose_ends(self._folder, self._role)
+            for end in before:
+                if end["closed"] or end["live"]:
+                    continue
                 log.warning(
                     "the audit chain %s was not closed: it ends after record %d%s",
-                    before["chain"],
-                    before["n"],
-                    f", with {before['torn']} bytes of an unfinished one" if before["torn"] else "",
+                    end["chain"],
+                    end["n"],
+                    f", with {end['torn']} bytes of an unfinished one" if end["torn"] else "",
                 )
             self._begin({"what": "begin", "role": self._role, **_process(), "before": before})
             return
@@ -185,22 +187,6 @@ class Chain:
 
     def __repr__(self) -> str:
         return f"<Chain {self.name} {self._head.next} records>"
-
-
-def predecessor(folder: Path, role: str) -> dict[str, Any] | None:
-    """Where the newest chain of that role ends now; None if there is none. Raises OSError."""
-    chains = [name for name in segments(folder) if role_of(name) == role]
-    if not chains:
-        return None
-    newest, *earlier = [path for _, path in sorted(segments(folder)[chains[-1]].items())][::-1]
-    live = is_live(newest)
-    end = end_of(newest)
-    for path in earlier:
-        if end.n >= 0:
-            break
-        # It was killed before the first record of its last file was whole.
-        end = replace(end_of(path), torn=end.torn)
-    return {"chain": chains[-1], **asdict(end), "live": live}
 
 
 def _chain_name(now: float, role: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 
 from gateway.audit.files import is_live, segment_path, segments
 from gateway.audit.findings import Checked, Finding, Head, Report
+from gateway.audit.links import LONGEST, followed
 from gateway.audit.seal import START, Line, Seal, take_apart
 
-LONGEST = 1 << 20  # bytes of a line
 _SHOWN = 20  # findings of one file, after which only the first of them would tell more
 
 
@@ -170,12 +170,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _links(found: Mapping[str, Mapping[int, Path]]) -> Iterator[Head]:
     """What chains say of those that were there when they began."""
     for name, files in found.items():
-        if 0 not in files:
-            continue
-        line = take_apart(next(_lines(files[0]), b""))
-        before = None if line is None else line.record.get("before")
-        if isinstance(before, dict):
-            yield Head(before["chain"], before["n"], before["digest"], f"the chain {name}")
+        for end in followed(files):
+            yield Head(end["chain"], end["n"], end["digest"], f"the chain {name}")
 
 
 def _beginnings(log: _Log, found: Mapping[str, Mapping[int, Path]]) -> Iterator[Finding]:
