@@ -76,7 +76,7 @@ class Allowance(Protocol):
         """Whether a new one would answer the same: then this one may be forgotten."""
 
     async def ask(self, key: str, amount: float) -> None:
-        """Finds out what `wait` didn't know; in 50 ms at most, and without raising."""
+        """Finds out what `wait` didn't know; in half a second at most, and without raising."""
 
 
 class Known:
