@@ -228,5 +228,7 @@ def bearer(authorization: str | bytes) -> bytes:
     scheme, _, token = value.partition(b" ")
     token = token.strip(b" ")
     if scheme.lower() != b"bearer" or not token:
-        raise refusal(Rejected("there is no bearer token"))
+        several = value == SEVERAL
+        why = "there are several credentials" if several else "there is no bearer token"
+        raise refusal(Rejected(why))
     return token

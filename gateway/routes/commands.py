@@ -42,9 +42,10 @@ def check(folder: Folder = None, file: File = DEFAULT_FILE, as_json: Json = Fals
     except ConfigError as error:
         problems = str(error).splitlines()
     else:
-        if not documents.routes:
-            problems = [f"{where}: holds no routes; files end in .yaml, folders in it aren't read"]
         notes = documents.notes
+        if not documents.routes:
+            what = f"{where}: holds no routes; files end in .yaml, folders in it aren't read"
+            (notes if documents.policies else problems).append(what)
         summary |= {
             "routes": len(documents.routes),
             "policies": len(documents.policies),

@@ -19,6 +19,9 @@ from routing.rules.loaded import Loaded, LoadedPolicy, revision_of
 
 REMEMBERED = 4096  # documents
 
+_Called = tuple[str, str]  # kind and name
+_UNKNOWN: _Called = ("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
@@ -54,17 +57,19 @@ def check_texts(
     Raises ConfigError with every problem, `problems` that are known already among them.
     """
     found = list(problems)
+    refused = [_UNKNOWN for _ in found]
     documents: list[Loaded | LoadedPolicy] = []
     for source, text in texts:
         try:
             documents.append(_loaded(source, text))
         except ConfigError as error:
             found.append(error)
+            refused.append(_called(source, text))
     checked = _sorted(documents)
     found.extend(_duplicates(checked))
     found.extend(ambiguities(checked.routes))
-    found.extend(_unknown_policies(checked))
-    found.extend(_unredacted_samples(checked))
+    found.extend(_unknown_policies(checked, refused))
+    found.extend(_unredacted_samples(checked, refused))
     found.extend(_unusable(checked.policies))
     if found:
         raise _together(found)
@@ -120,12 +125,29 @@ def _duplicates(documents: Documents) -> Iterable[ConfigError]:
             yield each.document.error(path, f"metadata.name: {where} is a {what} of this name too")
 
 
-def _unknown_policies(documents: Documents) -> Iterable[ConfigError]:
+def _called(source: str, text: str) -> _Called:
+    """What a document that is refused would be, as far as that can be read."""
+    try:
+        value = read(text, source).value
+        return str(value["kind"]), str(value["metadata"]["name"])
+    except (ConfigError, KeyError, TypeError):
+        return _UNKNOWN
+
+
+def _may_be_there(kind: str, name: str, refused: Sequence[_Called]) -> bool:
+    """Whether the document is one of those that were refused: then that is all that is wrong."""
+    known = (ROUTE, *BY_NAME)
+    return any(each == (kind, name) or each is _UNKNOWN or each[0] not in known for each in refused)
+
+
+def _unknown_policies(documents: Documents, refused: Sequence[_Called]) -> Iterable[ConfigError]:
     names = {(each.kind, each.name) for each in documents.policies}
     for each in documents.routes:
         for kind in POLICY_KINDS:
             wanted = kind.wanted(each.route.spec)
             if wanted is None or (kind.name, wanted) in names:
+                continue
+            if _may_be_there(kind.name, wanted, refused):
                 continue
             hint = did_you_mean(wanted, [name for of, name in sorted(names) if of == kind.name])
             yield each.document.error(
@@ -135,7 +157,7 @@ def _unknown_policies(documents: Documents) -> Iterable[ConfigError]:
             )
 
 
-def _unredacted_samples(documents: Documents) -> Iterable[ConfigError]:
+def _unredacted_samples(documents: Documents, refused: Sequence[_Called]) -> Iterable[ConfigError]:
     """Routes that would keep what nobody has redacted."""
     redacting = {
         each.name
@@ -145,6 +167,8 @@ def _unredacted_samples(documents: Documents) -> Iterable[ConfigError]:
     for each in documents.routes:
         audit, privacy = each.route.spec.audit, each.route.spec.privacy
         if audit is None or not audit.payloads:
+            continue
+        if privacy is not None and _may_be_there("Privacy", privacy.policy, refused):
             continue
         if privacy is None or privacy.mode == "observe" or privacy.policy not in redacting:
             message = "payloads are kept only where a privacy policy is enforced that redacts them"

@@ -29,7 +29,8 @@ def _notes(spec: Spec) -> Iterator[tuple[Path, str]]:
                 ("spec", "mirror", index, "compare", "payloads"),
                 "payloads: no answers are kept without a privacy policy that redacts them",
             )
-    if spec.pins == "arms":
+    # Of one arm nobody expects to choose another.
+    if spec.pins == "arms" and len(spec.backends) > 1:
         for index, arm in enumerate(spec.backends):
             if not arm.version:
                 yield (

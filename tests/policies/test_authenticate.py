@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from policies.api_keys import KeyBook, make_key
-from policies.authenticate import MAX_WAITING, Authenticator, authorization, bearer
+from policies.authenticate import MAX_WAITING, SEVERAL, Authenticator, authorization, bearer
 from policies.bearer_tokens import BearerTokens, KeyMissing
 from policies.last_good import LastGood
 from policies.mtls import CertificateIdentity, Certificates
@@ -115,6 +115,7 @@ def test_nothing_is_known_of_credentials_that_are_not_configured(tmp_path: Path)
     verify = Authenticator([secret_issuer(tmp_path)], lambda: NOW)
     assert "not accepted" in refused(lambda: verify(f"Bearer {KEY}"))
     assert "no bearer token" in refused(lambda: verify(b"", ("URI:spiffe://prod/fraud",)))
+    assert "several credentials" in refused(lambda: verify(SEVERAL))
     assert not verify.knows_certificates
 
 

@@ -63,6 +63,25 @@ def test_check_knows_the_policies_that_lie_beside_routes(run: Run) -> None:
     assert "bank.yaml:6: spec.mode: " in wrong.output
 
 
+def test_check_of_policies_alone_says_whether_they_are_good(run: Run) -> None:
+    good = run("check", bank=privacy("bank"))
+    wrong = run("check", bank=privacy("bank", mode="off"))
+
+    assert good.exit_code == 0
+    assert "note: " in good.output
+    assert "holds no routes" in good.output
+    assert "routes: 0 routes, 1 policy, revision " in good.output
+    assert wrong.exit_code == 1
+    assert "bank.yaml:6: spec.mode: " in wrong.output
+
+
+def test_check_of_a_folder_with_nothing_is_a_problem(run: Run) -> None:
+    result = run("check")
+
+    assert result.exit_code == 1
+    assert "holds no routes" in result.output
+
+
 def test_check_ends_with_status_1_and_every_problem(run: Run) -> None:
     result = run("check", a=text("a").replace("weight: 5", "wieght: 5"), b="[")
 

@@ -8,7 +8,7 @@ import yaml
 from gateway.routes.documents import check_texts
 from gateway.routes.folder import LARGEST, load_folder, signature
 from protos.strict_yaml import ConfigError
-from tests.routing.rules.written_routes import privacy, text
+from tests.routing.rules.written_routes import STABLE, privacy, text
 
 
 def write(folder: Path, **documents: str) -> Path:
@@ -108,6 +108,31 @@ def test_two_routes_of_one_name_are_refused_with_both_places(tmp_path: Path) -> 
 
     assert refused(tmp_path).startswith("b.yaml:4: metadata.name: ")
     assert "a.yaml:4 is a route of this name too" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [privacy("bank", mode="off"), privacy("bank", mod="x"), "[", "kind: Privcy\n"],
+    ids=("a word", "a key", "no YAML", "no kind"),
+)
+def test_routes_are_not_blamed_for_a_policy_that_is_refused_itself(
+    tmp_path: Path, broken: str
+) -> None:
+    asked = {"privacy": {"policy": "bank"}, "audit": {"payloads": "1%"}}
+    write(tmp_path, a=text("a", **asked), bank=broken)
+
+    (line,) = refused(tmp_path).splitlines()
+
+    assert line.startswith("bank.yaml:")
+
+
+def test_a_policy_that_is_missing_is_told_beside_another_that_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, a=text(privacy={"policy": "bank"}), p=privacy("other", mode="off"))
+
+    assert [line.partition(":")[0] for line in refused(tmp_path).splitlines()] == [
+        "a.yaml",
+        "p.yaml",
+    ]
 
 
 def test_rules_between_which_nothing_decides_are_refused(tmp_path: Path) -> None:
@@ -212,21 +237,22 @@ def test_what_is_written_and_has_no_effect_is_noted_with_its_line(tmp_path: Path
         tmp_path,
         a=text(
             "a",
-            backends=[{"name": "only", "model": "fraud"}],
+            backends=[STABLE, {"name": "any", "model": "fraud", "weight": 0}],
             cache={"ttl": "5m", "scope": "route"},
             mirror=[
                 {"backend": "m", "model": "n", "percent": 1, "compare": {"payloads": True}},
             ],
         ),
         b=model("b"),
+        c=text("c", match=[{"model": "c"}], backends=[{"name": "only", "model": "c"}]),
     )
 
     notes = [each.replace(f"{tmp_path}/", "") for each in load_folder(tmp_path).notes]
 
     assert [each.partition(": ")[0] for each in notes] == [
-        "a.yaml:9",
-        "a.yaml:11",
-        "a.yaml:19",
+        "a.yaml:13",
+        "a.yaml:16",
+        "a.yaml:24",
     ]
     assert notes[1].endswith("cache: the route's tenants get each other's answers")
 
