@@ -44,7 +44,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.remember import Observe, Remember
 from policies.audit import Audit
@@ -58,7 +58,7 @@ from policies.output.filter import Output
 from policies.output.judge import Models
 from policies.privacy import Privacy
 from policies.samples import Sample, Samples
-from protos.service import Filter, Service, stack
+from protos.service import Service, stack
 from protos.values import InferRequest
 from routing.circuit import Circuit
 from routing.compare.comparator import comparator
@@ -74,12 +74,12 @@ from routing.shadow.pairing import Pairing
 from routing.shadow.record import PairRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The stacked service and the parts of it that others look at."""
+class Pipeline(NamedTuple):
+    """The filters in their order, and the service that they end in."""
 
-    service: Service
     audit: Audit
+    authorise: Authorize
+    remember: Remember
     limits: Limits
     privacy: Privacy
     samples: Samples
@@ -88,11 +88,14 @@ class Pipeline:
     cache: ResponseCache
     fair: Fair
     mirror: Mirror
-    pairing: Pairing
     circuit: Circuit
     retry: Retry
     hedge: Hedge
     pick: Pick
+
+    def stacked(self) -> Service:
+        """The service that a request meets all of them in."""
+        return stack(self[:-1], self.pick)
 
 
 def build(
@@ -116,7 +119,7 @@ def build(
     call_soon: Callable[[Callable[[], None]], object],
     call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
 ) -> Pipeline:
-    """Stacks the filters over the endpoints of `table`; `clock` and timers are the event loop's.
+    """Makes the filters over the endpoints of `table`; `clock` and timers are the event loop's.
 
     This is one of so many `workers`. A request may take `total` seconds unless its route says
     otherwise, and leave parts unread for `idle`. `stores` are where answers are kept. `privacy_key`
@@ -139,15 +142,11 @@ def build(
     chance = random.Random()  # noqa: S311 (no secret)
     pick = Pick(table, worker, clock, call_soon, chance)
     budgets, poison = Budgets(budget, clock), Poison()
-    retry = Retry(budgets, poison, idempotent, pick.has_elsewhere, clock)
-    hedge = Hedge(budgets, idempotent, pick.has_elsewhere, clock)
-    circuit = Circuit()
     privacy = Privacy(privacy_key, clock)
-    pairing = Pairing(comparator, record, redact=privacy)
     mirror = Mirror(
         pick,
         lambda model, version: resolve(table, model, version),
-        pairing,
+        Pairing(comparator, record, redact=privacy),
         idempotent=idempotent,
         poison=poison,
         total=total,
@@ -155,7 +154,6 @@ def build(
         clock=clock,
         wall=time.time,
     )
-    split = Split(table, Splitter(chance.random))
     cache = ResponseCache(
         stores,
         pick,
@@ -168,40 +166,20 @@ def build(
         clock=clock,
         wall=time.time,
     )
-    samples = Samples(chance.random, sample)
-    output = Output(models, clock)
-    fair = Fair(fairness, 1.0 / workers, clock, call_at)
-    filters: list[Filter] = [
+    return Pipeline(
         audit,
         Authorize(),
         Remember(decided),
         limits,
         privacy,
-        samples,
-        output,
-        split,
+        Samples(chance.random, sample),
+        Output(models, clock),
+        Split(table, Splitter(chance.random)),
         cache,
-        fair,
+        Fair(fairness, 1.0 / workers, clock, call_at),
         mirror,
-        circuit,
-        retry,
-        hedge,
-    ]
-    service = stack(filters, pick)
-    return Pipeline(
-        service,
-        audit,
-        limits,
-        privacy,
-        samples,
-        output,
-        split,
-        cache,
-        fair,
-        mirror,
-        pairing,
-        circuit,
-        retry,
-        hedge,
+        Circuit(),
+        Retry(budgets, poison, idempotent, pick.has_elsewhere, clock),
+        Hedge(budgets, idempotent, pick.has_elsewhere, clock),
         pick,
     )

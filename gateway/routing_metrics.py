@@ -22,7 +22,7 @@ def register(
     `decisions` is None where none are recorded.
     """
     retry, hedge, pick = pipeline.retry, pipeline.hedge, pipeline.pick
-    split, circuit, pairing = pipeline.split, pipeline.circuit, pipeline.pairing
+    split, circuit, pairing = pipeline.split, pipeline.circuit, pipeline.mirror.pairing
     add = totals.add
     add("penstock_retries", "Attempts after the first.", lambda: retry.retries)
     add("penstock_hedges", "Second attempts because the first took long.", lambda: hedge.hedges)

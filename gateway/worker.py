@@ -115,7 +115,7 @@ class Worker:
         self._register()
         self._authenticator = authenticator(config, records.records.store)
         self.gate = Gate(
-            self._pipeline.service,
+            self._pipeline.stacked(),
             self.table,
             self.routes,
             self._authenticator,

@@ -5,7 +5,7 @@ part of the reply exists, so whatever retries must do so before: "never after th
 no rule, it can't be written.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from protos.values import InferRequest, Part
@@ -32,7 +32,7 @@ Service = Callable[[InferRequest], Awaitable[Reply]]
 Filter = Callable[[InferRequest, Service], Awaitable[Reply]]
 
 
-def stack(filters: list[Filter], service: Service) -> Service:
+def stack(filters: Sequence[Filter], service: Service) -> Service:
     """The filters, first one outermost, before the service."""
     for each in reversed(filters):
         service = _before(each, service)

@@ -61,7 +61,7 @@ class Mirror:
     ) -> None:
         self._service = service
         self._resolve = resolve
-        self._pairing = pairing
+        self.pairing = pairing
         self._idempotent = idempotent
         self._poison = poison
         # Of copies that were in flight when a backend died. Apart, as only one death is known: what
@@ -103,7 +103,7 @@ class Mirror:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSING)
-        await asyncio.to_thread(self._pairing.close, CLOSING)
+        await asyncio.to_thread(self.pairing.close, CLOSING)
 
     async def _mirrored(
         self, request: InferRequest, service: Service, route: RouteSnapshot, rules: list[Rule]
@@ -121,7 +121,7 @@ class Mirror:
         return watched(reply, captures, self._clock)
 
     def _pair(self, request: InferRequest, route: RouteSnapshot, rule: Rule) -> Pair:
-        pairing = self._pairing
+        pairing = self.pairing
         counts = pairing.counts_of(route.name, rule.backend)
         pair = Pair(route, rule, counts, self._wall(), pairing.submit)
         timeline = request.context.timeline
@@ -156,7 +156,7 @@ class Mirror:
             pair.drop(STOPPING)
         elif _full(pair):
             pair.drop(FULL)
-        elif not self._pairing.room.take(size):
+        elif not self.pairing.room.take(size):
             pair.drop(NO_ROOM)
         else:
             pair.held = size
@@ -199,7 +199,7 @@ class Mirror:
 
     def _awaited(self, pair: Pair, timeline: Timeline) -> Capture:
         pair.open += 1
-        return Capture(self._pairing.room, timeline, timeline.start, pair.ended)
+        return Capture(self.pairing.room, timeline, timeline.start, pair.ended)
 
     async def _receive(self, request: InferRequest, capture: Capture) -> None:
         clock = self._clock
@@ -236,7 +236,7 @@ class Mirror:
             capture.end(self._clock(), "cancelled")
 
     def __repr__(self) -> str:
-        return f"<Mirror {self.in_flight} in flight, {self._pairing.room}>"
+        return f"<Mirror {self.in_flight} in flight, {self.pairing.room}>"
 
 
 def _full(pair: Pair) -> bool:
