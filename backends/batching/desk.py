@@ -26,6 +26,7 @@ LONGEST_WAIT = 3600.0  # seconds; what an operating system's timeouts surely tak
 # A batch is staged so long before the device gets free, and three times as long as preparing one
 # takes: whoever comes until then, and whose turn it is, is still in it.
 STAGE_BEFORE = 0.002  # seconds; a thread may wake up late
+FRESHNESS = 0.1  # the weight of the newest in the mean of what preparing takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Desk:
         self._staged: Prepared | None = None
         self._finished: Executed | None = None
         self._stager_wakes = inf
-        self._preparing = 0.0  # seconds that it takes, the longest of late
+        self._preparing = 0.0  # seconds that it takes, mean
         self._busy = False
         self._stopping = False
         self._ended = False
@@ -296,7 +297,7 @@ class Desk:
             executed.prepared.seconds, executed.finished - executed.started, apart.seconds
         )
         with self._lock:
-            self._preparing = max(0.9 * self._preparing, executed.prepared.seconds)
+            self._preparing += FRESHNESS * (executed.prepared.seconds - self._preparing)
             started, finished = executed.started, executed.finished
             if apart.error is None:
                 outcomes = self._scheduler.settle(batch, apart.parts, started, finished, occupied)
