@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -13,7 +14,8 @@ from gateway.own_key import given_key
 from gateway.privacy_key import privacy_key
 from policies.pii.deep.loading import load as load_model
 from policies.pii.deep.settings import Deep
-from policies.pii.redactor import Redactor
+from policies.pii.lines import LineRedactor
+from policies.pii.redactor import Redacted, Redactor
 from policies.pii.settings import Policy, PrivacyDocument, Rule
 from policies.pii.tokens import MIN_KEY
 from protos.errors import PenstockError, invalid
@@ -61,8 +63,8 @@ def redact(
     """Reads lines from standard input and writes them redacted to standard output.
 
     A line that the policy blocks comes out empty, is told of on standard error, and makes the exit
-    status 1; so does one that is not UTF-8. Placeholders hold within one run, and across runs with
-    one key.
+    status 1; so does one that is not UTF-8. A private key may stand on several lines, which are
+    held back until it ends. Placeholders hold within one run, and across runs with one key.
     """
     settings = BUILT_IN if policy is None else _load(policy)
     redactor = Redactor(settings, _key(key_file, config))
@@ -102,37 +104,63 @@ def _naming(redactor: Redactor, deep: Deep) -> Redactor:
 
 def _run(redactor: Redactor, lines: BinaryIO, out: BinaryIO, spans: bool, tenant: str) -> bool:
     """Whether a line was refused. What comes in and goes out is UTF-8, whatever the locale is."""
-    vault = redactor.vault(tenant)
-    failed = False
-    for number, raw in enumerate(lines, 1):
+    output = _Output(redactor, out, spans)
+    redacted = LineRedactor(redactor, tenant)
+    for raw in lines:
         try:
             text = raw.removesuffix(b"\n").decode()
         except UnicodeDecodeError:
-            print(f"penstock: line {number} is not UTF-8", file=sys.stderr)
-            failed = True
-            out.write(b'{"text": "", "spans": []}\n' if spans else b"\n")
+            output.write(redacted.flush())
+            output.unreadable()
             continue
-        result = redactor.redact(text, vault)
-        if spans:
-            found = [
-                {
-                    "start": span.start,
-                    "end": span.end,
-                    "entity": span.entity,
-                    "score": round(span.score, 3),
-                }
-                for span in result.spans
-            ]
-            told = json.dumps({"text": result.text, "spans": found}, ensure_ascii=False)
-            out.write(f"{told}\n".encode())
-            continue
-        try:
-            redactor.check(result.spans)
-        except PenstockError as error:
-            print(f"penstock: line {number}: {error.message}", file=sys.stderr)
-            failed = True
-            out.write(b"\n")
-            continue
-        out.write(f"{result.text}\n".encode())
+        output.write(redacted.push(text))
+    output.write(redacted.flush())
     out.flush()
-    return failed
+    return output.failed
+
+
+class _Output:
+    """Lines as they are printed; `failed` once one was refused."""
+
+    def __init__(self, redactor: Redactor, out: BinaryIO, spans: bool) -> None:
+        self._redactor = redactor
+        self._out = out
+        self._spans = spans
+        self._written = 0  # lines
+        self.failed = False
+
+    def write(self, lines: Iterable[Redacted]) -> None:
+        for line in lines:
+            self._written += 1
+            if self._spans:
+                self._out.write(f"{_told(line)}\n".encode())
+                continue
+            try:
+                self._redactor.check(line.spans)
+            except PenstockError as error:
+                self._refused(f": {error.message}", b"\n")
+            else:
+                self._out.write(f"{line.text}\n".encode())
+
+    def unreadable(self) -> None:
+        """In place of a line that is no text."""
+        self._written += 1
+        self._refused(" is not UTF-8", b'{"text": "", "spans": []}\n' if self._spans else b"\n")
+
+    def _refused(self, why: str, instead: bytes) -> None:
+        print(f"penstock: line {self._written}{why}", file=sys.stderr)
+        self.failed = True
+        self._out.write(instead)
+
+
+def _told(line: Redacted) -> str:
+    found = [
+        {
+            "start": span.start,
+            "end": span.end,
+            "entity": span.entity,
+            "score": round(span.score, 3),
+        }
+        for span in line.spans
+    ]
+    return json.dumps({"text": line.text, "spans": found}, ensure_ascii=False)

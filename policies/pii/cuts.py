@@ -45,7 +45,7 @@ def settled(data: bytes, start: int, wait: int) -> int:
     `wait` is how many characters findings need that heed no cuts, 0 where there are none. The data
     must not end in an escape that isn't finished.
     """
-    end = _open_block(data, start)
+    end = open_block(data, start)
     number = _LONG_NUMBER.search(data, max(start, len(data) - BEHIND - _NUMBER_ENDS))
     if number is not None:
         end = min(end, number.start())
@@ -59,7 +59,7 @@ def settled(data: bytes, start: int, wait: int) -> int:
     return max(start, min(position, len(data) - wait) if wait else position)
 
 
-def _open_block(data: bytes, start: int) -> int:
+def open_block(data: bytes, start: int) -> int:
     """Where a private key begins that has not ended yet, or the end of the data."""
     begin = data.find(BLOCK, start)
     while begin >= 0:

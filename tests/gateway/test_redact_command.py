@@ -40,6 +40,20 @@ def test_spans_are_json_lines_in_code_points() -> None:
     }
 
 
+def test_a_key_on_several_lines_is_hidden_and_the_lines_stay_lines() -> None:
+    key = "-----BEGIN EC PRIVATE KEY-----\nAb12Ab12Ab12Ab12\n-----END EC PRIVATE KEY-----"
+    text = f"to bob@example.com: {key} from me\nbye\n"
+    assert run(text).stdout == "to [EMAIL]: [PRIVATE_KEY]\n\n from me\nbye\n"
+    lines = [json.loads(line) for line in run(text, "--spans").stdout.splitlines()]
+    keys = [
+        (span["start"], span["end"])
+        for line in lines
+        for span in line["spans"]
+        if span["entity"] == "PRIVATE_KEY"
+    ]
+    assert keys == [(20, 50), (0, 16), (0, 28)]
+
+
 def test_a_policy_says_what_is_done(tmp_path: Path) -> None:
     path = tmp_path / "bank.yaml"
     path.write_text(POLICY)
