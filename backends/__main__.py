@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,23 +11,8 @@ import typer
 import uvloop
 
 from backends.all_gpus import run_on_all, visible_gpus
-from backends.options import (
-    DRAIN_TIMEOUT,
-    LISTEN,
-    Advertise,
-    DrainTimeout,
-    Join,
-    JoinCa,
-    JoinCertificate,
-    JoinKey,
-    JoinTokenFile,
-    Listen,
-    Name,
-    TlsCertificate,
-    TlsClientCa,
-    TlsKey,
-    place,
-)
+from backends.host import Place
+from backends.options import placed
 from backends.process import Settings, serve
 from protos.errors import PenstockError
 from protos.quantities import size
@@ -36,19 +22,18 @@ from protos.quantities import size
 NO_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 
+@placed
 def main(
-    runtime: Annotated[str, typer.Argument(help="torch, onnx, python, or a plug-in's name.")],
+    where: Place,
+    runtime: Annotated[
+        str, typer.Argument(help="torch, onnx, python, llm, openai, or a plug-in's name.")
+    ],
     model_repository: Annotated[Path, typer.Option(help="The folder of models.")],
-    join: Join = "",
-    join_token_file: JoinTokenFile = None,
     device: Annotated[str, typer.Option(help="cpu or cuda:N.")] = "cpu",
     all_gpus: Annotated[
         bool, typer.Option("--all-gpus", help="Runs a process for each GPU instead of --device.")
     ] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: the cores we may use.")] = 0,
-    listen: Listen = LISTEN,
-    advertise: Advertise = "",
-    name: Name = "",
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Lets models bring Python code that is run here.")
     ] = False,
@@ -59,39 +44,20 @@ def main(
     evict: Annotated[
         bool, typer.Option("--evict", help="Unloads idle models where another one needs the room.")
     ] = False,
-    drain_timeout: DrainTimeout = DRAIN_TIMEOUT,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    tls_client_ca: TlsClientCa = None,
-    join_ca: JoinCa = None,
-    join_certificate: JoinCertificate = None,
-    join_key: JoinKey = None,
 ) -> None:
     """Serves the models of one framework on one device to the gateways that it joins."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     set_no_spinning()
-    if all_gpus and (advertise or not listen.endswith(":0")):
+    if all_gpus and (where.advertise or not where.listen.endswith(":0")):
         raise SystemExit(
             "penstock backend: --all-gpus gives each process a port of its own: leave out "
             "--advertise, and let --listen end in :0"
         )
     if all_gpus:
-        raise SystemExit(_on_all_gpus(name or runtime))
+        raise SystemExit(_on_all_gpus(where.name or runtime))
     # Shorter than CPython's 5 ms: the device thread and the event loop share one interpreter.
     sys.setswitchinterval(0.0005)
-    where = place(
-        join=join,
-        join_token_file=join_token_file,
-        listen=listen,
-        advertise=advertise,
-        name=name,
-        drain_timeout=drain_timeout,
-        open_=open_,
-        server=(tls_certificate, tls_key, tls_client_ca),
-        client=(join_certificate, join_key, join_ca),
-    )
     settings = Settings(
-        where,
+        replace(where.named(runtime), open=open_),
         runtime=runtime,
         repository=model_repository,
         device=device,
@@ -120,13 +86,14 @@ def _on_all_gpus(name: str) -> int:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # Plain tracebacks: typer's own print local variables, and with them secrets.
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     if sys.argv[1:2] == ["openai"]:  # which has no folder of models, and other options
         from backends.openai.command import main as openai
 
-        app.command("python -m backends openai")(openai)
-        app(sys.argv[2:])
+        app.command()(openai)
+        app(sys.argv[2:], prog_name="penstock backend openai")
     if sys.argv[1:2] == ["llm"]:
         set_no_spinning()
         try:
@@ -135,7 +102,7 @@ if __name__ == "__main__":
             raise SystemExit(
                 f'penstock backend: llm needs {missing.name}: pip install "penstock[llm]"'
             ) from None
-        app.command("python -m backends llm")(llm)
-        app(sys.argv[2:])
+        app.command()(llm)
+        app(sys.argv[2:], prog_name="penstock backend llm")
     app.command()(main)
-    app()
+    app(prog_name="penstock backend")

@@ -7,7 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +52,10 @@ class Place:
     drain_timeout: float
     server_credentials: grpc.ServerCredentials | None = None
     join_credentials: grpc.ChannelCredentials | None = None
+
+    def named(self, kind: str) -> "Place":
+        """With a name of its own, if the operator gave none."""
+        return self if self.name else replace(self, name=f"{kind}-{secrets.token_hex(4)}")
 
 
 @dataclass(frozen=True, slots=True)

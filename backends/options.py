@@ -1,7 +1,10 @@
 """The options that all kinds of backend have: where they are reached, and whom they join."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
@@ -9,55 +12,64 @@ import typer
 from backends.host import Place
 from protos.tls import ClientTls, ServerTls, channel_credentials, server_credentials
 
-Join = Annotated[
-    str,
-    typer.Option(help="Gateways to join: HOST:PORT, several with commas; names re-resolve."),
-]
-JoinTokenFile = Annotated[
-    Path | None, typer.Option(help="A token with the scope backend:join, read at every join.")
-]
-Listen = Annotated[str, typer.Option(help="HOST:PORT; port 0 takes a free one.")]
-Advertise = Annotated[str, typer.Option(help="IP:PORT as gateways reach it; default: listen.")]
-Name = Annotated[str, typer.Option(help="The instance's name; kept over restarts.")]
-DrainTimeout = Annotated[float, typer.Option(help="Seconds to finish what is running.")]
-TlsCertificate = Annotated[Path | None, typer.Option(help="PEM; the exchange's TLS.")]
-TlsKey = Annotated[Path | None, typer.Option()]
-TlsClientCa = Annotated[Path | None, typer.Option(help="Gateways must show its certs.")]
-JoinCa = Annotated[Path | None, typer.Option(help="PEM; joins gateways over TLS.")]
-JoinCertificate = Annotated[Path | None, typer.Option()]
-JoinKey = Annotated[Path | None, typer.Option()]
-
-LISTEN = "127.0.0.1:0"
-DRAIN_TIMEOUT = 30.0
-
 
 def place(
     *,
-    join: str,
-    join_token_file: Path | None,
-    listen: str,
-    advertise: str,
-    name: str,
-    drain_timeout: float,
-    open_: bool = False,
-    server: tuple[Path | None, Path | None, Path | None],
-    client: tuple[Path | None, Path | None, Path | None],
+    join: Annotated[
+        str,
+        typer.Option(help="Gateways to join: HOST:PORT, several with commas; names re-resolve."),
+    ] = "",
+    join_token_file: Annotated[
+        Path | None, typer.Option(help="A token with the scope backend:join, read at every join.")
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT; port 0 takes a free one.")
+    ] = "127.0.0.1:0",
+    advertise: Annotated[
+        str, typer.Option(help="IP:PORT as gateways reach it; default: listen.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="The instance's name; kept over restarts.")] = "",
+    drain_timeout: Annotated[float, typer.Option(help="Seconds to finish what is running.")] = 30.0,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM; the exchange's TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option()] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Gateways must show its certs.")
+    ] = None,
+    join_ca: Annotated[Path | None, typer.Option(help="PEM; joins gateways over TLS.")] = None,
+    join_certificate: Annotated[Path | None, typer.Option()] = None,
+    join_key: Annotated[Path | None, typer.Option()] = None,
 ) -> Place:
-    """`server` and `client` are the files of either end's TLS: certificate, key, CA.
-
-    Raises SystemExit with a sentence for files that don't go together.
-    """
+    """Raises SystemExit with a sentence for files that don't go together."""
     return Place(
         join=tuple(part for part in join.split(",") if part),
         join_token_file=join_token_file,
         listen=listen,
         advertise=advertise,
         name=name,
-        open=open_,
+        open=False,
         drain_timeout=drain_timeout,
-        server_credentials=_server(*server),
-        join_credentials=_client(*client),
+        server_credentials=_server(tls_certificate, tls_key, tls_client_ca),
+        join_credentials=_client(join_certificate, join_key, join_ca),
     )
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `place` instead of its argument `where`, which they make."""
+    options = signature(place).parameters
+    own = [each for each in signature(command).parameters.values() if each.name != "where"]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        where = place(**{each: given.pop(each) for each in options})
+        command(where=where, **given)
+
+    # What typer reads.
+    parameters = [*own, *options.values()]
+    with_options.__signature__ = signature(command).replace(  # type: ignore[attr-defined]
+        parameters=[each.replace(kind=each.KEYWORD_ONLY) for each in parameters]
+    )
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options
 
 
 def _server(

@@ -1,9 +1,8 @@
 """The backend of one framework on one device, serving the models of a folder."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,8 @@ class Settings:
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT, then finishes what it has and leaves."""
-    place = settings.place
-    name = place.name or f"{settings.runtime}-{secrets.token_hex(4)}"
     loop = asyncio.get_running_loop()
-    await host(replace(place, name=name), lambda identity: Batching(settings, identity, loop))
+    await host(settings.place, lambda identity: Batching(settings, identity, loop))
 
 
 class Batching:

@@ -1,9 +1,7 @@
 """`penstock backend llm`: serves the language models of a folder."""
 
 import asyncio
-import logging
 import os
-import secrets
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
@@ -13,28 +11,12 @@ import torch
 import typer
 import uvloop
 
-from backends.host import Identity, host
+from backends.host import Identity, Place, host
 from backends.llm.models import Options
 from backends.llm.presence import Presence
 from backends.llm.worker import LlmWorker
 from backends.openai.unary import Unary
-from backends.options import (
-    DRAIN_TIMEOUT,
-    LISTEN,
-    Advertise,
-    DrainTimeout,
-    Join,
-    JoinCa,
-    JoinCertificate,
-    JoinKey,
-    JoinTokenFile,
-    Listen,
-    Name,
-    TlsCertificate,
-    TlsClientCa,
-    TlsKey,
-    place,
-)
+from backends.options import placed
 from protos.quantities import size
 
 LOOK_EVERY = 2.0  # seconds, for adapters that come and go
@@ -50,7 +32,9 @@ class Device(StrEnum):
     CPU = "cpu"
 
 
+@placed
 def main(
+    where: Place,
     model_repository: Annotated[
         Path, typer.Option(help="A folder of Hugging Face model folders (safetensors).")
     ],
@@ -81,32 +65,9 @@ def main(
         int, typer.Option(min=1, help="Calls under way, waiting ones included; more are refused.")
     ] = 1024,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: the cores we may use.")] = 0,
-    join: Join = "",
-    join_token_file: JoinTokenFile = None,
-    listen: Listen = LISTEN,
-    advertise: Advertise = "",
-    name: Name = "",
-    drain_timeout: DrainTimeout = DRAIN_TIMEOUT,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    tls_client_ca: TlsClientCa = None,
-    join_ca: JoinCa = None,
-    join_certificate: JoinCertificate = None,
-    join_key: JoinKey = None,
 ) -> None:
     """Serves language models with continuous batching to the gateways that it joins."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    where = place(
-        join=join,
-        join_token_file=join_token_file,
-        listen=listen,
-        advertise=advertise,
-        name=name or f"llm-{secrets.token_hex(4)}",
-        drain_timeout=drain_timeout,
-        server=(tls_certificate, tls_key, tls_client_ca),
-        client=(join_certificate, join_key, join_ca),
-    )
     options = Options(
         dtype=precision.value,
         int8=int8,
@@ -121,7 +82,7 @@ def main(
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         worker = LlmWorker(model_repository, options, loop, most=max_in_flight)
-        await host(where, lambda identity: Generating(worker, identity))
+        await host(where.named("llm"), lambda identity: Generating(worker, identity))
 
     try:
         uvloop.run(serve())

@@ -1,7 +1,6 @@
 """`penstock backend openai`: joins a server of OpenAI's API to the mesh."""
 
 import logging
-import secrets
 import shlex
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -20,23 +19,7 @@ from backends.openai.server import keep_running
 from backends.openai.unary import Unary
 from backends.openai.upstream import Upstream
 from backends.openai.watch import Watch
-from backends.options import (
-    DRAIN_TIMEOUT,
-    LISTEN,
-    Advertise,
-    DrainTimeout,
-    Join,
-    JoinCa,
-    JoinCertificate,
-    JoinKey,
-    JoinTokenFile,
-    Listen,
-    Name,
-    TlsCertificate,
-    TlsClientCa,
-    TlsKey,
-    place,
-)
+from backends.options import placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +38,9 @@ class Settings:
     asking: Asking
 
 
+@placed
 def main(
+    where: Place,
     url: Annotated[str, typer.Option(help="The server's API: http://HOST:PORT/v1.")],
     api_key_file: Annotated[
         Path | None, typer.Option(help="The server's key, read for every call.")
@@ -88,37 +73,14 @@ def main(
         bool,
         typer.Option("--salt-cache", help="Keeps tenants' prefixes apart in vLLM's cache."),
     ] = False,
-    join: Join = "",
-    join_token_file: JoinTokenFile = None,
-    listen: Listen = LISTEN,
-    advertise: Advertise = "",
-    name: Name = "",
-    drain_timeout: DrainTimeout = DRAIN_TIMEOUT,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    tls_client_ca: TlsClientCa = None,
-    join_ca: JoinCa = None,
-    join_certificate: JoinCertificate = None,
-    join_key: JoinKey = None,
 ) -> None:
     """Joins a server of OpenAI's API (vLLM, SGLang, TGI, llama.cpp, …) to the gateways."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request otherwise
     if not url.startswith(("http://", "https://")):
         raise SystemExit("penstock backend: --url begins with http:// or https://")
     names = _names(model or [])
     if unlisted and not names:
         raise SystemExit("penstock backend: --unlisted goes with --model")
-    where = place(
-        join=join,
-        join_token_file=join_token_file,
-        listen=listen,
-        advertise=advertise,
-        name=name or f"openai-{secrets.token_hex(4)}",
-        drain_timeout=drain_timeout,
-        server=(tls_certificate, tls_key, tls_client_ca),
-        client=(join_certificate, join_key, join_ca),
-    )
     settings = Settings(
         where,
         url,
@@ -131,7 +93,7 @@ def main(
         max_in_flight,
         Asking(send_priority, salt_cache),
     )
-    uvloop.run(host(where, lambda identity: Joined(settings, identity)))
+    uvloop.run(host(where.named("openai"), lambda identity: Joined(settings, identity)))
 
 
 def _names(given: list[str]) -> dict[str, str]:
