@@ -21,7 +21,10 @@ _KINDS = {row.http: kind for kind, row in reversed(TABLE.items())}
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model version on one instance, as its newest beat tells it."""
+    """A model version on one instance, as its newest beat tells it.
+
+    One that is `decoupled` may reply in several parts.
+    """
 
     instance: str
     name: str
@@ -29,6 +32,13 @@ class ServedModel:
     state: str
     reason: str
     revision: str
+    platform: str = ""
+    decoupled: bool = False
+
+    @property
+    def chats(self) -> bool:
+        """Whether it is a language model, which is asked in OpenAI's words."""
+        return self.platform in ("openai", "llm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,10 @@ class GatewayClient:
         return [_instance(row) for row in answer["endpoints"]]
 
     async def inputs(self, model: str, version: str) -> tuple[Input, ...]:
-        where = f"{self.public}/v2/models/{quote(model)}/versions/{quote(version)}"
+        """The interface of a version; without one, of that which requests without one meet."""
+        where = f"{self.public}/v2/models/{quote(model)}"
+        if version:
+            where += f"/versions/{quote(version)}"
         return inputs_of(await self._call("GET", where))
 
     async def index(self) -> list[dict[str, str]]:
@@ -123,7 +136,10 @@ class GatewayClient:
                 method, where, json=json, headers=headers, timeout=patience
             )
         except httpx.HTTPError as error:
-            sentence = f"the gateway doesn't answer at {where}: {type(error).__name__}"
+            sentence = (
+                f"the gateway doesn't answer at {where}: {type(error).__name__}; if it was started"
+                " with --port-offset N, say so here too"
+            )
             raise PenstockError(Kind.UNAVAILABLE, sentence) from error
         if answer.is_success:
             return answer.json() if answer.content else None
@@ -165,7 +181,9 @@ def _refusal(answer: httpx.Response) -> PenstockError:
 def _instance(row: dict[str, Any]) -> Instance:
     models = tuple(
         ServedModel(
-            row["instance"], m["name"], m["version"], m["state"], m["reason"], m["revision"]
+            row["instance"],
+            *(m["name"], m["version"], m["state"], m["reason"], m["revision"]),
+            *(m["platform"], m["decoupled"]),
         )
         for m in row["models"]
     )

@@ -7,6 +7,7 @@ milliseconds (benchmarks/experiments/README.md). Such bodies are left to process
 import asyncio
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -115,8 +116,14 @@ class Decoder:
         # Spawned: a forked child would inherit gRPC's threads and every socket.
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(
-            self._processes, mp_context=context, initializer=die_with, initargs=(os.getpid(),)
+            self._processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
         )
+
+
+def _begin(parent: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the gateway finishes what is under way first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
 
 
 def _decode(body: bytes, json_length: int | None) -> Decoded:

@@ -43,6 +43,7 @@ def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
                 "reason": model.reason,
                 "revision": model.revision,
                 "platform": model.platform,
+                "decoupled": model.decoupled,
             }
             for model in beat.models.models
         ],

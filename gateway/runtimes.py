@@ -27,5 +27,5 @@ def unknown(name: str) -> str:
     names = known()
     if not names or name in names:
         return ""
-    there_are = f"there are {', '.join(names[:-1])} and {names[-1]}"
-    return f"no runtime {quote(name)}{did_you_mean(name, names)}; {there_are}"
+    all_of_them = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"no runtime {quote(name)} among {all_of_them}{did_you_mean(name, names)}"

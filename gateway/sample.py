@@ -14,6 +14,7 @@ from typing import Any
 from protos.datatypes import DATATYPES
 
 _MOST_VALUES_IN_JSON = 256
+_TEXT = "Tell me something."
 _RAW_ONLY = ("FP16", "BF16")
 
 
@@ -62,17 +63,12 @@ def inputs_of(metadata: dict[str, Any]) -> tuple[Input, ...]:
 
 def curl(access: Access, model: str, version: str, inputs: tuple[Input, ...]) -> str:
     """A shell command that has the model answer, whatever its inputs are."""
-    url = shlex.quote(f"{access.url}{_path(model, version)}/infer")
-    header = f'-H "authorization: Bearer $(cat {shlex.quote(access.token_file)})"'
-    if access.authority:
-        header = f"--cacert {shlex.quote(access.authority)} {header}"
+    url, header = shlex.quote(f"{access.url}{_path(model, version)}/infer"), _header(access)
     if sum(each.values for each in inputs) <= _MOST_VALUES_IN_JSON and not any(
         each.datatype in _RAW_ONLY for each in inputs
     ):
-        body = json.dumps({"inputs": [_in_json(each) for each in inputs]}, separators=(",", ":"))
-        return (
-            f"curl {url} {header} \\\n  -d {shlex.quote(body)} -H 'content-type: application/json'"
-        )
+        body = {"inputs": [_in_json(each) for each in inputs]}
+        return f"curl {url} {header} \\\n  {_json(body)}"
     head = json.dumps({"inputs": [_in_binary(each) for each in inputs]}, separators=(",", ":"))
     zeros = sum(each.raw_bytes for each in inputs)
     return (
@@ -80,6 +76,21 @@ def curl(access: Access, model: str, version: str, inputs: tuple[Input, ...]) ->
         f"  -H 'content-type: application/octet-stream' "
         f"-H 'inference-header-content-length: {len(head.encode())}' --data-binary @- --output -"
     )
+
+
+def generate_stream(access: Access, model: str, version: str, inputs: tuple[Input, ...]) -> str:
+    """A shell command that shows the parts of a reply as a model makes them."""
+    url = shlex.quote(f"{access.url}{_path(model, version)}/generate_stream")
+    body = {each.name: _generated(each) for each in inputs}
+    return f"curl -N {url} {_header(access)} \\\n  {_json(body)}"
+
+
+def chat(access: Access, model: str) -> str:
+    """A shell command that has a language model answer, part by part."""
+    url = shlex.quote(f"{access.url}/v1/chat/completions")
+    messages = [{"role": "user", "content": _TEXT}]
+    body = {"model": model, "messages": messages, "max_tokens": 40, "stream": True}
+    return f"curl -N {url} {_header(access)} \\\n  {_json(body)}"
 
 
 def python(access: Access, model: str, version: str, inputs: tuple[Input, ...]) -> str:
@@ -110,6 +121,26 @@ def python(access: Access, model: str, version: str, inputs: tuple[Input, ...]) 
 
 def _path(model: str, version: str) -> str:
     return f"/v2/models/{model}/versions/{version}" if version else f"/v2/models/{model}"
+
+
+def _header(access: Access) -> str:
+    header = f'-H "authorization: Bearer $(cat {shlex.quote(access.token_file)})"'
+    if access.authority:
+        return f"--cacert {shlex.quote(access.authority)} {header}"
+    return header
+
+
+def _json(body: dict[str, Any]) -> str:
+    text = json.dumps(body, separators=(",", ":"))
+    return f"-d {shlex.quote(text)} -H 'content-type: application/json'"
+
+
+def _generated(each: Input) -> Any:
+    """A generator's input: a text, or zeros in the shape that is asked for."""
+    value: Any = {"BYTES": _TEXT, "BOOL": False}.get(each.datatype, 0)
+    for size in reversed(each.sample_shape):
+        value = [value] * size
+    return value
 
 
 def _in_json(each: Input) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from gateway.news import Arrival, Event, News
 from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free
 from gateway.prerequisites import check_all
-from gateway.sample import Access, curl, python
+from gateway.sample import Access, Input, chat, curl, generate_stream, python
 from gateway.terminal import Terminal
-from protos.errors import PenstockError
+from protos.errors import Kind, PenstockError
 from protos.tls import ServerTls
 
 _LOOK = 1.0  # seconds between looks at the mesh
@@ -166,15 +166,28 @@ class Up:
             self._terminal.say(f"{name} is no longer served on {model.instance}", "yellow")
 
     async def _tell_example(self, model: ServedModel, *, python_too: bool) -> None:
+        if model.chats:
+            self._terminal.say(f"\n{chat(self._access, model.name)}\n", "cyan")
+            return
         try:
-            inputs = await self._client.inputs(model.name, model.version)
+            version, inputs = await self._asked_for(model)
         except PenstockError as error:
             self._terminal.say(f"(no example: {error.message})")
             return
-        example = (self._access, model.name, model.version, inputs)
-        self._terminal.say(f"\n{curl(*example)}\n", "cyan")
-        if python_too:
+        example = (self._access, model.name, version, inputs)
+        command = generate_stream(*example) if model.decoupled else curl(*example)
+        self._terminal.say(f"\n{command}\n", "cyan")
+        if python_too and not model.decoupled:
             self._terminal.say(f"{python(*example)}\n", "cyan")
+
+    async def _asked_for(self, model: ServedModel) -> tuple[str, tuple[Input, ...]]:
+        """A version that clients may ask for, and its inputs; routes may keep versions to them."""
+        try:
+            return model.version, await self._client.inputs(model.name, model.version)
+        except PenstockError as error:
+            if error.kind not in (Kind.NOT_FOUND, Kind.INVALID):
+                raise
+        return "", await self._client.inputs(model.name, "")
 
     async def _run_then(self, then: str) -> None:
         token = self._credentials.token_file.read_text().strip()

@@ -52,7 +52,9 @@ def load(name: str) -> RuntimeModule:
     """
     known = names()
     if name not in known:
-        raise ValueError(f"there is no runtime {quote(name)}{did_you_mean(name, known)}")
+        there_are = ", ".join(sorted({*known, "llm", "openai"}))
+        hint = did_you_mean(name, known)
+        raise ValueError(f"there is no runtime {quote(name)} among {there_are}{hint}")
     try:
         return cast(RuntimeModule, importlib.import_module(known[name]))
     except ModuleNotFoundError as error:

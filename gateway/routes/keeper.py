@@ -189,6 +189,7 @@ class RouteKeeper:
     def _keep(self, documents: Documents) -> None:
         self._last_good.parent.mkdir(parents=True, exist_ok=True)
         new = self._last_good.with_suffix(f".{os.getpid()}")
+        new.touch(mode=0o600)  # what routes say of tenants and policies is nobody else's
         new.write_text(json.dumps(documents.texts), encoding="utf-8")
         new.replace(self._last_good)
 

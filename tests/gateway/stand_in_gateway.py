@@ -3,6 +3,7 @@
     python stand_in_gateway.py HTTP_PORT ADMIN_PORT MESH_FILE
 
 The file holds the answer to /admin/endpoints; what is READY in it has one input of two numbers.
+The model `routed` has no version that clients could ask for.
 """
 
 import json
@@ -24,7 +25,9 @@ class Face(BaseHTTPRequestHandler):
             self.answer(401, {"error": "a valid bearer token is required"})
         elif self.path == "/admin/endpoints":
             self.answer(200, {"endpoints": json.loads(MESH.read_text())})
-        elif "/versions/" in self.path:
+        elif self.path == "/v2/models/routed" or (
+            "/versions/" in self.path and "/routed/" not in self.path
+        ):
             inputs = [{"name": "pair", "datatype": "FP32", "shape": [-1, 2]}]
             self.answer(200, {"inputs": inputs, "outputs": []})
         else:

@@ -1,5 +1,8 @@
 """Large bodies are read and written in another process, with the same result as in this one."""
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -50,6 +53,16 @@ async def test_a_large_body_is_read_as_a_small_one_is(decoder: Decoder) -> None:
         assert (found.model, found.streaming) == ("m", True)
         assert found.payload == Chat(orjson.loads(body), len(body))
         assert found.payload.size == len(body)
+
+
+async def test_ctrl_c_ends_no_process_that_reads_for_the_gateway(decoder: Decoder) -> None:
+    body = chat("x" * OPENAI_INLINE)
+    await decoder.openai(body, requests.chat)
+    readers = [each for each in multiprocessing.active_children() if each.pid is not None]
+    assert readers
+    for each in readers:
+        os.kill(each.pid or 0, signal.SIGINT)
+    assert (await decoder.openai(body, requests.chat)).model == "m"
 
 
 async def test_what_is_wrong_with_a_large_body_is_told_as_well(decoder: Decoder) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sample import Access, Input, curl, inputs_of, python
+from gateway.sample import Access, Input, chat, curl, generate_stream, inputs_of, python
+from protos.v2_generate import decode_request
+from protos.values import Signature, TensorSpec
 
 PIXELS = Input("pixels", "FP32", (-1, 8, 8))
 TOKENS = Input("tokens", "INT64", (-1, -1))
@@ -82,6 +84,29 @@ def test_without_a_version_the_gateway_chooses(recorder):
     requests, access = recorder
     paste(curl(access, "digits", "", (PIXELS,)))
     assert requests[0][0] == "/v2/models/digits/infer"
+
+
+def test_a_generator_is_asked_with_a_text_for_the_parts_of_its_reply(recorder):
+    requests, access = recorder
+    paste(generate_stream(access, "story", "1", (TEXT, Input("seed", "INT64", (1, 1)))))
+    [(path, headers, body)] = requests
+    assert path == "/v2/models/story/versions/1/generate_stream"
+    assert headers["authorization"] == "Bearer secret"
+    assert json.loads(body) == {"text": ["Tell me something."], "seed": [[0]]}
+    wanted = (TensorSpec("text", "BYTES", (-1,)), TensorSpec("seed", "INT64", (1, 1)))
+    signature = Signature("", wanted, ())
+    shapes = [tensor.shape for tensor in decode_request(body, signature).payload.tensors]
+    assert shapes == [(1,), (1, 1)]
+
+
+def test_a_language_model_is_asked_in_openais_words(recorder):
+    requests, access = recorder
+    paste(chat(access, "org/assistant"))
+    [(path, headers, body)] = requests
+    asked = json.loads(body)
+    assert path == "/v1/chat/completions"
+    assert headers["authorization"] == "Bearer secret"
+    assert (asked["model"], asked["messages"][0]["role"]) == ("org/assistant", "user")
 
 
 @pytest.mark.parametrize(

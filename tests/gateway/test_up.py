@@ -66,12 +66,10 @@ class Session:
         for line in self.process.stdout or ():
             self._lines.put(line.rstrip("\n"))
 
-    def serve(self, *versions: tuple[str, str, str]) -> None:
-        """Has the mesh serve these versions of `pairs`: version, state, reason."""
-        models = [
-            {"name": "pairs", "version": v, "state": s, "reason": r, "revision": "a"}
-            for v, s, r in versions
-        ]
+    def serve(self, *versions: tuple[str, str, str], name: str = "pairs", **more: object) -> None:
+        """Has the mesh serve these versions of a model: version, state, reason."""
+        facts = {"name": name, "revision": "a", "platform": "", "decoupled": False, **more}
+        models = [{**facts, "version": v, "state": s, "reason": r} for v, s, r in versions]
         draft = self.mesh.with_suffix(".draft")
         draft.write_text(json.dumps([{"instance": "onnx", "state": "ready", "models": models}]))
         draft.replace(self.mesh)
@@ -145,6 +143,16 @@ def test_models_that_come_go_or_fail_are_announced_within_five_seconds(session: 
     session.line("^pairs, version 4 is not served: it is empty", 5.0)
     session.serve(("3", "READY", ""))
     session.line("^pairs, version 2 is no longer served on onnx", 5.0)
+
+
+def test_each_model_is_shown_with_the_command_that_it_answers(session: Session):
+    session.line("^Serving")
+    session.serve(("1", "READY", ""), name="story", decoupled=True)
+    session.line(r"^curl -N \S+/v2/models/story/versions/1/generate_stream -H")
+    session.serve(("1", "READY", ""), name="routed")
+    session.line(r"^curl \S+/v2/models/routed/infer -H")
+    session.serve(("1", "READY", ""), name="assistant", platform="openai", decoupled=True)
+    session.line(r"^curl -N \S+/v1/chat/completions -H")
 
 
 def test_nothing_survives_when_it_is_killed(session: Session):

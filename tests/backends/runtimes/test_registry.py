@@ -38,7 +38,7 @@ def test_a_runtime_exports_what_the_life_cycle_needs() -> None:
 
 
 def test_an_unknown_name_is_answered_with_what_was_meant() -> None:
-    with pytest.raises(ValueError, match='there is no runtime "onxx"; did you mean "onnx"'):
+    with pytest.raises(ValueError, match=r'no runtime "onxx" among .* did you mean "onnx"'):
         runtimes.load("onxx")
 
 
