@@ -1,17 +1,12 @@
 """Identifiers made by their rules, in the ways in which people write them. All are invented."""
 
-import base64
-import hashlib
-import json
 import random
-import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import phonenumbers
 
 from policies.pii.checksums import digits, luhn, mod11_10
 from policies.pii.recognisers.australia import is_abn, is_acn, is_medicare, is_tfn
-from policies.pii.recognisers.crypto import is_bech32
 from policies.pii.recognisers.de import is_pension_number, is_tax_id
 from policies.pii.recognisers.es import is_nie, is_nif
 from policies.pii.recognisers.fr import is_nir
@@ -21,41 +16,22 @@ from policies.pii.recognisers.it import is_fiscal_code, is_vat_code
 from policies.pii.recognisers.singapore import is_nric
 from policies.pii.recognisers.uk import is_nhs
 from policies.pii.recognisers.us import is_itin, is_routing, is_ssn
+from tests.policies.pii.forms import FIRST, Maker, fitting, formed, grouped, pattern
+from tests.policies.pii.machine_identifiers import (
+    api_key,
+    crypto,
+    ip,
+    jwt,
+    mac,
+    private_key,
+    token,
+    url,
+)
 
-Maker = Callable[[random.Random], str]
-
-FIRST = ["anna", "ben", "chloe", "dmitri", "elif", "farid", "greta", "hiro", "ines", "jorge"]
 LAST = ["smith", "mueller", "garcia", "rossi", "dubois", "khan", "nguyen", "o'neill", "larsen"]
 DOMAINS = ["example.com", "mail.example.org", "example.co.uk", "corp.example.technology"]
 REGIONS = ["US", "GB", "DE", "FR", "IN", "AU"]
-BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-LETTERS = string.ascii_uppercase
 MONTHS = "January February March April May June July August September October November December"
-
-
-def pattern(rng: random.Random, form: str) -> str:
-    """`#` is a digit, `@` a capital letter, anything else itself."""
-    kinds = {"#": string.digits, "@": LETTERS}
-    return "".join(rng.choice(kinds[sign]) if sign in kinds else sign for sign in form)
-
-
-def fitting(check: Callable[[str], bool], make: Callable[[], str]) -> str:
-    """The first value that passes."""
-    return next(value for _ in iter(int, 1) if check(value := make()))
-
-
-def formed(check: Callable[[str], bool], *forms: str) -> Maker:
-    """One of the forms, filled so that the check passes."""
-
-    def make(rng: random.Random) -> str:
-        form = rng.choice(forms)
-        return fitting(check, lambda: pattern(rng, form))
-
-    return make
-
-
-def grouped(text: str, size: int, sign: str) -> str:
-    return sign.join(text[at : at + size] for at in range(0, len(text), size))
 
 
 def email(rng: random.Random) -> str:
@@ -130,87 +106,6 @@ def birth(rng: random.Random) -> str:
             f"{day}th of {name} {year}",
         )
     )
-
-
-def bitcoin(rng: random.Random) -> str:
-    raw = bytes((rng.choice((0, 5)),)) + rng.randbytes(20)
-    number = int.from_bytes(raw + hashlib.sha256(hashlib.sha256(raw).digest()).digest()[:4], "big")
-    text = ""
-    while number:
-        number, rest = divmod(number, 58)
-        text = BASE58[rest] + text
-    return "1" * (raw[0] == 0) + text
-
-
-def segwit(rng: random.Random) -> str:
-    signs = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-    body = "bc1q" + "".join(rng.choice(signs) for _ in range(32))
-    values = [3, 3, 0, 2, 3] + [signs.index(letter) for letter in body[3:]] + [0] * 6
-    check = 1
-    for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, factor in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
-            check ^= factor if top >> bit & 1 else 0
-    check ^= 1
-    made = body + "".join(signs[check >> 5 * (5 - place) & 31] for place in range(6))
-    return made if is_bech32(made) else segwit(rng)
-
-
-def crypto(rng: random.Random) -> str:
-    return rng.choice((bitcoin, segwit, lambda rng: "0x" + rng.randbytes(20).hex()))(rng)
-
-
-def ip(rng: random.Random) -> str:
-    four = ".".join(str(rng.randrange(1, 255)) for _ in range(4))
-    six = ":".join(f"{rng.randrange(4096, 65536):x}" for _ in range(8))
-    one = f"{rng.choice(('203', '192', '89', '172', '10'))}.{four.split('.', 1)[1]}"
-    return rng.choice((one, six, f"2001:db8:{six[:4]}::{six[5:9]}", f"fe80::{six[:19]}"))
-
-
-def mac(rng: random.Random) -> str:
-    raw = rng.randbytes(6)
-    return rng.choice((raw.hex(":"), raw.hex("-").upper(), raw.hex(".", 2), raw.hex(":").upper()))
-
-
-def token(rng: random.Random, size: int, signs: str = string.ascii_letters + string.digits) -> str:
-    return "".join(rng.choice(signs) for _ in range(size - 2)) + "a7"
-
-
-def api_key(rng: random.Random) -> str:
-    return rng.choice(
-        (
-            f"sk-{token(rng, 48)}",
-            f"sk-proj-{token(rng, 60)}",
-            f"ghp_{token(rng, 36)}",
-            f"AKIA{token(rng, 16, LETTERS + string.digits).upper()}",
-            f"xoxb-{pattern(rng, '###########')}-{token(rng, 24)}",
-            f"glpat-{token(rng, 20)}",
-            f"sk_live_{token(rng, 24)}",
-            f"AIza{token(rng, 35)}",
-            f"hf_{token(rng, 34)}",
-        )
-    )
-
-
-def jwt(rng: random.Random) -> str:
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-    head = part(json.dumps({"alg": "RS256", "typ": "JWT"}).encode())
-    body = part(json.dumps({"sub": rng.choice(FIRST), "iat": rng.randrange(10**9)}).encode())
-    return f"{head}.{body}.{part(rng.randbytes(64))}"
-
-
-def private_key(rng: random.Random) -> str:
-    body = grouped(base64.b64encode(rng.randbytes(160)).decode(), 64, "\n")
-    kind = rng.choice(("RSA ", "EC ", "", "OPENSSH "))
-    return f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----"
-
-
-def url(rng: random.Random) -> str:
-    scheme = rng.choice(("postgres", "https", "redis", "mongodb+srv", "amqp"))
-    return f"{scheme}://{rng.choice(FIRST)}:{token(rng, 9)}@db.example.com:5432/shop"
 
 
 def fiscal_code(rng: random.Random) -> str:

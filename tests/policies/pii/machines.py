@@ -6,7 +6,7 @@ import string
 import uuid
 from collections.abc import Callable, Mapping
 
-from tests.policies.pii.identifiers import pattern
+from tests.policies.pii.forms import pattern
 
 Maker = Callable[[random.Random], str]
 
