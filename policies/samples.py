@@ -150,9 +150,11 @@ class _Watched(AsyncIterator[Part]):
 def _encoded(payload: OpenAi) -> tuple[type[OpenAi], bytes]:
     """Empty for what JSON can't hold, which is no reason to fail the request."""
     try:
-        return type(payload), orjson.dumps(payload.body, option=orjson.OPT_SERIALIZE_NUMPY)
+        written = orjson.dumps(payload.body, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
         return type(payload), b""
+    # A copy: what orjson gives keeps the buffer of kilobytes that it was written in.
+    return type(payload), bytes(memoryview(written))
 
 
 def _payload(kept: _Kept) -> Payload:
