@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit import chain as chains
-from gateway.audit.files import end_of, is_live, role_of, segment_path, segments
-from gateway.audit.links import followed, loose_ends
+from gateway.audit.files import end_of, is_live, segment_path
 from gateway.audit.verify import verify
 from tests.gateway.audit.written_log import KEYED, START, Wall, chain, files, lines, write
 
@@ -48,58 +47,6 @@ def test_a_file_is_followed_by_another_when_it_is_old_enough(tmp_path: Path):
     written.close()
     assert len(files(tmp_path)) == 2
     assert verify(tmp_path, KEYED).sound
-
-
-def test_each_start_begins_a_chain_that_says_where_the_former_ended(tmp_path: Path):
-    wall = Wall()
-    first = chain(tmp_path, wall)
-    write(first, 4)
-    first.close()
-    other = chain(tmp_path, wall, role="gateway")
-    other.open()
-    second = chain(tmp_path, wall)
-    second.open()
-    (before,) = followed({0: second.path})
-    assert before["chain"] == first.name
-    assert before["closed"]
-    assert before["digest"] == end_of(first.path).digest
-    second.close()
-    other.close()
-    assert list(segments(tmp_path)) == [first.name, other.name, second.name]
-    assert [role_of(each) for each in segments(tmp_path)] == ["worker-0", "gateway", "worker-0"]
-    assert verify(tmp_path, KEYED).sound
-
-
-def test_a_clock_that_was_set_back_breaks_no_link(tmp_path: Path):
-    written = []
-    for now in (START, START - 3600, START - 3500, START + 10):
-        written.append(chain(tmp_path, Wall(now)))
-        written[-1].open()
-        written[-1].close()
-    assert verify(tmp_path, KEYED).sound
-    for index, each in enumerate(written[:-1]):
-        (before,) = followed({0: written[index + 1].path})
-        assert before["chain"] == each.name
-    written[1].path.unlink()
-    (finding,) = verify(tmp_path, KEYED).findings
-    assert finding.message == f"the chain is missing, which the chain {written[2].name} knows"
-
-
-def test_a_chain_follows_all_that_nobody_follows(tmp_path: Path):
-    """As two processes that ran at the same time."""
-    one, other = chain(tmp_path, Wall()), chain(tmp_path, Wall())
-    one.open()
-    copy = one.path.read_bytes()
-    one.path.unlink()
-    other.open()
-    other.close()
-    one.path.write_bytes(copy)
-    assert {each["chain"] for each in loose_ends(tmp_path, "worker-0")} == {one.name, other.name}
-    following = chain(tmp_path, Wall(START + 100))
-    following.open()
-    following.close()
-    assert {each["chain"] for each in followed({0: following.path})} == {one.name, other.name}
-    assert [each["chain"] for each in loose_ends(tmp_path, "worker-0")] == [following.name]
 
 
 def test_a_failing_disk_leaves_no_half_record_and_costs_none(
