@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from backends.beat import beat_of
 from backends.host import Identity
 from backends.intake import Intake
 from backends.models.lifecycle import Lifecycle, ModelEntry
@@ -38,15 +39,10 @@ class Presence:
         """The next beat; the model table only when it is asked for, since it is large."""
         report = self._intake.device.report()
         memory = self._lifecycle.memory
-        identity = self._identity
-        beat = pb.Beat(
-            instance=identity.instance,
-            epoch=identity.epoch,
-            address=identity.address,
-            access_key=identity.access_key,
+        return beat_of(
+            self._identity,
             device=self._device,
             runtime=self._runtime,
-            models_revision=self._lifecycle.revision,
             load=pb.Load(
                 queued_work_us=int(report.queued_work * 1e6),
                 in_flight=self._intake.in_flight,
@@ -58,14 +54,10 @@ class Presence:
                 memory_high_water_bytes=memory.high_water,
             ),
             draining=self.draining,
-            healthy=self.unhealthy_reason is None,
-            unhealthy_reason=self.unhealthy_reason or "",
+            unhealthy=self.unhealthy_reason,
+            revision=self._lifecycle.revision,
+            models=map(_model, self._lifecycle.index()) if with_models else None,
         )
-        if with_models:
-            beat.models.CopyFrom(
-                pb.ModelTable(models=[_model(entry) for entry in self._lifecycle.index()])
-            )
-        return beat
 
     async def probe(self) -> None:
         """Watches the device loop; an idle one must still answer, or the device hangs unnoticed."""

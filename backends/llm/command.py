@@ -12,10 +12,10 @@ import typer
 import uvloop
 
 from backends.host import Identity, Place, host
+from backends.language.unary import Unary
 from backends.llm.models import Options
 from backends.llm.presence import Presence
 from backends.llm.worker import LlmWorker
-from backends.openai.unary import Unary
 from backends.options import placed
 from protos.quantities import size
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backends.language.models import ready
 from backends.llm import adapters as adapter_files
 from backends.llm.engine import Engine, Step
 from backends.llm.engine_thread import EngineThread
 from backends.llm.loading import Loaded, load
 from backends.models.config import name_fault
-from backends.openai.roster import VERSION
 from protos import discovery_pb2 as pb
-from protos.errors import Kind, PenstockError, unknown_model
 from protos.wording import quote
 
 log = logging.getLogger(__name__)
@@ -77,14 +76,7 @@ class Models:
 
     def get(self, name: str, version: str) -> Entry:
         """The READY model; raises NOT_FOUND or UNAVAILABLE."""
-        entry = self._entries.get(name)
-        if entry is None or version not in ("", VERSION):
-            raise unknown_model(name)
-        if entry.state != pb.READY:
-            raise PenstockError(
-                Kind.UNAVAILABLE, f"model {quote(name)} is not ready", retry_after=1.0
-            )
-        return entry
+        return ready(self._entries, name, version)
 
     def load(self, entry: Entry) -> None:
         """Reads one, which takes long; afterwards it is READY or says why not."""

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import cast
 
 from backends.exchange import Answer, Taken
+from backends.language.parts import Parts
+from backends.language.texts import SIGNATURE, prompt_of
+from backends.language.times import Times, time_queued
 from backends.llm.answering import Answering
 from backends.llm.engine import Ask, Step
 from backends.llm.engine_thread import EngineThread
@@ -17,8 +20,6 @@ from backends.llm.forms import Form
 from backends.llm.models import Models, Options
 from backends.llm.prompts import prompts_of
 from backends.llm.wishes import wishes_of
-from backends.openai.texts import SIGNATURE, prompt_of
-from backends.openai.times import Times, time_queued
 from backends.validate import check_inputs
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_calls import Call
@@ -102,11 +103,14 @@ class LlmWorker:
             Form(payload, call.model, lambda token: vocabulary.decode([token])),
             [len(prompt) for prompt in prompts],
             wishes.choices,
-            answer,
-            clock=self._clock,
-            sharing=lambda: max(1, thread.load.running),
-            queued=partial(self._queued, thread),
-            begun=self.times.add,
+            Parts(
+                call,
+                answer,
+                clock=self._clock,
+                sharing=lambda: max(1, thread.load.running),
+                queued=partial(self._queued, thread),
+                begun=self.times.add,
+            ),
             leave=partial(self._leave, key, len(prompts), thread),
         )
         self._calls[key] = taken

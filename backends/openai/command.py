@@ -11,12 +11,12 @@ import typer
 import uvloop
 
 from backends.host import Identity, Place, host
+from backends.language.unary import Unary
 from backends.openai.asking import Asking
 from backends.openai.forwarder import Forwarder
 from backends.openai.presence import Presence
 from backends.openai.roster import Roster
 from backends.openai.server import keep_running
-from backends.openai.unary import Unary
 from backends.openai.upstream import Upstream
 from backends.openai.watch import Watch
 from backends.options import placed

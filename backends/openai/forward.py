@@ -5,13 +5,14 @@ from typing import Any
 
 import orjson
 
+from backends.language.parts import Content
+from backends.language.texts import prompt_of, text_of
 from backends.openai.asking import Asking
-from backends.openai.texts import prompt_of, text_of
 from backends.openai.upstream import Upstream, whole
 from protos.errors import Kind, PenstockError
 from protos.exchange_calls import Call
 from protos.openai.chunks import Chunks
-from protos.values import Chat, Embedding, JsonObject, OpenAi, Prompt, Tensor
+from protos.values import Chat, Embedding, JsonObject, OpenAi, Prompt
 
 PATHS: dict[type[OpenAi], str] = {
     Chat: "/chat/completions",
@@ -20,7 +21,6 @@ PATHS: dict[type[OpenAi], str] = {
 }
 
 # What a part holds: an object, or the tensors of a call that came with some.
-Content = OpenAi | tuple[Tensor, ...]
 
 
 class Forward:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from backends.exchange import Answer, Taken
+from backends.language.parts import Parts
+from backends.language.texts import SIGNATURE
+from backends.language.times import Times, time_queued
 from backends.openai.answering import Answering
 from backends.openai.asking import PLAIN, Asking
 from backends.openai.forward import Forward, Habits
 from backends.openai.roster import Roster
 from backends.openai.signals import Signals
-from backends.openai.texts import SIGNATURE
-from backends.openai.times import Times, time_queued
 from backends.openai.upstream import Upstream
 from backends.validate import check_inputs
 from protos.errors import Kind, PenstockError
@@ -69,15 +70,15 @@ class Forwarder:
             forward = self._forward(call)
         except PenstockError as refusal:
             return refusal
-        taken = Answering(
+        parts = Parts(
             call,
-            forward,
             answer,
             clock=self._clock,
             sharing=self._sharing,
             queued=self._queued,
             begun=self.times.add,
         )
+        taken = Answering(call, forward, parts)
         self._tasks.add(taken.task)
         taken.task.add_done_callback(partial(self._done, self._clock()))
         return taken

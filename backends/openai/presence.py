@@ -1,10 +1,11 @@
 """What a joined model server's instance says of itself in every beat."""
 
+from backends.beat import beat_of
 from backends.host import Identity
+from backends.language.load import load_of
+from backends.language.models import told
 from backends.openai.forwarder import Forwarder
-from backends.openai.roster import VERSION, Entry, Roster, revision_of
-from backends.openai.texts import SIGNATURE
-from backends.openai.times import queued_work
+from backends.openai.roster import Entry, Roster, revision_of
 from backends.openai.watch import Watch
 from protos import discovery_pb2 as pb
 
@@ -32,33 +33,22 @@ class Presence:
 
     def beat(self, with_models: bool) -> pb.Beat:
         """The next beat; the model table only when it is asked for, since it is large."""
-        identity, reason = self._identity, self._watch.unhealthy_reason
-        beat = pb.Beat(
-            instance=identity.instance,
-            epoch=identity.epoch,
-            address=identity.address,
-            access_key=identity.access_key,
+        return beat_of(
+            self._identity,
             device=self._device,
             runtime="openai",
-            models_revision=self._roster.revision,
             load=self._load(),
             draining=self.draining,
-            healthy=reason is None,
-            unhealthy_reason=reason or "",
+            unhealthy=self._watch.unhealthy_reason,
+            revision=self._roster.revision,
+            models=map(self._model, self._roster.entries()) if with_models else None,
         )
-        if with_models:
-            models = [self._model(entry) for entry in self._roster.entries()]
-            beat.models.CopyFrom(pb.ModelTable(models=models))
-        return beat
 
     def _load(self) -> pb.Load:
-        signals, times = self._watch.signals, self._forwarder.times
-        typical = times.quantile(0.5)
-        return pb.Load(
-            queued_work_us=int(queued_work(signals.waiting, signals.running, typical) * 1e6),
+        signals = self._watch.signals
+        return load_of(
+            self._forwarder.times,
             in_flight=self._forwarder.in_flight,
-            service_p50_us=int(typical * 1e6),
-            service_p99_us=int(times.quantile(0.99) * 1e6),
             waiting=signals.waiting,
             running=signals.running,
             cache_use=signals.cache_use,
@@ -66,18 +56,4 @@ class Presence:
         )
 
     def _model(self, entry: Entry) -> pb.Model:
-        model = pb.Model(
-            name=entry.name,
-            version=VERSION,
-            state=entry.state,
-            reason=entry.reason,
-            revision=revision_of(entry, self._revision),
-            platform=SIGNATURE.platform,
-            decoupled=SIGNATURE.decoupled,
-            idempotent=SIGNATURE.idempotent,
-            openai=SIGNATURE.openai,
-        )
-        for specs, field in ((SIGNATURE.inputs, model.inputs), (SIGNATURE.outputs, model.outputs)):
-            for spec in specs:
-                field.add(name=spec.name, datatype=spec.datatype, shape=spec.shape)
-        return model
+        return told(entry, revision=revision_of(entry, self._revision), platform="openai")

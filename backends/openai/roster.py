@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from backends.language.models import ready
 from protos import discovery_pb2 as pb
-from protos.errors import Kind, PenstockError, unknown_model
 from protos.wording import quote
-
-VERSION = "1"  # such servers have no versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +56,7 @@ class Roster:
 
     def get(self, name: str, version: str) -> Entry:
         """The READY model; raises NOT_FOUND or UNAVAILABLE."""
-        entry = self._entries.get(name)
-        if entry is None or version not in ("", VERSION):
-            raise unknown_model(name)
-        if entry.state != pb.READY:
-            raise PenstockError(
-                Kind.UNAVAILABLE, f"model {quote(name)} is not ready", retry_after=1.0
-            )
-        return entry
+        return ready(self._entries, name, version)
 
 
 def revision_of(entry: Entry, told: str) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backends.language.parts import Parts
 from backends.llm.answering import Answering
 from backends.llm.choice import Said
 from backends.llm.forms import Form
@@ -40,11 +41,14 @@ class Caller:
             Form(payload, "m", chr),
             [3] * prompts,
             n,
-            self._answer,
-            clock=lambda: 0.0,
-            sharing=lambda: 1,
-            queued=lambda _: 0.0,
-            begun=lambda _: None,
+            Parts(
+                call,
+                self._answer,
+                clock=lambda: 0.0,
+                sharing=lambda: 1,
+                queued=lambda _: 0.0,
+                begun=lambda _: None,
+            ),
             leave=self._leave,
         )
 

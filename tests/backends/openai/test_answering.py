@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from backends.language.parts import Parts
 from backends.openai.answering import Answering
 from protos import exchange_parts
 from protos.values import Chat, Part
@@ -42,11 +43,14 @@ class Timed:
         await Answering(
             asked,
             self,
-            take,
-            clock=lambda: self.now,
-            sharing=lambda: 4,
-            queued=lambda elapsed: queued,
-            begun=lambda _: None,
+            Parts(
+                asked,
+                take,
+                clock=lambda: self.now,
+                sharing=lambda: 4,
+                queued=lambda elapsed: queued,
+                begun=lambda _: None,
+            ),
         ).task
         return found
 

@@ -6,7 +6,7 @@ import pytest
 
 from backends.openai.asking import Asking
 from protos.values import Chat, Embedding, OpenAi
-from tests.backends.openai.test_texts import call
+from tests.backends.language.test_texts import call
 
 EVERYTHING = Asking(priorities=True, salts=True)
 

@@ -17,7 +17,7 @@ from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
 from protos.openai.said import outputs_of
 from protos.values import Chat, Embedding, Part, Prompt
-from tests.backends.openai.test_texts import call as tensor_call
+from tests.backends.language.test_texts import call as tensor_call
 from tests.openai_server import MODELS, Server, serving
 
 WAIT = 30.0

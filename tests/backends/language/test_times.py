@@ -1,6 +1,6 @@
 """What beats tell of a joined server's load."""
 
-from backends.openai.times import KEPT, Times, queued_work, time_queued
+from backends.language.times import KEPT, Times, queued_work, time_queued
 
 
 def test_quantiles_are_of_the_last_calls():

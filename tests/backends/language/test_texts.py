@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backends.openai.texts import SIGNATURE, prompt_of, text_of
+from backends.language.texts import SIGNATURE, prompt_of, text_of
 from protos.arrays import split_bytes
 from protos.errors import PenstockError
 from protos.exchange_calls import Call

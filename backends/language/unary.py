@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from grpc import aio
 
-from backends.openai.roster import VERSION
-from backends.openai.texts import SIGNATURE
+from backends.language.models import VERSION
+from backends.language.texts import SIGNATURE
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.oip_metadata import data_type, metadata_message
