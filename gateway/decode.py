@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 from protos import v2_generate
@@ -46,7 +47,14 @@ class Decoder:
 
     def warm_up(self) -> None:
         """Starts the processes, so that the first large body needn't wait for them."""
-        self._pool.submit(_nothing)
+        # A process inherits what is blocked, so that Ctrl-C finds it deaf before it has begun. The
+        # tracker, which unblocks the signal when it starts, has to be there first.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._pool.submit(_nothing)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     async def infer(
         self, body: bytes, json_length: int | None, signature: Callable[[], Signature]
