@@ -124,7 +124,7 @@ def test_what_predict_must_not_give(tmp_path: Path, body: str, message: str) -> 
         (TWICE, "decoupled: true", "predict must be a generator"),
         (TWICE + "signature = {'inputs': []}", "", 'signature: "outputs" is missing'),
         (TWICE + "signature['inputs'][0]['datatype'] = 'F32'", "", "there is no datatype"),
-        (TWICE + "signature = 3", "", "signature: should be an object"),
+        (TWICE + "signature = 3", "", "signature: should be a mapping"),
         (TWICE + "signature = {'inputs': {1, 2}}", "", "signature: "),
     ],
 )
