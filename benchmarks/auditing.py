@@ -10,15 +10,16 @@ turns within a round, and the first is there twice (A/A).
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from benchmarks import turns
 from benchmarks.report import Report, Table
 from gateway.audit.chain import Chain
 from gateway.audit.seal import Seal
 from policies.audit import Entry, entry, record
-from protos.route.document import Spec
-from protos.route.snapshot import Arm, RouteSnapshot
+from protos.route.snapshot import RouteSnapshot
 from protos.values import Principal, Target, Timeline
 
 ROUNDS = 15
@@ -27,12 +28,9 @@ WHO = Principal("ann@corp.example", "acme", frozenset(), "corp")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def _route(**audit: str) -> RouteSnapshot:
-    block = {"audit": audit} if audit else {}
-    spec = Spec.model_validate(
-        {"match": ({"model": "m"},), "backends": ({"name": "stable", "model": "m"},), **block}
-    )
-    return RouteSnapshot("fraud", "2c1f60a94bd1be07", spec, (Arm("stable", "m", "1", 1.0),))
+def _route(**blocks: object) -> RouteSnapshot:
+    # Names as long as they usually are: they stand in every record.
+    return replace(turns.route(**blocks), name="fraud", revision="2c1f60a94bd1be07")
 
 
 def _timeline(route: RouteSnapshot) -> Timeline:
@@ -83,7 +81,7 @@ def run(*, quick: bool = False) -> None:
         cases = {
             "on the way": _way(_route()),
             "on the way again (A/A)": _way(_route()),
-            "on the way of a route that records nothing": _way(_route(requests="none")),
+            "on the way of a route that records nothing": _way(_route(audit={"requests": "none"})),
             "in the thread, SHA-256": _thread(folder, "plain", Seal()),
             "in the thread, HMAC": _thread(folder, "keyed", Seal(bytes(32))),
         }
@@ -96,7 +94,7 @@ def run(*, quick: bool = False) -> None:
         written = sum(path.stat().st_size for path in folder.iterdir())
         size = written / (2 * RECORDS * len(taken["on the way"]))
     rows = [(case, median(each)) for case, each in taken.items()]
-    report = Report("The audit log", str(__doc__).partition("\n\n    python")[0])
+    report = Report("The audit log", turns.preface(__doc__))
     note = f"A record has {size:.0f} bytes."
     report.add(Table("µs of processor time a record", ("case", "cost"), rows, note))
     report.save("auditing", taken)

@@ -10,23 +10,22 @@ the first is there twice (A/A); the cost is the difference to the same reply wit
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from math import inf
+from functools import partial
 from statistics import median
 
 import uvloop
 
+from benchmarks import turns
 from benchmarks.report import Report, Table
 from policies.output.filter import Output
 from policies.output.judge import Models
 from policies.output.settings import OutputDocument
 from protos.arrays import join_bytes
-from protos.route.document import Spec
-from protos.route.snapshot import Arm, RouteSnapshot
+from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
 from protos.values import (
     Chat,
-    Context,
     InferRequest,
     Part,
     Payload,
@@ -34,7 +33,6 @@ from protos.values import (
     Signature,
     Tensor,
     Tensors,
-    Timeline,
 )
 
 ROUNDS = 15
@@ -64,13 +62,10 @@ class NoModels(Models):
 
 
 def _route(*, policy: bool) -> RouteSnapshot:
-    block = {"output": {"policy": "clean"}} if policy else {}
-    spec = Spec.model_validate(
-        {"match": ({"model": "m"},), "backends": ({"name": "stable", "model": "m"},), **block}
-    )
+    if not policy:
+        return turns.route()
     document = load(json.dumps(POLICY), "clean.yaml", OutputDocument)
-    arms = (Arm("stable", "m", "1", 1.0),)
-    return RouteSnapshot("m", "r1", spec, arms, policies={("Output", "clean"): document})
+    return turns.route({("Output", "clean"): document}, output={"policy": "clean"})
 
 
 def _text(text: str) -> Payload:
@@ -95,10 +90,9 @@ def _cases() -> dict[str, Parts]:
         *(Part(each, "1", {}, False) for each in chunks),
         Part(_chunk("", "stop"), "1", {}, True),
     ]
-    numbers = Tensors((Tensor("y", "FP32", (1, 10), bytes(40)),))
     return {
-        "numbers": _whole(numbers),
-        "numbers again (A/A)": _whole(numbers),
+        "numbers": _whole(turns.NUMBERS),
+        "numbers again (A/A)": _whole(turns.NUMBERS),
         "2 KB, clean": _whole(_text(clean)),
         "2 KB, three findings": _whole(_text(found)),
         "a chunk of a chat": chat,
@@ -117,35 +111,36 @@ async def _seconds(output: Output, parts: Parts, route: RouteSnapshot) -> float:
         return Reply(parts[0], _rest(parts[1:]) if len(parts) > 1 else None)
 
     count = max(1, REPLIES // len(parts))
-    context = Context(Principal("s", "t", frozenset()), inf, Timeline(0.0), route=route)
-    request = InferRequest("", "m", "1", Tensors(()), {}, context)
-    started = time.thread_time()
-    for _ in range(count):
-        reply = await output(request, model)
-        if reply.rest is not None:
-            async for _part in reply.rest:
-                pass
-    return (time.thread_time() - started) / (count * len(parts))
+    request = turns.request(route, Tensors(()))
+
+    async def work() -> None:
+        for _ in range(count):
+            reply = await output(request, model)
+            if reply.rest is not None:
+                async for _part in reply.rest:
+                    pass
+
+    return await turns.seconds(work, count * len(parts))
 
 
-async def _rounds(rounds: int) -> dict[str, list[float]]:
+async def _rounds(count: int) -> turns.Taken:
     with_policy, without = _route(policy=True), _route(policy=False)
     output = Output(NoModels(), time.monotonic)
     output.prepare([with_policy])
-    cases = _cases()
-    taken: dict[str, list[float]] = {case: [] for case in cases}
-    for _ in range(rounds):
-        for case, parts in cases.items():
-            plain = await _seconds(output, parts, without)
-            taken[case].append((await _seconds(output, parts, with_policy) - plain) * 1e6)
-    return taken
+
+    async def cost(parts: Parts, _number: int) -> float:
+        plain = await _seconds(output, parts, without)
+        return (await _seconds(output, parts, with_policy) - plain) * 1e6
+
+    cases = {name: partial(cost, parts) for name, parts in _cases().items()}
+    return await turns.rounds(cases, count)
 
 
 def run(*, quick: bool = False) -> None:
     """Measures, prints and saves the table."""
     taken = uvloop.run(_rounds(3 if quick else ROUNDS))
     rows = [(case, median(each)) for case, each in taken.items()]
-    report = Report("Output policies", str(__doc__).partition("\n\n    python")[0])
+    report = Report("Output policies", turns.preface(__doc__))
     report.add(Table("µs of processor time a reply", ("case", "cost"), rows))
     report.save("screening", taken)
 
