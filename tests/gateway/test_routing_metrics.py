@@ -68,7 +68,8 @@ async def test_records_that_are_dropped_are_counted_by_what_they_are(stuck):
     register(totals, built, pairs, stuck)
     for _ in range(5):
         stuck.put("a decision")
-    built.pairing.overflowed, built.pairing.failed = 2, 3
+    pairing = built.mirror.pairing
+    pairing.overflowed, pairing.failed = 2, 3
     found = values(totals)
     assert found["penstock_decision_records_dropped_total"] == 3
     assert found["penstock_decision_records_written_total"] == 0
