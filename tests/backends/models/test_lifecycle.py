@@ -445,7 +445,7 @@ async def test_a_probe_executes_what_serves(world: World) -> None:
 
 def test_what_can_not_begin(tmp_path: Path) -> None:
     device = InlineDevice()
-    with pytest.raises(ValueError, match='no runtime "onxx" among .*; did you mean "onnx"'):
+    with pytest.raises(ValueError, match=r'no runtime "onxx" among .*; did you mean "onnx"'):
         Lifecycle(tmp_path, "onxx", device)
     with pytest.raises(ValueError, match="is no folder"):
         Lifecycle(tmp_path / "none", "onnx", device)
