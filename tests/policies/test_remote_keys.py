@@ -335,7 +335,7 @@ async def test_the_issuers_metadata_says_where_its_keys_are(
         {"jwks_uri": None},
         {"jwks_uri": 7},
         {"jwks_uri": "http://127.0.0.1/keys"},
-        {"jwks_uri": "file:///keys"},
+        {"jwks_uri": "ftp://127.0.0.1/keys"},
         {"jwks_uri": "/keys"},
     ],
     ids=str,
