@@ -19,8 +19,9 @@ from benchmarks.report import Report, Table
 from gateway.audit.chain import Chain
 from gateway.audit.seal import Seal
 from policies.audit import Entry, entry, record
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Principal, Target, Timeline
+from protos.timeline import Target, Timeline
 
 ROUNDS = 15
 RECORDS = 1000

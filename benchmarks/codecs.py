@@ -20,19 +20,18 @@ from protos.json_reader import read_object
 from protos.openai import reply
 from protos.openai import request as requests
 from protos.openai.chunks import Chunks
+from protos.principal import Principal
+from protos.timeline import Target, Timeline
 from protos.values import (
     NO_PARAMETERS,
     Chat,
     Context,
     InferRequest,
     Part,
-    Principal,
     Signature,
-    Target,
     Tensor,
     Tensors,
     TensorSpec,
-    Timeline,
 )
 
 FRAME = 16  # calls a frame at 64 callers, see experiments/README.md

@@ -16,8 +16,10 @@ from rich.table import Table
 
 from benchmarks.pii import prose, with_findings
 from policies.privacy import Privacy
+from protos.principal import Principal
 from protos.service import Reply
-from protos.values import Chat, Context, InferRequest, Part, Principal, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Chat, Context, InferRequest, Part, Tensors
 from tests.policies.streamed import FORMS, ROUTE, differences, filtering, losses
 
 CUTTINGS = 10_000

@@ -16,9 +16,11 @@ from typing import cast
 
 from benchmarks.report import Report, Table
 from protos import discovery_pb2 as pb
+from protos.principal import Principal
 from protos.route.document import Route
 from protos.strict_yaml import read, validate
-from protos.values import Context, Headers, InferRequest, Principal, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, Headers, InferRequest, Tensors
 from routing.endpoints import EndpointTable
 from routing.exchange import Exchange
 from routing.pick import Pick

@@ -21,19 +21,11 @@ from policies.output.filter import Output
 from policies.output.judge import Models
 from policies.output.settings import OutputDocument
 from protos.arrays import join_bytes
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
-from protos.values import (
-    Chat,
-    InferRequest,
-    Part,
-    Payload,
-    Principal,
-    Signature,
-    Tensor,
-    Tensors,
-)
+from protos.values import Chat, InferRequest, Part, Payload, Signature, Tensor, Tensors
 
 ROUNDS = 15
 REPLIES = 200

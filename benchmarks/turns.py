@@ -7,21 +7,12 @@ from math import inf
 from statistics import median
 
 from benchmarks.report import Report, Table
+from protos.principal import Principal
 from protos.route.document import Spec
 from protos.route.snapshot import Arm, Policies, RouteSnapshot
 from protos.service import Reply
-from protos.values import (
-    Context,
-    Headers,
-    InferRequest,
-    Part,
-    Payload,
-    Principal,
-    Target,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Target, Timeline
+from protos.values import Context, Headers, InferRequest, Part, Payload, Tensor, Tensors
 
 FLOATS = Tensors((Tensor("x", "FP32", (1, 64), bytes(256)),))
 NUMBERS = Tensors((Tensor("y", "FP32", (1, 10), bytes(40)),))

@@ -22,7 +22,7 @@ from gateway.rules import Rules
 from gateway.usage.face import usage_routes
 from policies.authenticate import Authenticate, authorization
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 
 
 def admin_app(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gateway.store.engine import Store
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.values import Timeline
+from protos.timeline import Timeline
 from routing.evidence.counts import ArmCounts
 from routing.evidence.histogram import Histogram
 

@@ -16,7 +16,7 @@ from policies.cache.memory import Memory
 from policies.cache.seal import Seal
 from policies.cache.shared import Shared
 from policies.cache.stores import Stores
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 if TYPE_CHECKING:
     from gateway.state.redis import Redis

@@ -1,8 +1,9 @@
 """What an output policy has to know of the models that it asks."""
 
 from gateway.routes.current import CurrentRoutes, interface
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Principal, Signature
+from protos.values import Signature
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
 

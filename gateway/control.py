@@ -18,8 +18,9 @@ from gateway.statistics import add
 from protos import discovery_pb2 as discovery
 from protos import open_inference_pb2 as oip
 from protos.errors import Kind, PenstockError, unknown_model
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Headers, Principal, Signature
+from protos.values import Headers, Signature
 from routing.endpoint import Endpoint
 from routing.endpoints import EndpointTable
 from routing.resolve import resolve, signature_of

@@ -12,7 +12,7 @@ from grpc import aio
 from policies.authorize import require_scope
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from routing.registry import Registry
 
 log = logging.getLogger(__name__)

@@ -13,18 +13,11 @@ from gateway.usage.book import UsageBook
 from policies.authenticate import Authenticate
 from protos import schedule
 from protos.errors import TABLE, Kind, PenstockError, unknown_model
+from protos.principal import Principal
 from protos.service import Service
+from protos.timeline import Timeline
 from protos.usage import check_maxima
-from protos.values import (
-    Context,
-    Headers,
-    InferRequest,
-    Parameters,
-    Payload,
-    Principal,
-    Signature,
-    Timeline,
-)
+from protos.values import Context, Headers, InferRequest, Parameters, Payload, Signature
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
 

@@ -11,7 +11,9 @@ from gateway.grpc_guard import credential_of, names_of, one_value
 from gateway.ratelimit_headers import ratelimit_headers
 from protos.errors import PenstockError
 from protos.incident import incident
-from protos.values import Headers, Principal, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Headers
 
 Context = aio.ServicerContext[Any, Any]
 T = TypeVar("T")

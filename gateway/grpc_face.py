@@ -19,7 +19,8 @@ from gateway.grpc_stream import InferStream
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.values import InferRequest, Timeline
+from protos.timeline import Timeline
+from protos.values import InferRequest
 
 
 class GrpcFace(ControlCalls):

@@ -18,7 +18,9 @@ from protos import oip_grpc
 from protos import open_inference_pb2 as pb
 from protos.errors import PenstockError
 from protos.incident import incident
-from protos.values import Headers, Part, Principal, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Headers, Part
 
 Context = aio.ServicerContext[Any, Any]
 

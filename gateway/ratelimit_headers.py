@@ -7,7 +7,7 @@ window of `w` seconds, `r` that remain, and `t` seconds until there is more.
 from functools import lru_cache
 from math import ceil
 
-from protos.values import Quota
+from protos.timeline import Quota
 
 
 def ratelimit_headers(quota: Quota) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -14,9 +14,9 @@ from policies.authorize import check_scope
 from policies.claims import MAX_NAME, is_name
 from policies.refusal import Rejected
 from protos.errors import invalid
+from protos.principal import Principal
 from protos.quantities import Duration, seconds
 from protos.settings import Settings
-from protos.values import Principal
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from protos.errors import Kind, PenstockError
 from protos.quantities import Duration, Size, seconds, size
 from protos.service import Reply, Service
 from protos.settings import Settings
+from protos.timeline import Timeline
 from protos.usage import rows
-from protos.values import InferRequest, Timeline
+from protos.values import InferRequest
 
 Requests = Literal["all", "refused", "none"]
 Decision = Literal["allowed", "refused", "failed"]

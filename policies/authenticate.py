@@ -20,7 +20,7 @@ from policies.refusal import Rejected, refusal
 from policies.remote_keys import RemoteKeys
 from policies.revocation import TokenId
 from protos.errors import PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 
 FILE_INTERVAL = 5.0  # seconds between two looks at a file of keys
 FILE_KEEP = 86400.0  # seconds that its keys count while it can't be read

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable
 
 from protos.errors import Kind, PenstockError, invalid, unknown_model
+from protos.principal import Principal
 from protos.service import Reply, Service
-from protos.values import InferRequest, Principal
+from protos.values import InferRequest
 
 ADMIN = "admin"
 JOIN = "backend:join"

@@ -23,7 +23,7 @@ from policies.issuers import Issuer
 from policies.refusal import Rejected, refusal
 from policies.revocation import TokenId
 from protos.errors import invalid
-from protos.values import Principal
+from protos.principal import Principal
 
 MAX_TOKEN_BYTES = 8192
 

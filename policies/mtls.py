@@ -14,8 +14,8 @@ from policies.authorize import check_scope
 from policies.claims import is_name
 from policies.refusal import Rejected
 from protos.errors import PenstockError
+from protos.principal import Principal
 from protos.settings import Settings
-from protos.values import Principal
 
 ISSUER = "certificate"
 MAX_NAMES = 64  # of one certificate; one with more is nobody's

@@ -19,7 +19,8 @@ from protos.errors import Kind, PenstockError
 from protos.route.policies import Mode
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import Context, InferRequest, Part, Payload, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Part, Payload, Tensors
 
 log = logging.getLogger(__name__)
 

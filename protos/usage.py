@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from protos.errors import invalid
+from protos.timeline import Used
 from protos.values import (
     Chat,
     Embedding,
@@ -20,7 +21,6 @@ from protos.values import (
     Payload,
     Prompt,
     Tensors,
-    Used,
 )
 
 BYTES_A_TOKEN = 4  # of English with GPT's vocabularies, as OpenAI's documentation says

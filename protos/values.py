@@ -8,9 +8,11 @@ policy and no cache sees any other.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
+from protos.timeline import Target, Timeline
 
 Bytes = bytes | bytearray | memoryview
 Parameters = Mapping[str, bool | int | float | str]
@@ -19,7 +21,6 @@ NO_PARAMETERS: Parameters = {}
 
 # As the transport gave them: names in small letters, several of one name possible.
 Headers = Sequence[tuple[bytes, bytes]]
-Claims = Mapping[str, object]  # of a verified token, as JSON has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,154 +78,6 @@ class Embedding(OpenAi):
 
 
 Payload = Tensors | Chat | Prompt | Embedding
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks: verified identity, never a claim that was only asserted."""
-
-    subject: str
-    tenant: str
-    scopes: frozenset[str]
-    issuer: str = ""
-    claims: Claims = field(default_factory=dict, compare=False, repr=False)
-
-    def may_infer(self, model: str) -> bool:
-        """Whether a scope `infer:<pattern>` covers the model; `*` stands for any run of letters."""
-        return any(_covers(scope, model) for scope in self.scopes)
-
-    def has(self, scope: str) -> bool:
-        return scope in self.scopes
-
-
-def _covers(scope: str, model: str) -> bool:
-    if not scope.startswith("infer:"):
-        return False
-    pattern = scope[6:]
-    head, star, tail = pattern.partition("*")
-    if not star:
-        return pattern == model
-    if "*" in tail:
-        return False  # one star at most; such a scope is refused when a token is issued
-    return len(model) >= len(head) + len(tail) and model.startswith(head) and model.endswith(tail)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The arm, model and exact version that serve a request."""
-
-    arm: str
-    model: str
-    version: str
-
-
-class Quota(NamedTuple):
-    """What is left of the limit that is nearest to its end; `window` and `reset` in seconds.
-
-    Told to clients as draft-ietf-httpapi-ratelimit-headers has it. `window` is 0 for a limit of
-    what is under way.
-    """
-
-    policy: str
-    limit: int
-    window: int
-    remaining: int
-    reset: float
-
-
-@dataclass(slots=True)
-class Used:
-    """What a request has used of the backend that answered, as far as it has come."""
-
-    device_seconds: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    tokens_told: bool = False  # by the backend, rather than counted here
-    compute_us: int = 0  # of the whole batch, as the last part told it
-
-
-@dataclass(slots=True)
-class Timeline:
-    """Monotonic times in seconds at which a request passed each stage, and the backend's own.
-
-    The one mutable value of a request: marks are recorded for every request, spans and the
-    `server-timing` header are built from them only when somebody looks.
-    """
-
-    start: float
-    marks: list[tuple[str, float]] = field(default_factory=list)
-    queue_us: int = 0
-    compute_us: int = 0
-    batch_rows: int = 0
-    instances: list[str] = field(default_factory=list)  # one an attempt
-    route: str = ""
-    rollout: str = ""  # that was under way
-    arm: str = ""  # that served, or was to serve
-    pinned: bool = False  # whether the client chose it, by a version
-    arm_shown: bool = False  # whether the client may know it
-    began: float = 0.0  # when a backend was first asked
-    answered: float = 0.0  # when the first part was there
-    # Whether the client itself chose the deadline of the first part, and that of the whole.
-    first_by_client: bool = False
-    whole_by_client: bool = False
-    quota: Quota | None = None
-    # hit, coalesced (with an equal request), miss or bypass; empty where no answers are kept.
-    cache: str = ""
-    cache_age: float = 0.0  # seconds, of a hit
-    found: Mapping[str, int] | None = None  # how often each entity was found, in both directions
-    used: Used = field(default_factory=Used)
-    model: str = ""  # as the client named it, where a body and not a path says so
-    # For the audit log, which is told of a request when it is over.
-    principal: Principal | None = None
-    snapshot: RouteSnapshot | None = None
-    target: Target | None = None
-    request_id: str = ""
-    named_here: bool = False  # whether the face made that id, rather than the client
-    traceparent: str = ""
-    rows: int = 0
-    screened: Mapping[str, int] | None = None  # what the output policy found in the reply
-    refused: str = ""  # the filter that refused the request, if one did
-
-    @property
-    def prompt_tokens(self) -> int:
-        return self.used.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int:
-        return self.used.completion_tokens
-
-    @property
-    def hurried(self) -> bool:
-        """Whether the next deadline is the client's own, which passes through nobody's fault."""
-        return self.whole_by_client if self.answered else self.first_by_client
-
-    def mark(self, stage: str, now: float) -> None:
-        self.marks.append((stage, now))
-
-    def fork(self) -> "Timeline":
-        """The timeline of an execution that may outlast this request; see `adopt`."""
-        return Timeline(
-            self.start,
-            self.marks,
-            first_by_client=self.first_by_client,
-            whole_by_client=self.whole_by_client,
-        )
-
-    def adopt(self, execution: "Timeline") -> None:
-        """Takes over what an execution has met so far, and from now on what it uses."""
-        self.queue_us = execution.queue_us
-        self.compute_us = execution.compute_us
-        self.batch_rows = execution.batch_rows
-        self.instances = execution.instances
-        self.began = execution.began
-        self.answered = execution.answered
-        self.used = execution.used
-        self.refused = execution.refused
-
-    def disown(self) -> None:
-        """Leaves what was used, and what came of it, to another request."""
-        self.began = self.answered = 0.0
-        self.used = Used()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ match rule wants of them.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from protos.values import Headers, Principal
+from protos.principal import Principal
+from protos.values import Headers
 from routing.rules.glob import glob
 from routing.rules.rule import Condition, Rule
 

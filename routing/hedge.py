@@ -20,7 +20,8 @@ from dataclasses import replace
 from protos.errors import Kind, PenstockError
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import InferRequest, Timeline, Used
+from protos.timeline import Timeline, Used
+from protos.values import InferRequest
 from routing.latency import Recent
 from routing.retry import Budgets
 

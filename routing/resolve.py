@@ -8,7 +8,8 @@ from collections.abc import Sequence, Sized
 from typing import Protocol
 
 from protos.errors import Kind, PenstockError, unknown_model
-from protos.values import Context, InferRequest, Signature, Target
+from protos.timeline import Target
+from protos.values import Context, InferRequest, Signature
 from routing.endpoints import EndpointTable
 
 DEFAULT_ARM = "default"

@@ -22,7 +22,8 @@ from gateway.store.recorder import Recorder
 from policies.audit import AuditSettings, Entry, Strangers, entry, record
 from policies.refusal import Rejected
 from protos.errors import Kind, PenstockError
-from protos.values import Principal, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
 
 log = logging.getLogger(__name__)
 

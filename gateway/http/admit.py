@@ -6,7 +6,7 @@ from gateway.gate import Gate
 from gateway.http.body import read_body, watch_disconnect
 from gateway.http.head import Head
 from gateway.http.scope import alternative_names
-from protos.values import Principal
+from protos.principal import Principal
 
 
 async def admit(gate: Gate, head: Head, receive: Receive, limit: int) -> tuple[Principal, bytes]:

@@ -23,7 +23,7 @@ from policies.authorize import ADMIN, require_scope
 from protos import v2_metadata
 from protos.errors import Kind, PenstockError, invalid
 from protos.json_reader import fields, parse_object, plain
-from protos.values import Principal
+from protos.principal import Principal
 
 CONTROL_BODY_BYTES = 1024 * 1024
 

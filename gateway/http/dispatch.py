@@ -17,7 +17,7 @@ from gateway.http.scope import peer_of
 from protos.errors import Kind, PenstockError
 from protos.incident import incident
 from protos.names import check_text
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 PREFIX = "/v2/models/"
 OPENAI = "/v1/"

@@ -9,7 +9,8 @@ from starlette.types import Scope
 from gateway.gate import trace_of, usable_id
 from policies.authenticate import SEVERAL, from_api_key
 from protos.errors import invalid
-from protos.values import Headers, Timeline
+from protos.timeline import Timeline
+from protos.values import Headers
 
 # Ids need to be distinct, not unguessable: the kernel's random source costs 5 µs a request.
 _ids = random.Random()  # noqa: S311

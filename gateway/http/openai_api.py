@@ -23,8 +23,9 @@ from protos.openai.embeddings import encoder_of, to_tensors
 from protos.openai.errors import encode_error
 from protos.openai.reply import DONE, encode_event, encode_reply, error_event
 from protos.openai.request import Asked, Read
+from protos.principal import Principal
 from protos.service import Reply
-from protos.values import NO_PARAMETERS, Part, Payload, Principal, Signature
+from protos.values import NO_PARAMETERS, Part, Payload, Signature
 from protos.wording import quote
 
 MODELS = "/v1/models"

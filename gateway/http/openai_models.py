@@ -6,7 +6,8 @@ from gateway.identity import NAME
 from gateway.routes.current import CurrentRoutes, interface
 from protos.errors import PenstockError, unknown_model
 from protos.openai.embeddings import encoder_of
-from protos.values import Headers, Principal
+from protos.principal import Principal
+from protos.values import Headers
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
 

@@ -11,7 +11,8 @@ from gateway.cache import cache_headers
 from gateway.http.head import Head
 from gateway.ratelimit_headers import ratelimit_headers
 from protos.errors import Kind, PenstockError
-from protos.values import Bytes, Timeline
+from protos.timeline import Timeline
+from protos.values import Bytes
 
 JSON = b"application/json"
 BINARY = b"application/octet-stream"

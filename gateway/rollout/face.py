@@ -11,7 +11,7 @@ from starlette.routing import Route
 from gateway.rollout.controller import Rollouts
 from policies.authorize import ADMIN
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from protos.wording import did_you_mean, quote
 
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from gateway.routes.documents import read_texts
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.route.mirror import Mirror
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Headers, Principal
+from protos.values import Headers
 from routing.endpoints import EndpointTable
 from routing.resolve import resolve
 from routing.rules.effect import Effect

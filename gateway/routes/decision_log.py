@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from gateway.own_key import own_key
 from protos.route.snapshot import Arm, RouteSnapshot
+from protos.timeline import Timeline
 from protos.usage import rows
-from protos.values import Context, InferRequest, Timeline
+from protos.values import Context, InferRequest
 from routing.decision_sampler import Sampler
 from routing.decisions import SUBJECT, Decision, Wanted
 from routing.rules.split import unit_by

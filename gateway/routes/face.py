@@ -16,8 +16,8 @@ from gateway.routes.question import question
 from gateway.rules import Rules
 from policies.authorize import ADMIN
 from protos.json_reader import read_object
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Principal
 from routing.rules.split import Splitter
 
 QUESTION_BYTES = 1 << 20

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from protos.errors import invalid
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.settings import Settings
 from protos.strict_yaml import ConfigError, validate, without_lines
-from protos.values import Context, Headers, InferRequest, Principal, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, Headers, InferRequest, Tensors
 
 Text = Annotated[str, Field(max_length=8192)]
 

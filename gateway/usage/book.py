@@ -5,7 +5,7 @@ from itertools import islice
 
 from gateway.usage.value import UNITS, Usage
 from policies.limits.calendar import Period, period
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 PAIRS = 10_000  # of a tenant and a model in a day; beyond that tenants are counted together
 OTHERS = ""  # in records, those together; no tenant is called so

@@ -13,7 +13,7 @@ from gateway.store.engine import Store
 from gateway.usage.question import as_csv, as_objects, question
 from policies.authorize import ADMIN
 from protos.errors import Kind, PenstockError, invalid
-from protos.values import Principal
+from protos.principal import Principal
 
 
 def usage_routes(

@@ -20,7 +20,8 @@ from policies.cache.pace import Pace
 from policies.cache.recording import size_of
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, Part, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, Part
 
 
 class Reading(Protocol):

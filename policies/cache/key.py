@@ -16,7 +16,8 @@ from protos import schedule
 from protos.exchange_objects import bytes_of
 from protos.route.policies import Cache
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Context, InferRequest, OpenAi, Parameters, Target
+from protos.timeline import Target
+from protos.values import Context, InferRequest, OpenAi, Parameters
 
 MIN_KEY = 16  # bytes
 SIZE = 32  # bytes of a digest

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from policies.cache.directives import Directives
 from protos.route.policies import Cache
 from protos.route.snapshot import RouteSnapshot
-from protos.values import InferRequest, Target
+from protos.timeline import Target
+from protos.values import InferRequest
 
 
 class Query(NamedTuple):

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from policies.cache.flight import Flight
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Context, Part, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, Part
 
 
 class Reader(AsyncIterator[Part]):

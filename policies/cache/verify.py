@@ -17,7 +17,8 @@ from policies.cache.entry import decode
 from protos import schedule
 from protos.errors import PenstockError
 from protos.service import Service
-from protos.values import InferRequest, Part, Timeline
+from protos.timeline import Timeline
+from protos.values import InferRequest, Part
 
 log = logging.getLogger(__name__)
 

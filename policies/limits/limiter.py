@@ -8,9 +8,10 @@ from policies.limits.amounts import Unit, burst, executed, reserve, tokens_used,
 from policies.limits.calendar import Every
 from policies.limits.quota import Quotas
 from policies.limits.tenants import Tenants
+from protos.principal import Principal
 from protos.route.policies import Limit
 from protos.usage import rows
-from protos.values import InferRequest, Principal
+from protos.values import InferRequest
 
 RESERVE = 512  # tokens of an answer whose request names no maximum
 

@@ -11,7 +11,7 @@ from math import ceil
 from policies.limits.amounts import burst, rate_of, unit
 from policies.limits.calendar import Every, period
 from protos.route.policies import Limit
-from protos.values import Quota
+from protos.timeline import Quota
 
 _ROUNDING = 1e-3  # of what is left; sums of times are not exact
 

@@ -8,18 +8,11 @@ from typing import Any, Protocol
 from policies.output.settings import Classifier
 from protos.arrays import join_bytes, to_array
 from protos.errors import PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Service
-from protos.values import (
-    NO_PARAMETERS,
-    Context,
-    InferRequest,
-    Principal,
-    Signature,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Timeline
+from protos.values import NO_PARAMETERS, Context, InferRequest, Signature, Tensor, Tensors
 
 SUBJECT = "penstock"  # whose requests these are, for the tenant whose answer is judged
 

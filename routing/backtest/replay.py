@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from math import fsum, inf
 
 from protos.errors import PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import Arm, RouteSnapshot
-from protos.values import Context, Principal, Timeline
+from protos.timeline import Timeline
+from protos.values import Context
 from routing.decisions import Decision, attribute, holds
 from routing.rules.rule import Rule
 from routing.rules.snapshot import implicit

@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 from protos.errors import Kind, PenstockError
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import InferRequest, Target
+from protos.timeline import Target
+from protos.values import InferRequest
 from protos.wording import quote
 from routing.resolve import Versions, aimed, resolve
 from routing.rules.snapshot import implicit

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from protos.principal import Principal
 from protos.route.match import Match
-from protos.values import Headers, Principal
+from protos.values import Headers
 from routing.rules.glob import Glob, glob
 from routing.rules.loaded import Loaded
 from routing.rules.sources import claim_values, header_value

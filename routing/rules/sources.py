@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 
-from protos.values import Context, Headers, Principal
+from protos.principal import Principal
+from protos.values import Context, Headers
 
 Source = Callable[[Context], str | None]
 

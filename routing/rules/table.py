@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Headers, Principal
+from protos.values import Headers
 from routing.rules.effect import Effect
 from routing.rules.loaded import Loaded, LoadedPolicy, revision_of
 from routing.rules.rule import Rule, in_order, rules_of

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from protos.errors import PenstockError
 from protos.exchange_objects import bytes_of
 from protos.service import Reply
-from protos.values import Part, Timeline
+from protos.timeline import Timeline
+from protos.values import Part
 from routing.shadow.record import Side
 
 # Longer answers aren't compared.

@@ -20,7 +20,8 @@ from protos.exchange_objects import bytes_of
 from protos.route.mirror import Mirror as Rule
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import InferRequest, Target, Timeline
+from protos.timeline import Target, Timeline
+from protos.values import InferRequest
 from routing.retry import Poison, poisonous
 from routing.shadow.capture import NO_ROOM, Capture, kind_of, watched
 from routing.shadow.pair import Pair

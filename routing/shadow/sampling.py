@@ -6,7 +6,8 @@ from math import inf
 from protos import schedule
 from protos.route.mirror import Compare, Mirror
 from protos.route.policies import Timeouts
-from protos.values import Context, InferRequest, Target, Timeline
+from protos.timeline import Target, Timeline
+from protos.values import Context, InferRequest
 
 
 def chosen(mirrors: Iterable[Mirror], rng: Callable[[], float]) -> list[Mirror]:

@@ -18,7 +18,9 @@ from protos.arrays import to_tensor
 from protos.errors import Kind, PenstockError
 from protos.exchange_calls import ACCESS_KEY, Call, decode_requests, encode_call, frame
 from protos.exchange_parts import decode_parts
-from protos.values import Context, InferRequest, Principal, Signature, Tensors, TensorSpec, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Signature, Tensors, TensorSpec
 from tests.backends.loops import Echo, until
 
 WAIT = 10.0

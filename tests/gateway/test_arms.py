@@ -4,7 +4,7 @@ import pytest
 
 from gateway.arms import BESIDE_THE_ARM, ArmBook, counts_of
 from protos.errors import Kind, PenstockError
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 
 def asked(**how):

@@ -14,7 +14,8 @@ from policies.cache.seal import Seal
 from policies.cache.shared import Shared
 from protos.errors import PenstockError
 from protos.strict_yaml import ConfigError
-from protos.values import Part, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Part, Tensors
 from tests.gateway.state.redis_server import RedisServer
 
 KEY = bytes(32)

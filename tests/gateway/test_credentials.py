@@ -8,7 +8,7 @@ import pytest
 from gateway.config import Config, load_config
 from gateway.credentials import Credentials
 from policies.authenticate import Authenticator
-from protos.values import Principal
+from protos.principal import Principal
 
 CONFIG = """
 apiVersion: penstock/v1

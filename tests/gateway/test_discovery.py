@@ -13,7 +13,7 @@ from backends.heartbeat import Heartbeat
 from gateway.discovery import Discovery
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from routing.registry import Registry
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)

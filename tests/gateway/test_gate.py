@@ -10,7 +10,9 @@ from gateway.gate import Gate, trace_of
 from gateway.metrics import Metrics
 from gateway.usage.book import UsageBook
 from protos.errors import Kind, PenstockError
-from protos.values import Principal, Tensors, Timeline, Used
+from protos.principal import Principal
+from protos.timeline import Timeline, Used
+from protos.values import Tensors
 from tests.routing.routed import route
 
 START, DEFAULT = 100.0, 30.0

@@ -10,8 +10,8 @@ from grpc import aio
 
 from gateway.grpc_guard import Guard, credential_of, names_of
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.tls import ClientTls, ServerTls, channel_credentials, server_credentials
-from protos.values import Principal
 from tests.pki import Authority
 
 

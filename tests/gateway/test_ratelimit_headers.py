@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.ratelimit_headers import ratelimit_headers
-from protos.values import Quota
+from protos.timeline import Quota
 
 
 @pytest.mark.parametrize(

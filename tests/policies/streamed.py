@@ -10,20 +10,12 @@ from typing import Any, Protocol
 from policies.pii.settings import PrivacyDocument
 from policies.privacy import Privacy
 from protos.arrays import join_bytes, split_bytes
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
-from protos.values import (
-    Chat,
-    Context,
-    InferRequest,
-    Part,
-    Payload,
-    Principal,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Timeline
+from protos.values import Chat, Context, InferRequest, Part, Payload, Tensor, Tensors
 from routing.rules.snapshot import snapshot
 from tests.policies.pii.identifiers import IDENTIFIERS
 from tests.policies.pii.sentences import person

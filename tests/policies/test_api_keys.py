@@ -18,7 +18,7 @@ from policies.api_keys import (
 )
 from policies.refusal import Rejected
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from tests.policies.issuer_keys import NOW
 
 SECRET = b"0123456789abcdef0123456789abcdef"

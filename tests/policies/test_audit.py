@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from policies.api_keys import ISSUER
 from policies.audit import Audit, Strangers, decision, entry, record
 from protos.errors import Kind, PenstockError
-from protos.values import Principal, Target, Timeline
+from protos.principal import Principal
+from protos.timeline import Target, Timeline
 from tests.routing.routed import OK, route, routed
 
 WHO = Principal("ann", "acme", frozenset(), "corp", {"key": "not a key's id"})

@@ -2,8 +2,10 @@ import pytest
 
 from policies.authorize import ADMIN, JOIN, Authorize, require_scope
 from protos.errors import Kind, PenstockError, unknown_model
+from protos.principal import Principal
 from protos.service import Reply
-from protos.values import Context, InferRequest, Part, Principal, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Part, Tensors
 
 ANSWER = Reply(Part(Tensors(()), "1", {}, True))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policies.authenticate import Authenticator
 from policies.bearer_tokens import MAX_TOKEN_BYTES
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from tests.policies.issuer_keys import (
     NOW,
     claims,

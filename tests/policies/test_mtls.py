@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from policies.mtls import CertificateIdentity, Certificates
 from policies.refusal import Rejected
-from protos.values import Principal
+from protos.principal import Principal
 
 
 def identity(san: str, /, **changes: object) -> CertificateIdentity:

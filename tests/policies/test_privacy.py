@@ -17,10 +17,12 @@ from policies.pii.steps import SLICE
 from policies.privacy import Privacy
 from protos.arrays import join_bytes, split_bytes
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
-from protos.values import Chat, Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Chat, Context, InferRequest, Part, Tensor, Tensors
 from routing.rules.snapshot import snapshot
 from tests.policies.pii.finding import KEY
 from tests.routing.rules.written_routes import privacy as written

@@ -8,7 +8,7 @@ import pytest
 from policies.authenticate import Authenticator
 from policies.tokens import ensure_secret, issue
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from tests.policies.issuer_keys import NOW, secret_issuer
 
 

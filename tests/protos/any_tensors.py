@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from protos.arrays import join_bytes
 from protos.datatypes import DATATYPES
-from protos.values import Context, InferRequest, Principal, Target, Tensor, Tensors, Timeline
+from protos.principal import Principal
+from protos.timeline import Target, Timeline
+from protos.values import Context, InferRequest, Tensor, Tensors
 
 ALL_DATATYPES = sorted(DATATYPES)
 JSON_DATATYPES = sorted(set(DATATYPES) - {"FP16", "BF16"})

@@ -4,6 +4,8 @@ from math import inf
 
 import pytest
 
+from protos.principal import Principal
+from protos.timeline import Timeline, Used
 from protos.usage import completion_tokens, measure, prompt_tokens, rows
 from protos.values import (
     Chat,
@@ -12,12 +14,9 @@ from protos.values import (
     InferRequest,
     Part,
     Payload,
-    Principal,
     Prompt,
     Tensor,
     Tensors,
-    Timeline,
-    Used,
 )
 
 TEXT = Tensor("text", "BYTES", (1,), b"\x00" * 40)

@@ -2,10 +2,12 @@
 
 from math import inf
 
+from protos.principal import Principal
 from protos.route.document import Spec
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply
-from protos.values import Context, InferRequest, Part, Principal, Target, Tensor, Tensors, Timeline
+from protos.timeline import Target, Timeline
+from protos.values import Context, InferRequest, Part, Tensor, Tensors
 
 OK = Reply(Part(Tensors(()), "1", {}, True))
 

@@ -11,7 +11,9 @@ from grpc import aio
 from protos import exchange_calls, exchange_parts
 from protos.arrays import to_tensor
 from protos.errors import PenstockError
-from protos.values import Context, InferRequest, Principal, Tensors, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Tensors
 from routing.exchange import CHANNEL_OPTIONS, Bounds, Exchange
 
 KEY = "the key"

@@ -4,8 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from protos.errors import PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.values import Context, InferRequest, Principal, Tensor, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Tensor, Tensors
 from routing.rules.split import Splitter
 from routing.shadow.record import Outcome, PairRecord, Side
 from tests.routing.simulated_history import Asked, Choice

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protos.values import Headers, Principal
+from protos.principal import Principal
+from protos.values import Headers
 from routing.decisions import Wanted, attribute, holds
 from routing.rules.glob import glob
 from routing.rules.rule import Condition

@@ -11,7 +11,9 @@ import pytest
 
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
-from protos.values import Context, InferRequest, Principal, Tensors, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Tensors
 from routing.aperture import Aperture
 from routing.breaker import BASE, BURST, Breaker, State, Verdict
 from routing.endpoints import EndpointTable

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.service import Reply
-from protos.values import Chat, Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Chat, Context, InferRequest, Part, Tensor, Tensors
 from routing.retry import (
     MAX_ATTEMPTS,
     MOST_LOST,

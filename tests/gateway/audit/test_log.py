@@ -16,7 +16,8 @@ from gateway.config import load_config
 from policies.audit import AuditSettings
 from policies.refusal import Rejected, refusal
 from protos.errors import Kind, PenstockError, invalid
-from protos.values import Principal, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
 from tests.gateway.audit.written_log import START, Wall, chain
 
 WHO = Principal("ann", "acme", frozenset(), "corp")

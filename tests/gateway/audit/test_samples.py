@@ -17,21 +17,12 @@ from policies.pii.settings import PrivacyDocument
 from policies.privacy import Privacy
 from policies.samples import Sample
 from protos.arrays import join_bytes, to_tensor
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
-from protos.values import (
-    Chat,
-    Context,
-    InferRequest,
-    Part,
-    Payload,
-    Principal,
-    Target,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Target, Timeline
+from protos.values import Chat, Context, InferRequest, Part, Payload, Tensor, Tensors
 from routing.rules.snapshot import snapshot
 from tests.policies.pii.finding import KEY
 from tests.routing.rules.written_routes import privacy as written

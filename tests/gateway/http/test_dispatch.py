@@ -6,7 +6,7 @@ import pytest
 from gateway.http.dispatch import Dispatch, Found
 from protos.errors import Kind, PenstockError, invalid
 from protos.openai.errors import encode_error
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 
 class Faces:

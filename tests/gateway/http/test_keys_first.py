@@ -14,7 +14,7 @@ from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
 from policies.authenticate import authorization
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 
 
 class Rotating:

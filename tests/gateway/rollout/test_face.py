@@ -14,7 +14,7 @@ from gateway.http.rescue import rescue_handlers
 from gateway.rollout.face import rollout_routes
 from gateway.store.engine import open_store
 from protos.errors import Kind, PenstockError
-from protos.values import Principal
+from protos.principal import Principal
 from tests.gateway.rollout.rollout_site import Site
 from tests.routing.rollout.made_routes import CANARY, PAUSE, route
 

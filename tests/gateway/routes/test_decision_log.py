@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.routes.decision_log import KEY_FILE, DecisionLog, Seal, own_seal, read_seal
-from protos.values import InferRequest, Tensor, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import InferRequest, Tensor, Tensors
 from routing.decisions import Decision
 from routing.rules.split import unit_by
 from routing.rules.table import RouteTable

@@ -15,7 +15,7 @@ from gateway.usage.accounts import Accounts
 from policies.limits.allowance import LimitId
 from policies.limits.calendar import period
 from policies.limits.elsewhere import Elsewhere
-from protos.values import Timeline
+from protos.timeline import Timeline
 
 ROWS = LimitId("fraud", "tenant/rows/month", 0)
 

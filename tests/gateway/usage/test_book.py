@@ -5,7 +5,7 @@ import pytest
 from gateway.usage import book as module
 from gateway.usage.book import UsageBook
 from gateway.usage.value import Usage
-from protos.values import Timeline, Used
+from protos.timeline import Timeline, Used
 
 MIDNIGHT = 86_400.0 * 20_000  # 2024-10-04
 

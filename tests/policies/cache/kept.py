@@ -9,19 +9,12 @@ from policies.cache.memory import Memory
 from policies.cache.seal import Seal
 from policies.cache.shared import Shared
 from policies.cache.stores import Stores
+from protos.principal import Principal
 from protos.route.document import Spec
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply
-from protos.values import (
-    Context,
-    InferRequest,
-    Part,
-    Principal,
-    Target,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Target, Timeline
+from protos.values import Context, InferRequest, Part, Tensor, Tensors
 
 SECRET = b"a secret of tests"
 

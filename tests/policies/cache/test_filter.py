@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 
 from protos.service import Reply
-from protos.values import Chat, Embedding, Prompt, Target, Tensors
+from protos.timeline import Target
+from protos.values import Chat, Embedding, Prompt, Tensors
 from tests.policies.cache.kept import (
     Cache,
     Model,

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from policies.fair.filter import Fair
 from policies.fair.settings import Fairness
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.service import Reply
-from protos.values import Context, InferRequest, Part, Principal, Tensor, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Part, Tensor, Tensors
 
 PART = Part(Tensors(()), "1", {}, True, queue_us=0, compute_us=1000, batch_rows=1)
 

@@ -9,21 +9,14 @@ import pytest
 from policies.limits.filter import Limits
 from policies.limits.local import Local
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.route.document import Spec
 from protos.route.match import Backend, Match
 from protos.route.policies import Limit
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.values import (
-    Context,
-    InferRequest,
-    Part,
-    Payload,
-    Principal,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Part, Payload, Tensor, Tensors
 
 REPLY = Reply(Part(Tensors(()), "1", {}, True))
 NOON = 1_790_000_000.0 // 86_400 * 86_400 + 43_200.0  # of some day

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policies.limits.quota import Quotas
 from protos.errors import PenstockError
-from protos.values import Quota
+from protos.timeline import Quota
 from tests.policies.limits.limited import (
     NOON,
     Clock,

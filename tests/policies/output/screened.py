@@ -12,21 +12,21 @@ from policies.output.filter import Output
 from policies.output.settings import OutputDocument
 from protos.arrays import join_bytes, split_bytes, to_tensor
 from protos.errors import PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
 from protos.strict_yaml import load
+from protos.timeline import Timeline
 from protos.values import (
     Chat,
     Context,
     InferRequest,
     Part,
     Payload,
-    Principal,
     Signature,
     Tensor,
     Tensors,
     TensorSpec,
-    Timeline,
 )
 from routing.rules.snapshot import snapshot
 from tests.routing.routed import route as plain_route

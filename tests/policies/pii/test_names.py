@@ -4,7 +4,9 @@ import pytest
 
 from policies.pii.names import LONGEST, REMEMBERED, Names
 from protos.errors import PenstockError
-from protos.values import Context, InferRequest, Principal, Tensor, Tensors, Timeline
+from protos.principal import Principal
+from protos.timeline import Timeline
+from protos.values import Context, InferRequest, Tensor, Tensors
 from tests.policies.pii.finding import redactor
 
 

@@ -14,6 +14,8 @@ from policies.pii.span import Span
 from policies.pii.steps import EACH, SLICE, at_once
 from protos.arrays import join_bytes, split_bytes
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
+from protos.timeline import Timeline
 from protos.values import (
     Chat,
     Context,
@@ -22,11 +24,9 @@ from protos.values import (
     OpenAi,
     Part,
     Payload,
-    Principal,
     Prompt,
     Tensor,
     Tensors,
-    Timeline,
 )
 from routing.rules.snapshot import snapshot
 from tests.policies.pii.finding import KEY

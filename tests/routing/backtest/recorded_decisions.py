@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from protos.values import Headers, Principal
+from protos.principal import Principal
+from protos.values import Headers
 from routing.decisions import SUBJECT, Decision, Wanted
 from routing.rules.split import Splitter, unit_by, unit_of
 from routing.rules.table import RouteTable

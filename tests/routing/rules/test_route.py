@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply
-from protos.values import InferRequest, Part, Principal, Target, Tensors
+from protos.timeline import Target
+from protos.values import InferRequest, Part, Tensors
 from routing.rules.route import Split
 from routing.rules.snapshot import snapshot
 from routing.rules.split import Splitter

@@ -4,7 +4,8 @@ from itertools import permutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protos.values import Headers, Principal
+from protos.principal import Principal
+from protos.values import Headers
 from routing.rollout.identity import rollout_id
 from routing.rules import table as table_module
 from routing.rules.effect import Effect

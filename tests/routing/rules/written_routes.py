@@ -5,9 +5,11 @@ from typing import Any
 
 import yaml
 
+from protos.principal import Principal
 from protos.route.document import Route
 from protos.strict_yaml import read, validate
-from protos.values import Context, Headers, InferRequest, Principal, Tensors, Timeline
+from protos.timeline import Timeline
+from protos.values import Context, Headers, InferRequest, Tensors
 from routing.rules.effect import Effect
 from routing.rules.loaded import Loaded
 from routing.rules.table import RouteTable

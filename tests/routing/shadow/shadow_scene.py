@@ -7,20 +7,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from protos.errors import Kind, PenstockError
+from protos.principal import Principal
 from protos.route.document import Spec
 from protos.route.mirror import Mirror as Rule
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply
-from protos.values import (
-    Context,
-    InferRequest,
-    Part,
-    Principal,
-    Target,
-    Tensor,
-    Tensors,
-    Timeline,
-)
+from protos.timeline import Target, Timeline
+from protos.values import Context, InferRequest, Part, Tensor, Tensors
 from routing.retry import Poison
 from routing.shadow.mirror import Mirror
 from routing.shadow.pairing import Pairing

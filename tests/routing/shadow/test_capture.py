@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
-from protos.values import Timeline
+from protos.timeline import Timeline
 from routing.shadow import capture as captures
 from routing.shadow.capture import NO_ROOM, TOO_LARGE, Capture, Room, kind_of, watched
 from routing.shadow.pair import GONE

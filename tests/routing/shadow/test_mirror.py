@@ -11,7 +11,7 @@ from protos.errors import Kind, PenstockError
 from protos.route.snapshot import Arm
 from protos.schedule import MAX_PRIORITY
 from protos.service import Reply
-from protos.values import Target
+from protos.timeline import Target
 from routing.retry import Poison
 from routing.shadow.capture import NO_ROOM, Capture
 from routing.shadow.mirror import FULL, STOPPING, UNSENT, Mirror

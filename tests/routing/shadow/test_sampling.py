@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protos.route.mirror import Compare
 from protos.route.policies import Timeouts
-from protos.values import Target
+from protos.timeline import Target
 from routing.shadow.sampling import asks_again, chosen, copy_of
 from tests.routing.shadow.shadow_scene import request, rule
 
