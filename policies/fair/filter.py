@@ -4,6 +4,9 @@ Stands below the cache, whose answers need no device, and above mirror, circuit 
 are detached from what they copy, and a request has one place however often it is tried. While a
 model has places, it costs a few additions.
 
+What the gateway asks by itself for a request that has a place (a judgement of its answer) never
+waits for one: requests that hold places would wait for each other.
+
 Each worker knows its own requests alone. The endpoints' queues, which all workers fill, are what
 its bounds follow, so that they share the endpoints; the backends' own fairness between tenants is
 the second line.
@@ -56,7 +59,8 @@ class Fair:
         tenant = request.context.principal.tenant
         flow = model.flows.get(tenant) or model.flow(tenant)
         place = FREE
-        if model.in_flight < model.bound.value and not model.queue.waiting:
+        free = model.in_flight < model.bound.value and not model.queue.waiting
+        if free or request.context.inner:
             model.enter(flow)
         else:
             place = await self._saturated(model, flow, request)

@@ -80,6 +80,7 @@ class Judge:
             context.traceparent,
             context.priority,
             route=route,
+            inner=True,
         )
         made: list[tuple[InferRequest, int]] = []
         for start in range(0, len(texts), most):

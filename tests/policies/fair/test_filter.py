@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -127,6 +128,24 @@ async def test_what_waits_goes_on_when_a_place_is_free():
         await at.settle()
     assert at.in_flight == 0
     assert at.fair.counts.queued == {"m": 2}
+
+
+async def test_what_is_asked_for_a_request_that_has_a_place_waits_for_none():
+    at = Setting(places=1)
+    judged, waiting = at.ask(), at.ask()
+    await at.settle()
+    asked = request()
+    judgement = at.ask(replace(asked, context=replace(asked.context, inner=True)))
+    await at.settle()
+    assert at.backend.calls[1][0].context.inner
+    at.backend.answer(which=1)
+    assert await judgement == Reply(PART)
+    assert not waiting.done()
+    for each in (judged, waiting):
+        at.backend.answer()
+        await each
+        await at.settle()
+    assert at.in_flight == 0
 
 
 async def test_tenants_take_turns():
