@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from transformers import AttentionInterface
 
 from backends.llm.blocks import NULL
-from backends.llm.scheduler import Work
 
 NAME = "penstock_paged"
 # Sequences with at most so many new tokens share one call; longer ones would waste its padding.
@@ -36,6 +35,15 @@ class KeyValues:
         self.size = size
         self.keys = torch.zeros(shape, dtype=dtype)
         self.values = torch.zeros(shape, dtype=dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A sequence's tokens from `start` on, to be computed now, and the blocks that hold it."""
+
+    tokens: list[int]
+    start: int
+    blocks: list[int]
 
 
 @dataclass(slots=True, eq=False)
@@ -78,29 +86,28 @@ class Step:
     ends: list[int]  # of each work in the flat row
 
 
-def lay_out(cache: KeyValues, plan: list[Work]) -> Step:
-    """The work side by side in the order of the plan."""
+def lay_out(cache: KeyValues, pieces: list[Piece]) -> Step:
+    """The pieces side by side in their order."""
     tokens: list[int] = []
     positions: list[int] = []
     slots: list[NDArray[np.int64]] = []
     ends: list[int] = []
-    few: dict[int, list[tuple[int, Work]]] = {}
+    few: dict[int, list[tuple[int, Piece]]] = {}
     groups: list[Group] = []
-    for work in plan:
-        sequence, begin, end = work.sequence, work.start, work.start + work.count
+    for piece in pieces:
+        count, end = len(piece.tokens), piece.start + len(piece.tokens)
         at = len(tokens)
-        known = sequence.tokens[begin:end]
-        tokens += known + sequence.draft[: work.count - len(known)]
-        positions += range(begin, end)
-        places = np.arange(begin, end)
-        blocks = np.asarray(sequence.blocks, np.int64)
+        tokens += piece.tokens
+        positions += range(piece.start, end)
+        places = np.arange(piece.start, end)
+        blocks = np.asarray(piece.blocks, np.int64)
         slots.append(blocks[places // cache.size] * cache.size + places % cache.size)
         ends.append(len(tokens))
-        if work.count > FEW:
-            groups.append(_group(cache, [(at, work)]))
+        if count > FEW:
+            groups.append(_group(cache, [(at, piece)]))
         else:
             # Twice as long is padded at most, but where all of them are short.
-            few.setdefault(max(9, end.bit_length()), []).append((at, work))
+            few.setdefault(max(9, end.bit_length()), []).append((at, piece))
     groups += [_group(cache, members) for members in few.values()]
     return Step(
         cache,
@@ -112,18 +119,19 @@ def lay_out(cache: KeyValues, plan: list[Work]) -> Step:
     )
 
 
-def _group(cache: KeyValues, members: list[tuple[int, Work]]) -> Group:
-    rows, most = len(members), max(work.count for _, work in members)
-    wide = max(-(-(work.start + work.count) // cache.size) for _, work in members)
+def _group(cache: KeyValues, members: list[tuple[int, Piece]]) -> Group:
+    rows, most = len(members), max(len(piece.tokens) for _, piece in members)
+    wide = max(-(-(piece.start + len(piece.tokens)) // cache.size) for _, piece in members)
     queries = np.zeros((rows, most), np.int64)
     positions = np.zeros((rows, most), np.int64)
     real = np.zeros((rows, most), bool)
     blocks = np.full((rows, wide), NULL, np.int64)
-    for row, (at, work) in enumerate(members):
-        queries[row, : work.count] = np.arange(at, at + work.count)
-        positions[row, : work.count] = np.arange(work.start, work.start + work.count)
-        real[row, : work.count] = True
-        held = work.sequence.blocks[:wide]
+    for row, (at, piece) in enumerate(members):
+        count = len(piece.tokens)
+        queries[row, :count] = np.arange(at, at + count)
+        positions[row, :count] = np.arange(piece.start, piece.start + count)
+        real[row, :count] = True
+        held = piece.blocks[:wide]
         blocks[row, : len(held)] = held
     return Group(
         torch.from_numpy(queries),

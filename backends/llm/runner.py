@@ -4,7 +4,7 @@ import torch
 from transformers import PreTrainedModel
 
 from backends.llm.adapters import Adapters
-from backends.llm.paged import KeyValues, lay_out
+from backends.llm.paged import KeyValues, Piece, lay_out
 from backends.llm.scheduler import Work
 
 
@@ -19,7 +19,7 @@ class ModelRunner:
     @torch.inference_mode()
     def run(self, plan: list[Work]) -> torch.Tensor:
         """See `backends.llm.engine.Runner`."""
-        step = lay_out(self._cache, plan)
+        step = lay_out(self._cache, [_piece(work) for work in plan])
         begins = [0, *step.ends]
         self._adapters.use(
             [
@@ -40,3 +40,9 @@ class ModelRunner:
         )
         logits: torch.Tensor = out.logits[0].float()
         return logits
+
+
+def _piece(work: Work) -> Piece:
+    sequence = work.sequence
+    known = sequence.tokens[work.start : work.start + work.count]
+    return Piece(known + sequence.draft[: work.count - len(known)], work.start, sequence.blocks)
