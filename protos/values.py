@@ -97,12 +97,12 @@ class Context:
     shadow: bool = False
     streaming: bool = False
     suspect: bool = False  # was in flight when an instance died
-    # Asked by the gateway itself for a request that has a place already and waits for the answer.
-    inner: bool = False
     route: RouteSnapshot | None = None
     headers: Headers = field(default=(), repr=False)  # there are credentials among them
     # Of the first part, for streams; like `deadline`.
     first_deadline: float = inf
+    # Asked by the gateway itself for a request that has a place already and waits for the answer.
+    inner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def aimed(request: InferRequest, target: Target) -> InferRequest:
         c.route,
         c.headers,
         c.first_deadline,
+        c.inner,
     )
     return InferRequest(
         request.id, target.model, target.version, request.payload, request.parameters, context

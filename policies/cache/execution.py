@@ -19,6 +19,7 @@ def detached(request: InferRequest) -> InferRequest:
         c.route,
         c.headers,
         c.first_deadline,
+        c.inner,
     )
     return InferRequest(
         request.id,
