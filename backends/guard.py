@@ -14,6 +14,7 @@ OPEN = frozenset(
     (
         "/inference.GRPCInferenceService/ServerLive",
         "/inference.GRPCInferenceService/ServerReady",
+        "/grpc.health.v1.Health/Check",
     )
 )
 

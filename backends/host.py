@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import grpc
 from grpc import aio
+from grpc_health.v1 import health_pb2_grpc
 
 from backends.exchange import ExchangeService, Worker
 from backends.guard import Guard
+from backends.health import Health
 from backends.heartbeat import Heartbeat
 from protos import discovery_pb2 as pb
 from protos.open_inference_pb2_grpc import (
@@ -119,6 +121,7 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
     server.add_generic_rpc_handlers((ExchangeService(work.worker, access_key).handler(),))
     unary = work.unary(None if place.open else access_key)
     add_GRPCInferenceServiceServicer_to_server(unary, server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(work.presence.beat), server)
     await server.start()
 
     heartbeat = Heartbeat(

@@ -18,11 +18,15 @@ from protos.errors import invalid
 def ensure_secret(path: Path) -> None:
     """Makes the secret unless it exists: 32 random bytes as base64url text, for the owner's eyes.
 
-    Raises INVALID for an existing file that others can read, OSError where it can't be written.
+    Raises INVALID for an existing file that others can read, OSError where it can't be written. A
+    group may read what somebody else put there: Kubernetes mounts secrets as root's, readable by
+    the pod's group, and that is the only way to read them without being root.
     """
     if not path.exists():
         _create(path, secrets.token_urlsafe(32) + "\n")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    found = path.stat()
+    others = 0o077 if found.st_uid == os.geteuid() else 0o037
+    if stat.S_IMODE(found.st_mode) & others:
         raise invalid(f"the secret in {path.name} is readable by others: chmod 600 it")
 
 

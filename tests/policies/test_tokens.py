@@ -1,3 +1,4 @@
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,5 +91,17 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     ensure_secret(path)
     path.chmod(0o644)
+    with pytest.raises(PenstockError, match="chmod 600"):
+        ensure_secret(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_secret_that_somebody_else_mounted_may_be_readable_by_our_group(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    ensure_secret(path)
+    os.chown(path, 65534, 0)
+    path.chmod(0o440)
+    ensure_secret(path)
+    path.chmod(0o444)
     with pytest.raises(PenstockError, match="chmod 600"):
         ensure_secret(path)
