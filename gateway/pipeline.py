@@ -2,7 +2,7 @@
 
     head  → observe → authenticate → read body → decode → match route, deadline     (the face)
           → audit → authorise → remember → limits → privacy → samples → output
-          → split → cache → fair → mirror
+          → plugins → split → cache → fair → mirror
           → circuit → retry → hedge → pick → exchange                               (here)
           ⇒ backend: queue → batch → execute ⇒ parts                                (backends)
           → encode → bytes                                                          (the face)
@@ -26,6 +26,9 @@ The order of what follows is bound by these reasons:
 - output stands below privacy, so that it sees what the model itself says and nothing that was
   restored, and above split, since a classifier is asked the same way: of all filters only those
   below it have to do with that;
+- plugins, which are policies from outside, stand below output: they see what the model will see and
+  nothing that privacy hides, and what they say is screened as the model's own; and above split, so
+  that one that answers by itself costs nobody a place;
 - split fixes the arm and the exact version before anything depends on them;
 - cache stands below split, as one arm's answer never serves another, and above all that costs
   something: who gets a kept answer or waits for another's takes nobody's place, and is no evidence;
@@ -56,6 +59,7 @@ from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
 from policies.output.filter import Output
 from policies.output.judge import Models
+from policies.plugins import Plugins
 from policies.privacy import Privacy
 from policies.samples import Sample, Samples
 from protos.service import Service, stack
@@ -84,6 +88,7 @@ class Pipeline(NamedTuple):
     privacy: Privacy
     samples: Samples
     output: Output
+    plugins: Plugins
     split: Split
     cache: ResponseCache
     fair: Fair
@@ -174,6 +179,7 @@ def build(
         privacy,
         Samples(chance.random, sample),
         Output(models, clock),
+        Plugins(),
         Split(table, Splitter(chance.random)),
         cache,
         Fair(fairness, 1.0 / workers, clock, call_at),

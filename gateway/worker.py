@@ -139,6 +139,7 @@ class Worker:
             self.routes.apply(news.routing)
             self._pipeline.privacy.prepare(self.routes.table.snapshots())
             self._pipeline.output.prepare(self.routes.table.snapshots())
+            self._pipeline.plugins.prepare(self.routes.table.snapshots())
             self._routed = True
         elif self._routed:  # without its rules a worker serves nothing
             self.table.apply(news.snapshot)

@@ -83,13 +83,18 @@ def load(text: str, source: str, model: type[Model]) -> Model:
     return validate(read(text, source), model)
 
 
-def validate(document: Document, model: type[Model]) -> Model:
-    """The document as `model`; raises ConfigError with every error that was found."""
-    value = {} if document.value is None else document.value
+def validate(document: Document, model: type[Model], at: Path = ()) -> Model:
+    """The document, or what stands in it `at` a path, as `model`; nothing is an empty mapping.
+
+    Raises ConfigError with every error that was found.
+    """
+    value = document.value
+    for part in at:
+        value = value.get(part) if isinstance(value, dict) else value[part]
     try:
-        return model.model_validate_json(json.dumps(value))
+        return model.model_validate_json(json.dumps({} if value is None else value))
     except ValidationError as error:
-        raise _explain(document, model, error) from None
+        raise _explain(document, model, error, at) from None
 
 
 def read(text: str, source: str) -> Document:
@@ -208,16 +213,18 @@ def _line(event: yaml.Event) -> int:
     return 0 if event.start_mark is None else event.start_mark.line + 1
 
 
-def _explain(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
+def _explain(
+    document: Document, model: type[BaseModel], error: ValidationError, at: Path
+) -> ConfigError:
     details = error.errors(include_url=False, include_input=False)
-    paths = [document.known(_place(detail)) for detail in details]
+    paths = [document.known((*at, *_place(detail))) for detail in details]
     found: dict[tuple[int, Path], list[str]] = {}
     for path, detail in zip(paths, details, strict=True):
         # A union complains once for each member; those that the value resembles know best.
         if detail["type"] != "missing" and any(_below(other, path) for other in paths):
             continue
         sentences = found.setdefault((document.lines[path], path), [])
-        sentence = _sentence(model, path, detail)
+        sentence = _sentence(model, path[len(at) :], detail)
         if sentences and sentences[-1].startswith("should be ") and sentence.startswith("should "):
             sentences[-1] += f" or {sentence.removeprefix('should be ')}"
         else:

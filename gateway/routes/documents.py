@@ -10,6 +10,7 @@ from functools import lru_cache
 from gateway.routes.kinds import BY_NAME, POLICY_KINDS, ROUTE
 from gateway.routes.notes import notes_of
 from policies.pii.settings import PrivacyDocument
+from policies.plugins import load
 from protos.route.document import Route
 from protos.settings import Misplaced
 from protos.strict_yaml import ConfigError, Document, read, validate, written
@@ -71,6 +72,7 @@ def check_texts(
     found.extend(_unknown_policies(checked, refused))
     found.extend(_unredacted_samples(checked, refused))
     found.extend(_unusable(checked.policies))
+    found.extend(_unusable_plugins(checked.routes))
     if found:
         raise _together(found)
     return checked
@@ -185,6 +187,21 @@ def _unusable(policies: Iterable[LoadedPolicy]) -> Iterable[ConfigError]:
             yield each.document.error(error.path, f"{written(error.path)}: {error}")
         except ValueError as error:
             yield each.document.error(("spec",), f"spec: {error}")
+
+
+def _unusable_plugins(routes: Iterable[Loaded]) -> Iterable[ConfigError]:
+    for each in routes:
+        for index, plugin in enumerate(each.route.spec.plugins):
+            at = ("spec", "plugins", index)
+            try:
+                wanted = load(plugin.policy).Settings
+            except ValueError as error:
+                yield each.document.error((*at, "policy"), f"{written(at)}.policy: {error}")
+                continue
+            try:
+                validate(each.document, wanted, (*at, "settings"))
+            except ConfigError as error:
+                yield error
 
 
 def _together(problems: Sequence[ConfigError]) -> ConfigError:

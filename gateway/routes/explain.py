@@ -22,7 +22,7 @@ from routing.rules.table import RouteTable
 By = Literal["pin", "only arm", "sticky", "chance", "refused"]
 
 POLICIES = (
-    *("limits", "cache", "privacy", "output", "audit", "timeouts", "retries", "circuit"),
+    *("limits", "cache", "privacy", "output", "plugins", "audit", "timeouts", "retries", "circuit"),
     *("priority", "sticky", "pins", "show_arm"),
 )
 

@@ -25,6 +25,7 @@ from protos.route.policies import (
     Circuit,
     Limit,
     Output,
+    Plugin,
     Privacy,
     Retries,
     Timeouts,
@@ -48,6 +49,7 @@ class Spec(Settings):
     mirror: tuple[Mirror, ...] = ()
     privacy: Privacy | None = None
     output: Output | None = None
+    plugins: tuple[Plugin, ...] = Field(default=(), max_length=16)
     audit: Audit | None = None
     cache: Cache | None = None
     limits: tuple[Limit, ...] = ()

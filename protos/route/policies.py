@@ -1,6 +1,6 @@
 """What a route asks of policies (limits, cache, privacy) and of calls (timeouts, retries)."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -105,6 +105,13 @@ class Output(Settings):
 
     policy: PolicyName
     mode: Mode = "enforce"
+
+
+class Plugin(Settings):
+    """A policy of the entry points `penstock.policies`, by its name, and what it is told."""
+
+    policy: PolicyName
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class Audit(Settings):
