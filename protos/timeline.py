@@ -43,6 +43,46 @@ class Used:
 
 
 @dataclass(slots=True)
+class Attempt:
+    """One attempt at a backend. Times are the timeline's; 0 for what has not happened.
+
+    `span_id` is made up front where the trace is sampled, as the backend's spans stand below it.
+    """
+
+    instance: str
+    target: Target | None
+    number: int  # 1 for the first
+    began: float
+    span_id: int = 0
+    shadow: bool = False
+    suspect: bool = False
+    inner: bool = False  # asked by the gateway itself, such as a classifier
+    hedged: bool = False
+    answered: float = 0.0  # the first part
+    ended: float = 0.0  # the last one, or the failure
+    error: str = ""  # the kind of failure; CANCELLED if nobody waited any more
+    parts: int = 0
+    queue_us: int = 0
+    compute_us: int = 0
+    batch_rows: int = 0
+    padded_rows: int = 0
+
+    def end(self, now: float, error: str = "") -> None:
+        """The last part has come, or none will."""
+        if not self.ended:
+            self.ended, self.error = now, error
+
+
+class Wait(NamedTuple):
+    """A stage in which a request waited; `behind` is the traceparent of whom it waited for."""
+
+    stage: str
+    began: float
+    ended: float
+    behind: str = ""
+
+
+@dataclass(slots=True)
 class Timeline:
     """Monotonic times in seconds at which a request passed each stage, and the backend's own.
 
@@ -56,6 +96,8 @@ class Timeline:
     compute_us: int = 0
     batch_rows: int = 0
     instances: list[str] = field(default_factory=list)  # one an attempt
+    attempts: list[Attempt] = field(default_factory=list)  # those of its classifiers, too
+    waits: list[Wait] = field(default_factory=list)
     route: str = ""
     rollout: str = ""  # that was under way
     arm: str = ""  # that served, or was to serve
@@ -79,7 +121,12 @@ class Timeline:
     target: Target | None = None
     request_id: str = ""
     named_here: bool = False  # whether the face made that id, rather than the client
-    traceparent: str = ""
+    operation: str = ""  # of the face: a method and a path's template, or a gRPC method
+    parent: str = ""  # the client's traceparent
+    tracestate: str = ""
+    traceparent: str = ""  # the request's own, which travels on
+    sampled_trace: str = ""  # the id of its trace, where that is kept
+    streaming: bool = False  # whether the client reads parts
     rows: int = 0
     screened: Mapping[str, int] | None = None  # what the output policy found in the reply
     refused: str = ""  # the filter that refused the request, if one did
@@ -100,11 +147,17 @@ class Timeline:
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))
 
+    def waited(self, stage: str, began: float, ended: float, behind: str = "") -> None:
+        """It stood still; told by whoever made it wait, once it goes on."""
+        self.waits.append(Wait(stage, began, ended, behind))
+
     def fork(self) -> "Timeline":
         """The timeline of an execution that may outlast this request; see `adopt`."""
         return Timeline(
             self.start,
             self.marks,
+            waits=self.waits,
+            tracestate=self.tracestate,
             first_by_client=self.first_by_client,
             whole_by_client=self.whole_by_client,
         )
@@ -115,6 +168,7 @@ class Timeline:
         self.compute_us = execution.compute_us
         self.batch_rows = execution.batch_rows
         self.instances = execution.instances
+        self.attempts = execution.attempts
         self.began = execution.began
         self.answered = execution.answered
         self.used = execution.used
