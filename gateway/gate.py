@@ -9,6 +9,7 @@ from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.metrics import Metrics
 from gateway.routes.current import CurrentRoutes, interface
+from gateway.telemetry.requests import REUSED
 from gateway.usage.book import UsageBook
 from policies.authenticate import Authenticate
 from protos import schedule
@@ -21,7 +22,6 @@ from protos.values import Context, Headers, InferRequest, Parameters, Payload, S
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
 
-REUSED = ("hit", "coalesced")  # a kept answer, and another request's
 # W3C Trace Context, version 00. Nothing else passes: it goes to backends and into records.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -68,6 +68,7 @@ class Gate:
         timeline.principal = principal
         timeline.snapshot = route
         timeline.traceparent = traceparent
+        timeline.streaming = streaming
         timeline.route = route.name
         timeline.rollout = route.rollout
         spec = route.spec
@@ -122,16 +123,14 @@ class Gate:
             failed = error.kind if isinstance(error, PenstockError) else Kind.INTERNAL
             code, kind = TABLE[failed].http, failed.name
         self.audit.request(model, face, code, timeline, kind)
-        backend = (timeline.queue_us + timeline.compute_us) / 1e6
-        self.metrics.observe(model, face, code, self.clock() - timeline.start, backend)
+        self.metrics.requests.observe(timeline.route, model, face, code, timeline, self.clock())
         if timeline.principal is not None and _used(timeline, error):
             self.usage.add(timeline.principal.tenant, model, timeline)
-        # What was not executed for this request says nothing of its arm.
-        if timeline.arm and timeline.route and timeline.cache not in REUSED:
-            self.metrics.arm(timeline.route, timeline.arm, code)
-            # Before every backend has had the time to join, none of them is to blame.
-            if error is None or self.table.settled:
-                self.arms.observe(timeline, error)
+        # What was not executed for this request says nothing of its arm; and before every backend
+        # has had the time to join, none of them is to blame.
+        executed = timeline.arm and timeline.route and timeline.cache not in REUSED
+        if executed and (error is None or self.table.settled):
+            self.arms.observe(timeline, error)
 
 
 def trace_of(traceparent: str) -> str:

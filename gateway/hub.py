@@ -13,7 +13,8 @@ from grpc import aio
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
-from gateway.metrics import Merged, Totals, page
+from gateway.metrics import Totals, page
+from gateway.telemetry.merged import Merged
 from protos import discovery_pb2 as pb
 from routing.registry import Registry
 

@@ -20,6 +20,13 @@ class LeaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEASE_STATE_UNSPECIFIED: _ClassVar[LeaseState]
     HELD: _ClassVar[LeaseState]
     SUSPECT: _ClassVar[LeaseState]
+
+class Merge(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUM: _ClassVar[Merge]
+    MAX: _ClassVar[Merge]
+    MIN: _ClassVar[Merge]
+    EACH: _ClassVar[Merge]
 MODEL_STATE_UNSPECIFIED: ModelState
 LOADING: ModelState
 READY: ModelState
@@ -28,6 +35,10 @@ UNAVAILABLE: ModelState
 LEASE_STATE_UNSPECIFIED: LeaseState
 HELD: LeaseState
 SUSPECT: LeaseState
+SUM: Merge
+MAX: Merge
+MIN: Merge
+EACH: Merge
 
 class Beat(_message.Message):
     __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason")
@@ -102,7 +113,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., datatype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("queued_work_us", "in_flight", "service_p50_us", "service_p99_us", "device_progress", "memory_used_bytes", "memory_budget_bytes", "memory_high_water_bytes", "waiting", "running", "cache_use", "adapters")
+    __slots__ = ("queued_work_us", "in_flight", "service_p50_us", "service_p99_us", "device_progress", "memory_used_bytes", "memory_budget_bytes", "memory_high_water_bytes", "waiting", "running", "cache_use", "adapters", "prefixes", "prefix_byte_seconds", "adapter_seconds", "language")
     QUEUED_WORK_US_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     SERVICE_P50_US_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +126,10 @@ class Load(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     CACHE_USE_FIELD_NUMBER: _ClassVar[int]
     ADAPTERS_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_BYTE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     queued_work_us: int
     in_flight: int
     service_p50_us: int
@@ -127,7 +142,44 @@ class Load(_message.Message):
     running: int
     cache_use: float
     adapters: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., cache_use: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ...) -> None: ...
+    prefixes: bytes
+    prefix_byte_seconds: float
+    adapter_seconds: float
+    language: _containers.RepeatedCompositeFieldContainer[LanguageModel]
+    def __init__(self, queued_work_us: _Optional[int] = ..., in_flight: _Optional[int] = ..., service_p50_us: _Optional[int] = ..., service_p99_us: _Optional[int] = ..., device_progress: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., memory_budget_bytes: _Optional[int] = ..., memory_high_water_bytes: _Optional[int] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., cache_use: _Optional[float] = ..., adapters: _Optional[_Iterable[str]] = ..., prefixes: _Optional[bytes] = ..., prefix_byte_seconds: _Optional[float] = ..., adapter_seconds: _Optional[float] = ..., language: _Optional[_Iterable[_Union[LanguageModel, _Mapping]]] = ...) -> None: ...
+
+class LanguageModel(_message.Message):
+    __slots__ = ("model", "waiting", "running", "cache_use", "preemptions", "prompt_tokens", "cached_tokens", "drafted_tokens", "accepted_tokens", "generated_tokens", "adapters")
+    class GeneratedTokensEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    CACHE_USE_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DRAFTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTERS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    waiting: int
+    running: int
+    cache_use: float
+    preemptions: int
+    prompt_tokens: int
+    cached_tokens: int
+    drafted_tokens: int
+    accepted_tokens: int
+    generated_tokens: _containers.ScalarMap[str, int]
+    adapters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., cache_use: _Optional[float] = ..., preemptions: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., drafted_tokens: _Optional[int] = ..., accepted_tokens: _Optional[int] = ..., generated_tokens: _Optional[_Mapping[str, int]] = ..., adapters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Directive(_message.Message):
     __slots__ = ("lease_ttl_ms", "drain", "refused")
@@ -289,30 +341,43 @@ class ArmReport(_message.Message):
     def __init__(self, route: _Optional[str] = ..., rollout: _Optional[str] = ..., arm: _Optional[str] = ..., requests: _Optional[int] = ..., errors: _Optional[int] = ..., latency: _Optional[_Mapping[int, int]] = ...) -> None: ...
 
 class MetricFamily(_message.Message):
-    __slots__ = ("name", "help", "type", "samples")
+    __slots__ = ("name", "help", "type", "merge", "labels", "bounds", "series")
     NAME_FIELD_NUMBER: _ClassVar[int]
     HELP_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
-    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    MERGE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     help: str
     type: str
-    samples: _containers.RepeatedCompositeFieldContainer[MetricSample]
-    def __init__(self, name: _Optional[str] = ..., help: _Optional[str] = ..., type: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[MetricSample, _Mapping]]] = ...) -> None: ...
+    merge: Merge
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    bounds: _containers.RepeatedScalarFieldContainer[float]
+    series: _containers.RepeatedCompositeFieldContainer[MetricSeries]
+    def __init__(self, name: _Optional[str] = ..., help: _Optional[str] = ..., type: _Optional[str] = ..., merge: _Optional[_Union[Merge, str]] = ..., labels: _Optional[_Iterable[str]] = ..., bounds: _Optional[_Iterable[float]] = ..., series: _Optional[_Iterable[_Union[MetricSeries, _Mapping]]] = ...) -> None: ...
 
-class MetricSample(_message.Message):
-    __slots__ = ("name", "labels", "value")
-    class LabelsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    NAME_FIELD_NUMBER: _ClassVar[int]
+class MetricSeries(_message.Message):
+    __slots__ = ("labels", "value", "counts", "exemplars")
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    labels: _containers.ScalarMap[str, str]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    EXEMPLARS_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.RepeatedScalarFieldContainer[str]
     value: float
-    def __init__(self, name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., value: _Optional[float] = ...) -> None: ...
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    exemplars: _containers.RepeatedCompositeFieldContainer[Exemplar]
+    def __init__(self, labels: _Optional[_Iterable[str]] = ..., value: _Optional[float] = ..., counts: _Optional[_Iterable[int]] = ..., exemplars: _Optional[_Iterable[_Union[Exemplar, _Mapping]]] = ...) -> None: ...
+
+class Exemplar(_message.Message):
+    __slots__ = ("bucket", "trace_id", "value", "at")
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    bucket: int
+    trace_id: str
+    value: float
+    at: float
+    def __init__(self, bucket: _Optional[int] = ..., trace_id: _Optional[str] = ..., value: _Optional[float] = ..., at: _Optional[float] = ...) -> None: ...

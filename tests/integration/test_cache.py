@@ -151,10 +151,12 @@ def test_a_new_revision_is_asked_at_once(mesh: Mesh) -> None:
 
 
 def test_what_the_cache_does_is_counted_and_hits_say_nothing_of_the_arm(mesh: Mesh) -> None:
-    hits, arm = "penstock_cache_requests_total", "penstock_arm_requests_total"
+    hits, arm = "penstock_cache_requests_total", "penstock_requests_total"
 
     def reported() -> tuple[float, float]:
-        return total(mesh, hits, route="again", outcome="hit"), total(mesh, arm, route="again")
+        return total(mesh, hits, route="again", outcome="hit"), total(
+            mesh, arm, route="again", arm="stable"
+        )
 
     for _ in range(6):
         counted(ask(mesh, 7.0, model="again"))

@@ -1,0 +1,109 @@
+"""How several workers' counts become one page."""
+
+from collections.abc import Iterable
+
+from prometheus_client.metrics_core import Metric
+
+from gateway.telemetry.families import metric_of
+from protos import discovery_pb2 as pb
+
+Values = tuple[str, ...]
+
+
+class Merged:
+    """A collector of several workers' families; `Merge` says how their series become one.
+
+    Of workers that are gone, counters and histograms stay in the sum, or rates would go negative;
+    their gauges go, and so does what each worker says of itself alone.
+    """
+
+    def __init__(self) -> None:
+        self._reports: dict[str, list[pb.MetricFamily]] = {}
+        self._processes: dict[str, str] = {}
+        self._gone: dict[str, pb.MetricFamily] = {}
+
+    def report(self, worker: str, families: Iterable[pb.MetricFamily]) -> None:
+        """What the counters have reached of a worker `number/process`.
+
+        Another process of the same number has taken the former one's place.
+        """
+        number = worker.partition("/")[0]
+        former = self._processes.get(number)
+        if former != worker:
+            self._processes[number] = worker
+            self._retire(former)
+        self._reports[worker] = list(families)
+
+    def families(self) -> list[pb.MetricFamily]:
+        """All workers' together, in the order in which they were first told of."""
+        sums: dict[str, _Sum] = {}
+        for family in self._gone.values():
+            sums.setdefault(family.name, _Sum(family)).add(family)
+        for worker, families in self._reports.items():
+            for family in families:
+                made = sums.setdefault(family.name, _Sum(family))
+                made.add(family, worker.partition("/")[0])
+        return [each.family() for each in sums.values()]
+
+    def collect(self) -> Iterable[Metric]:
+        return map(metric_of, self.families())
+
+    def _retire(self, worker: str | None) -> None:
+        for family in self._reports.pop(worker or "", []):
+            if family.type != "gauge" and family.merge == pb.SUM:
+                together = _Sum(family)
+                if family.name in self._gone:
+                    together.add(self._gone[family.name])
+                together.add(family)
+                self._gone[family.name] = together.family()
+
+
+class _Sum:
+    """A family that several are added to."""
+
+    def __init__(self, described: pb.MetricFamily) -> None:
+        self._described = described
+        self._series: dict[Values, pb.MetricSeries] = {}
+
+    def add(self, family: pb.MetricFamily, worker: str = "") -> None:
+        each = family.merge == pb.EACH
+        for series in family.series:
+            labels = (*series.labels, worker) if each else tuple(series.labels)
+            known = self._series.get(labels)
+            if known is None:
+                known = self._series[labels] = pb.MetricSeries()
+                known.CopyFrom(series)
+                known.labels[:] = labels
+            else:
+                _combine(known, series, family.merge)
+
+    def family(self) -> pb.MetricFamily:
+        told = self._described
+        names = [*told.labels, "worker"] if told.merge == pb.EACH else told.labels
+        return pb.MetricFamily(
+            name=told.name,
+            help=told.help,
+            type=told.type,
+            labels=names,
+            bounds=told.bounds,
+            series=self._series.values(),
+        )
+
+
+def _combine(known: pb.MetricSeries, other: pb.MetricSeries, merge: pb.Merge) -> None:
+    if merge == pb.MAX:
+        known.value = max(known.value, other.value)
+        return
+    if merge == pb.MIN:
+        known.value = min(known.value, other.value)
+        return
+    known.value += other.value
+    if other.counts:
+        known.counts[:] = [a + b for a, b in zip(known.counts, other.counts, strict=True)]
+        newest = {each.bucket: each for each in known.exemplars}
+        for each in other.exemplars:
+            if each.bucket not in newest or newest[each.bucket].at < each.at:
+                newest[each.bucket] = each
+        kept = list(newest.values())
+        del known.exemplars[:]
+        known.exemplars.extend(kept)
