@@ -1,11 +1,11 @@
 """Attention over a paged cache of keys and values, as an attention of transformers' own.
 
 All tokens of a step lie in one flat row, prompts and single tokens mixed. Each layer writes their
-keys and values to the cache and reads back, by blocks, those that each may see; sequences with few
-new tokens are computed together, each long prompt by itself (gather + scaled dot product).
+keys and values to the cache and reads back, by blocks, those that each may see.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from transformers import AttentionInterface
 
-from backends.llm.blocks import NULL
+from backends.llm.gathered import FEW, Group, Row, Stretch, batch
 
 NAME = "penstock_paged"
-# Sequences with at most so many new tokens share one call; longer ones would waste its padding.
-FEW = 8
 # What the attention of some models takes beside, and this one doesn't know.
 UNKNOWN = ("softcap", "s_aux", "position_bias")
+
+
+class Interrupted(Exception):
+    """The step was given up between two layers, since somebody waits for the next one."""
 
 
 class KeyValues:
@@ -47,34 +49,6 @@ class Piece:
 
 
 @dataclass(slots=True, eq=False)
-class Group:
-    """Sequences whose attention is one call.
-
-    `queries` [rows, most new tokens] are places in the flat row (padding: 0), `real` says which are
-    no padding (None: all), `blocks` [rows x most blocks] is what they see, `positions` where the
-    queries stand in their sequences.
-    """
-
-    queries: torch.Tensor
-    real: torch.Tensor | None
-    blocks: torch.Tensor
-    positions: torch.Tensor
-    masks: dict[int, torch.Tensor] = field(default_factory=dict)
-
-    def mask(self, length: int, window: int, dtype: torch.dtype) -> torch.Tensor:
-        """[rows, 1, new tokens, length]: what each may see, itself and those before it."""
-        if window not in self.masks:
-            places = torch.arange(length)
-            at = self.positions.unsqueeze(-1)
-            hidden = places > at
-            if window:
-                hidden |= places <= at - window
-            mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -torch.inf)
-            self.masks[window] = mask.unsqueeze(1)
-        return self.masks[window]
-
-
-@dataclass(slots=True, eq=False)
 class Step:
     """One step's tokens as the model takes them, and where they go in the cache."""
 
@@ -84,60 +58,43 @@ class Step:
     slots: torch.Tensor  # [tokens], of the cache
     groups: list[Group]
     ends: list[int]  # of each work in the flat row
+    interrupted: Callable[[], bool] | None = None  # asked before each layer's attention
 
 
-def lay_out(cache: KeyValues, pieces: list[Piece]) -> Step:
+def lay_out(
+    cache: KeyValues, pieces: list[Piece], interrupted: Callable[[], bool] | None = None
+) -> Step:
     """The pieces side by side in their order."""
+    size = cache.size
     tokens: list[int] = []
-    positions: list[int] = []
+    positions: list[NDArray[np.int64]] = []
     slots: list[NDArray[np.int64]] = []
     ends: list[int] = []
-    few: dict[int, list[tuple[int, Piece]]] = {}
+    few: dict[int, list[Row]] = {}
     groups: list[Group] = []
     for piece in pieces:
-        count, end = len(piece.tokens), piece.start + len(piece.tokens)
-        at = len(tokens)
+        row = Row(len(tokens), len(piece.tokens), piece.start, piece.blocks)
         tokens += piece.tokens
-        positions += range(piece.start, end)
-        places = np.arange(piece.start, end)
-        blocks = np.asarray(piece.blocks, np.int64)
-        slots.append(blocks[places // cache.size] * cache.size + places % cache.size)
         ends.append(len(tokens))
-        if count > FEW:
-            groups.append(_group(cache, [(at, piece)]))
+        end, first = row.start + row.tokens, row.start // size
+        places = np.arange(row.start, end)
+        blocks = np.asarray(row.blocks[first : -(-end // size)], np.int64)
+        positions.append(places)
+        slots.append(blocks[places // size - first] * size + places % size)
+        if row.tokens > FEW:
+            groups.append(Stretch(row, size))
         else:
             # Twice as long is padded at most, but where all of them are short.
-            few.setdefault(max(9, end.bit_length()), []).append((at, piece))
-    groups += [_group(cache, members) for members in few.values()]
+            few.setdefault(max(9, end.bit_length()), []).append(row)
+    groups += [batch(members, size) for members in few.values()]
     return Step(
         cache,
         torch.tensor([tokens]),
-        torch.tensor([positions]),
+        torch.from_numpy(np.concatenate(positions)).unsqueeze(0),
         torch.from_numpy(np.concatenate(slots)),
         groups,
         ends,
-    )
-
-
-def _group(cache: KeyValues, members: list[tuple[int, Piece]]) -> Group:
-    rows, most = len(members), max(len(piece.tokens) for _, piece in members)
-    wide = max(-(-(piece.start + len(piece.tokens)) // cache.size) for _, piece in members)
-    queries = np.zeros((rows, most), np.int64)
-    positions = np.zeros((rows, most), np.int64)
-    real = np.zeros((rows, most), bool)
-    blocks = np.full((rows, wide), NULL, np.int64)
-    for row, (at, piece) in enumerate(members):
-        count = len(piece.tokens)
-        queries[row, :count] = np.arange(at, at + count)
-        positions[row, :count] = np.arange(piece.start, piece.start + count)
-        real[row, :count] = True
-        held = piece.blocks[:wide]
-        blocks[row, : len(held)] = held
-    return Group(
-        torch.from_numpy(queries),
-        None if real.all() else torch.from_numpy(real),
-        torch.from_numpy(blocks.reshape(-1)),
-        torch.from_numpy(positions),
+        interrupted,
     )
 
 
@@ -156,69 +113,24 @@ def attend(
     """`query` [1, heads, tokens, width], `key` and `value` with their own heads; as transformers'.
 
     Gives [1, tokens, heads, width]. Raises ValueError for models whose attention does what this one
-    can't.
+    can't, and Interrupted where the step was asked to stop.
     """
     if step is None:
         raise ValueError("the model doesn't pass on what its attention needs")
-    unknown = [
-        name for name in ("softcap", "s_aux", "position_bias") if options.get(name) is not None
-    ]
+    unknown = [name for name in UNKNOWN if options.get(name) is not None]
     if unknown or attention_mask is not None:
         raise ValueError(f"the model's attention has {', '.join(unknown) or 'a mask of its own'}")
+    if step.interrupted is not None and step.interrupted():
+        raise Interrupted
     cache, layer = step.cache, int(module.layer_idx)  # type: ignore[arg-type]
     keys, values = cache.keys[layer], cache.values[layer]
     keys.flatten(0, 1).index_copy_(0, step.slots, key[0].transpose(0, 1))
     values.flatten(0, 1).index_copy_(0, step.slots, value[0].transpose(0, 1))
-    flat = query[0].transpose(0, 1)  # [tokens, heads, width]
+    flat = query[0].transpose(0, 1).contiguous()  # [tokens, heads, width]
     out = flat.new_empty((flat.shape[0], flat.shape[1], value.shape[-1]))
     for group in step.groups:
-        found = _attend(group, flat, keys, values, scaling, sliding_window or 0)
-        if group.real is None:
-            out[group.queries.flatten()] = found.flatten(0, 1)
-        else:
-            out[group.queries[group.real]] = found[group.real]
+        group.attend(flat, keys, values, out, scaling, sliding_window or 0)
     return out.unsqueeze(0), None
-
-
-def _attend(
-    group: Group,
-    flat: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    scaling: float | None,
-    window: int,
-) -> torch.Tensor:
-    """[rows, new tokens, heads, width] of the group's queries."""
-    rows, new = group.queries.shape
-    heads, shared = flat.shape[1], keys.shape[2]
-    times = heads // shared
-
-    def seen(cache: torch.Tensor) -> torch.Tensor:
-        found = cache.index_select(0, group.blocks)
-        return found.view(rows, -1, shared, cache.shape[-1]).transpose(1, 2)
-
-    k, v = seen(keys), seen(values)
-    mask = group.mask(k.shape[2], window, flat.dtype)
-    q = flat[group.queries.flatten()].view(rows, new, shared, times, -1)
-    # Heads that share keys are further queries, or for one long prompt further rows: either way no
-    # key is copied for them.
-    if rows == 1 and new > FEW:
-        q = q[0].permute(2, 1, 0, 3)  # [times, shared, new, width]
-        k, v = k.expand(times, -1, -1, -1), v.expand(times, -1, -1, -1)
-        found = _scaled_dot_product(q, k, v, mask, scaling)
-        return found.permute(2, 1, 0, 3).reshape(1, new, heads, -1)
-    q = q.permute(0, 2, 3, 1, 4).reshape(rows, shared, times * new, -1)
-    if new > 1 and times > 1:
-        mask = mask.repeat(1, 1, times, 1)
-    found = _scaled_dot_product(q, k, v, mask, scaling)
-    found = found.reshape(rows, shared, times, new, -1).permute(0, 3, 1, 2, 4)
-    return found.reshape(rows, new, heads, -1)
-
-
-def _scaled_dot_product(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, scale: float | None
-) -> torch.Tensor:
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 AttentionInterface.register(NAME, attend)
