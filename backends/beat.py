@@ -16,6 +16,7 @@ def beat_of(
     unhealthy: str | None,
     revision: int,
     models: Iterable[pb.Model] | None,
+    activity: Iterable[pb.ModelActivity] = (),
 ) -> pb.Beat:
     """`unhealthy` is why it can't work, None where it can; `revision` that of the model table.
 
@@ -33,6 +34,7 @@ def beat_of(
         draining=draining,
         healthy=unhealthy is None,
         unhealthy_reason=unhealthy or "",
+        activity=activity,
     )
     if models is not None:
         beat.models.CopyFrom(pb.ModelTable(models=models))

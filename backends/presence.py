@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from backends.activity import activity
 from backends.beat import beat_of
 from backends.host import Identity
 from backends.intake import Intake
@@ -57,6 +58,7 @@ class Presence:
             unhealthy=self.unhealthy_reason,
             revision=self._lifecycle.revision,
             models=map(_model, self._lifecycle.index()) if with_models else None,
+            activity=activity(self._intake.device.all_statistics()),
         )
 
     async def probe(self) -> None:

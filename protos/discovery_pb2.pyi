@@ -41,7 +41,7 @@ MIN: Merge
 EACH: Merge
 
 class Beat(_message.Message):
-    __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason")
+    __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason", "activity", "accelerators")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,8 @@ class Beat(_message.Message):
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     HEALTHY_FIELD_NUMBER: _ClassVar[int]
     UNHEALTHY_REASON_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    ACCELERATORS_FIELD_NUMBER: _ClassVar[int]
     instance: str
     epoch: int
     address: str
@@ -66,7 +68,78 @@ class Beat(_message.Message):
     draining: bool
     healthy: bool
     unhealthy_reason: str
-    def __init__(self, instance: _Optional[str] = ..., epoch: _Optional[int] = ..., address: _Optional[str] = ..., device: _Optional[str] = ..., runtime: _Optional[str] = ..., access_key: _Optional[str] = ..., models_revision: _Optional[int] = ..., models: _Optional[_Union[ModelTable, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., draining: _Optional[bool] = ..., healthy: _Optional[bool] = ..., unhealthy_reason: _Optional[str] = ...) -> None: ...
+    activity: _containers.RepeatedCompositeFieldContainer[ModelActivity]
+    accelerators: _containers.RepeatedCompositeFieldContainer[Accelerator]
+    def __init__(self, instance: _Optional[str] = ..., epoch: _Optional[int] = ..., address: _Optional[str] = ..., device: _Optional[str] = ..., runtime: _Optional[str] = ..., access_key: _Optional[str] = ..., models_revision: _Optional[int] = ..., models: _Optional[_Union[ModelTable, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., draining: _Optional[bool] = ..., healthy: _Optional[bool] = ..., unhealthy_reason: _Optional[str] = ..., activity: _Optional[_Iterable[_Union[ModelActivity, _Mapping]]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ...) -> None: ...
+
+class ModelActivity(_message.Message):
+    __slots__ = ("model", "version", "successes", "failures", "batches", "rows", "padding_rows", "deadline_misses", "dispatches", "batch_rows", "queue", "compute", "predicted_seconds", "actual_seconds", "prediction_error_seconds")
+    class DispatchesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSES_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    PADDING_ROWS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MISSES_FIELD_NUMBER: _ClassVar[int]
+    DISPATCHES_FIELD_NUMBER: _ClassVar[int]
+    BATCH_ROWS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ACTUAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_ERROR_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: str
+    successes: int
+    failures: int
+    batches: int
+    rows: int
+    padding_rows: int
+    deadline_misses: int
+    dispatches: _containers.ScalarMap[str, int]
+    batch_rows: Distribution
+    queue: Distribution
+    compute: Distribution
+    predicted_seconds: float
+    actual_seconds: float
+    prediction_error_seconds: float
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., successes: _Optional[int] = ..., failures: _Optional[int] = ..., batches: _Optional[int] = ..., rows: _Optional[int] = ..., padding_rows: _Optional[int] = ..., deadline_misses: _Optional[int] = ..., dispatches: _Optional[_Mapping[str, int]] = ..., batch_rows: _Optional[_Union[Distribution, _Mapping]] = ..., queue: _Optional[_Union[Distribution, _Mapping]] = ..., compute: _Optional[_Union[Distribution, _Mapping]] = ..., predicted_seconds: _Optional[float] = ..., actual_seconds: _Optional[float] = ..., prediction_error_seconds: _Optional[float] = ...) -> None: ...
+
+class Distribution(_message.Message):
+    __slots__ = ("bounds", "counts", "sum")
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    bounds: _containers.RepeatedScalarFieldContainer[float]
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    sum: float
+    def __init__(self, bounds: _Optional[_Iterable[float]] = ..., counts: _Optional[_Iterable[int]] = ..., sum: _Optional[float] = ...) -> None: ...
+
+class Accelerator(_message.Message):
+    __slots__ = ("device", "name", "utilization", "memory_used_bytes", "memory_total_bytes", "power_watts", "temperature_celsius")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UTILIZATION_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_USED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    POWER_WATTS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    name: str
+    utilization: float
+    memory_used_bytes: int
+    memory_total_bytes: int
+    power_watts: float
+    temperature_celsius: float
+    def __init__(self, device: _Optional[str] = ..., name: _Optional[str] = ..., utilization: _Optional[float] = ..., memory_used_bytes: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., power_watts: _Optional[float] = ..., temperature_celsius: _Optional[float] = ...) -> None: ...
 
 class ModelTable(_message.Message):
     __slots__ = ("models",)

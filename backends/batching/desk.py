@@ -338,6 +338,11 @@ class Desk:
                 raise unknown_model(key[0])
             return served.recorder.snapshot()
 
+    def all_statistics(self) -> dict[ModelKey, ModelStatistics]:
+        """Of every model that is served."""
+        with self._lock:
+            return {key: served.recorder.snapshot() for key, served in self._served.items()}
+
     def _begin(self, batch: Batch | None, now: float) -> tuple[Batch, Served] | None:
         """Makes the batch its model's; those of a decoupled model become streams instead."""
         if batch is None:

@@ -167,6 +167,10 @@ class DeviceLoop:
         """Raises NOT_FOUND for a model that is not served."""
         return self._desk.statistics(key)
 
+    def all_statistics(self) -> dict[ModelKey, ModelStatistics]:
+        """Of every model that is served."""
+        return self._desk.all_statistics()
+
     def stalled(self, now: float) -> str | None:
         """Why the device counts as wedged; None while it makes progress or has nothing to do."""
         for activity in (self._executing, self._staging):

@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from backends.batching.batch import Batch, Reason
 from backends.batching.job import Outcome
 from protos.errors import Kind
+from protos.histogram import Histogram
+
+# Upper ends of the buckets of times and of batches' rows.
+SECONDS = (
+    *(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0),
+)
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +47,8 @@ class ModelStatistics:
     """A snapshot. `inference_count` is rows, `execution_count` batches (a stream counts as one).
 
     `last_inference_ms` is since 1970, 0 before the first. `dispatches` are batches by reason,
-    `padding_rows` rows executed for nothing. `predicted` and `prediction_error` are the predicted
-    time of executed batches and its absolute difference from the actual.
+    `padding_rows` rows executed for nothing. `predicted`, `actual` and `prediction_error` are the
+    predicted time of executed batches, what they took, and the absolute difference.
     """
 
     success: Duration
@@ -58,6 +66,10 @@ class ModelStatistics:
     deadline_misses: int
     predicted: Duration
     prediction_error: Duration
+    actual: Duration
+    batch_rows: Histogram
+    queue_times: Histogram
+    compute_times: Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,10 @@ class Recorder:
     _misses: int = 0
     _predicted: Duration = Duration()
     _error: Duration = Duration()
+    _actual: Duration = Duration()
+    _batch_rows: Histogram = field(default_factory=lambda: Histogram(ROWS))
+    _queue_times: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    _compute_times: Histogram = field(default_factory=lambda: Histogram(SECONDS))
 
     def dispatched(self, batch: Batch) -> None:
         self._dispatches[batch.reason] = self._dispatches.get(batch.reason, 0) + 1
@@ -108,6 +124,9 @@ class Recorder:
         if batch.predicted:
             self._predicted = self._predicted.plus(batch.predicted)
             self._error = self._error.plus(abs(batch.predicted - times.infer))
+            self._actual = self._actual.plus(times.infer)
+        self._batch_rows.observe(rows)
+        self._compute_times.observe(times.infer)
 
     def answered(self, outcomes: Sequence[Outcome], now: float, times: Times) -> None:
         """Final outcomes of jobs, all of one batch or of none (`times` 0)."""
@@ -121,6 +140,7 @@ class Recorder:
             self._input = self._input.plus(times.input * count, count)
             self._output = self._output.plus(times.output * count, count)
         for outcome in outcomes:
+            self._queue_times.observe(outcome.queue)
             if outcome.error is not None:
                 self._fail = self._fail.plus(now - outcome.job.arrival)
                 if outcome.error.kind is Kind.DEADLINE:
@@ -149,4 +169,8 @@ class Recorder:
             self._misses,
             self._predicted,
             self._error,
+            self._actual,
+            self._batch_rows.copy(),
+            self._queue_times.copy(),
+            self._compute_times.copy(),
         )

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from gateway.telemetry.histogram import Histogram
+from protos.histogram import Histogram
 from protos import discovery_pb2 as pb
 
 # Values by those of the labels.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from gateway.telemetry.families import family, histogram_family
-from gateway.telemetry.histogram import Exemplar, Histogram
+from protos.histogram import Exemplar, Histogram
 from protos import discovery_pb2 as pb
 from protos.timeline import Timeline
 

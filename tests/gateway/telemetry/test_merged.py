@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.telemetry.histogram import Exemplar, Histogram
+from protos.histogram import Exemplar, Histogram
 from gateway.telemetry.merged import Merged
 from protos import discovery_pb2 as pb
 from protos.timeline import Timeline

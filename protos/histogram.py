@@ -1,4 +1,4 @@
-"""Counts by bucket, cheap enough for every request: no locks, as one event loop writes them.
+"""Counts by bucket, cheap enough for every request: no locks, as one thread at a time writes them.
 
 An increment of prometheus-client's takes a lock and looks its child up; what is counted here is
 read only when a report is made.
@@ -34,6 +34,12 @@ class Histogram:
         self.counts[bucket] += 1
         self.sum += value
         return bucket
+
+    def copy(self) -> "Histogram":
+        """The counts as they are now, without exemplars."""
+        made = Histogram(self.bounds)
+        made.counts, made.sum = list(self.counts), self.sum
+        return made
 
     def __repr__(self) -> str:
         return f"<Histogram of {sum(self.counts)}, {self.sum:g} in all>"
