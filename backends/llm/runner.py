@@ -1,11 +1,22 @@
 """Runs the model over a step's flat row of tokens."""
 
+from dataclasses import dataclass
+
 import torch
 from transformers import PreTrainedModel
 
 from backends.llm.adapters import Adapters
 from backends.llm.paged import KeyValues, Piece, lay_out
 from backends.llm.scheduler import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A piece to be computed with an adapter ("": none), and the logits of its last tokens."""
+
+    piece: Piece
+    adapter: str
+    logits: int  # of how many tokens they are wanted
 
 
 class ModelRunner:
@@ -16,21 +27,28 @@ class ModelRunner:
         self._cache = cache
         self._adapters = adapters
 
-    @torch.inference_mode()
     def run(self, plan: list[Work]) -> torch.Tensor:
         """See `backends.llm.engine.Runner`."""
-        step = lay_out(self._cache, [_piece(work) for work in plan])
-        begins = [0, *step.ends]
-        self._adapters.use(
-            [
-                (work.sequence.adapter, begin, end)
-                for work, begin, end in zip(plan, begins, step.ends, strict=False)
-            ]
-        )
+        demands = demands_of(plan)
+        self.use(demands)
+        return self.compute(demands)
+
+    def use(self, demands: list[Demand]) -> None:
+        """Has the adapters ready that the demands need."""
+        rows, begin = [], 0
+        for each in demands:
+            end = begin + len(each.piece.tokens)
+            rows.append((each.adapter, begin, end))
+            begin = end
+        self._adapters.use(rows)
+
+    @torch.inference_mode()
+    def compute(self, demands: list[Demand]) -> torch.Tensor:
+        """Logits [wanted, vocabulary], fp32, with the adapters of the `use` before."""
+        step = lay_out(self._cache, [each.piece for each in demands])
         wanted: list[int] = []
-        for work, end in zip(plan, step.ends, strict=True):
-            if work.completes:
-                wanted += range(end - 1 - len(work.sequence.draft), end)
+        for each, end in zip(demands, step.ends, strict=True):
+            wanted += range(end - each.logits, end)
         out = self._model(
             input_ids=step.tokens,
             position_ids=step.positions,
@@ -42,7 +60,13 @@ class ModelRunner:
         return logits
 
 
-def _piece(work: Work) -> Piece:
+def demands_of(plan: list[Work]) -> list[Demand]:
+    return [_demand(work) for work in plan]
+
+
+def _demand(work: Work) -> Demand:
     sequence = work.sequence
     known = sequence.tokens[work.start : work.start + work.count]
-    return Piece(known + sequence.draft[: work.count - len(known)], work.start, sequence.blocks)
+    tokens = known + sequence.draft[: work.count - len(known)]
+    logits = 1 + len(sequence.draft) if work.completes else 0
+    return Demand(Piece(tokens, work.start, sequence.blocks), sequence.adapter, logits)
