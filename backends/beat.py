@@ -1,5 +1,6 @@
 """What every kind of backend says of itself in a beat."""
 
+import os
 from collections.abc import Iterable
 
 from backends.host import Identity
@@ -34,6 +35,7 @@ def beat_of(
         draining=draining,
         healthy=unhealthy is None,
         unhealthy_reason=unhealthy or "",
+        process=os.getpid(),
         activity=activity,
     )
     if models is not None:

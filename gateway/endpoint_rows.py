@@ -18,6 +18,7 @@ def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
         "instance": beat.instance,
         "epoch": beat.epoch,
         "address": beat.address,
+        "process": beat.process,
         "device": beat.device,
         "runtime": beat.runtime,
         "state": state,

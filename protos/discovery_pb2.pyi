@@ -41,7 +41,7 @@ MIN: Merge
 EACH: Merge
 
 class Beat(_message.Message):
-    __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason", "activity", "accelerators")
+    __slots__ = ("instance", "epoch", "address", "device", "runtime", "access_key", "models_revision", "models", "load", "draining", "healthy", "unhealthy_reason", "process", "activity", "accelerators")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class Beat(_message.Message):
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     HEALTHY_FIELD_NUMBER: _ClassVar[int]
     UNHEALTHY_REASON_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     ACCELERATORS_FIELD_NUMBER: _ClassVar[int]
     instance: str
@@ -68,9 +69,10 @@ class Beat(_message.Message):
     draining: bool
     healthy: bool
     unhealthy_reason: str
+    process: int
     activity: _containers.RepeatedCompositeFieldContainer[ModelActivity]
     accelerators: _containers.RepeatedCompositeFieldContainer[Accelerator]
-    def __init__(self, instance: _Optional[str] = ..., epoch: _Optional[int] = ..., address: _Optional[str] = ..., device: _Optional[str] = ..., runtime: _Optional[str] = ..., access_key: _Optional[str] = ..., models_revision: _Optional[int] = ..., models: _Optional[_Union[ModelTable, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., draining: _Optional[bool] = ..., healthy: _Optional[bool] = ..., unhealthy_reason: _Optional[str] = ..., activity: _Optional[_Iterable[_Union[ModelActivity, _Mapping]]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ...) -> None: ...
+    def __init__(self, instance: _Optional[str] = ..., epoch: _Optional[int] = ..., address: _Optional[str] = ..., device: _Optional[str] = ..., runtime: _Optional[str] = ..., access_key: _Optional[str] = ..., models_revision: _Optional[int] = ..., models: _Optional[_Union[ModelTable, _Mapping]] = ..., load: _Optional[_Union[Load, _Mapping]] = ..., draining: _Optional[bool] = ..., healthy: _Optional[bool] = ..., unhealthy_reason: _Optional[str] = ..., process: _Optional[int] = ..., activity: _Optional[_Iterable[_Union[ModelActivity, _Mapping]]] = ..., accelerators: _Optional[_Iterable[_Union[Accelerator, _Mapping]]] = ...) -> None: ...
 
 class ModelActivity(_message.Message):
     __slots__ = ("model", "version", "successes", "failures", "batches", "rows", "padding_rows", "deadline_misses", "dispatches", "batch_rows", "queue", "compute", "predicted_seconds", "actual_seconds", "prediction_error_seconds")
