@@ -137,6 +137,13 @@ def invalid(message: str, param: str = "") -> PenstockError:
     return PenstockError(Kind.INVALID, message, param=param)
 
 
+def name_of(error: BaseException) -> str:
+    """The name of a failure's kind; what nobody waits for any more is CANCELLED."""
+    if isinstance(error, PenstockError):
+        return error.kind.name
+    return Kind.INTERNAL.name if isinstance(error, Exception) else Kind.CANCELLED.name
+
+
 def unknown_model(model: str) -> PenstockError:
     """The answer for models that don't exist and, word for word, for those out of scope."""
     return PenstockError(

@@ -16,6 +16,7 @@ from protos.datatypes import Array
 from protos.errors import PenstockError, invalid
 from protos.exchange_objects import IN_CALL, add_object, read_object
 from protos.exchange_wire import add_tensors, parameter, read_parameters, varint
+from protos.trace_context import child
 from protos.values import InferRequest, OpenAi, Parameters, Tensor, Tensors
 from protos.wording import quote
 
@@ -32,6 +33,7 @@ _CALL_INPUT = b"\x2a"
 _CALL_OUTPUT = b"\x32"
 _CALL_TRACEPARENT = b"\x4a"
 _CALL_REMAINING = b"\x78"
+_CALL_TRACESTATE = b"\x92\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Call:
     streaming: bool
     remaining_us: int
     openai: OpenAi | None = None
+    tracestate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,11 @@ class Requests:
 # --- the gateway's side ---------------------------------------------------------------------------
 
 
-def encode_call(call_id: int, request: InferRequest) -> bytes:
+def encode_call(call_id: int, request: InferRequest, span_id: int = 0) -> bytes:
     """The call without its remaining time, which `stamp` appends when the frame is written.
 
     Model and version are the target's if the request has one. `call_id` is unique in its stream.
+    `span_id` is the parent of the backend's spans, if it isn't that of the request.
     """
     context = request.context
     target = context.target
@@ -99,8 +103,11 @@ def encode_call(call_id: int, request: InferRequest) -> bytes:
         text = request.id.encode()
         pieces += (_CALL_REQUEST_ID, varint(len(text)), text)
     if context.traceparent:
-        text = context.traceparent.encode()
+        text = (child(context.traceparent, span_id) if span_id else context.traceparent).encode()
         pieces += (_CALL_TRACEPARENT, varint(len(text)), text)
+    if context.timeline.tracestate:
+        text = context.timeline.tracestate.encode()
+        pieces += (_CALL_TRACESTATE, varint(len(text)), text)
     if request.parameters:
         message = pb.Call(parameters={k: parameter(v) for k, v in request.parameters.items()})
         pieces.append(message.SerializeToString())
@@ -199,4 +206,5 @@ def _decode_call(call: pb.Call) -> Call | tuple[int, PenstockError]:
         call.streaming,
         call.remaining_us,
         openai,
+        call.tracestate,
     )

@@ -122,6 +122,7 @@ def _decode_part(part: pb.Part) -> tuple[int, Part | PenstockError, bool]:
         timing.queue_us,
         timing.compute_us,
         timing.batch_rows,
+        timing.padded_rows,
     )
     return part.id, value, True
 

@@ -29,7 +29,7 @@ class RequestFrame(_message.Message):
     def __init__(self, calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., cancels: _Optional[_Iterable[int]] = ..., credits: _Optional[_Iterable[_Union[Credit, _Mapping]]] = ...) -> None: ...
 
 class Call(_message.Message):
-    __slots__ = ("id", "model", "version", "request_id", "inputs", "outputs", "parameters", "tenant", "traceparent", "priority", "shadow", "suspect", "streaming", "remaining_us", "object", "body")
+    __slots__ = ("id", "model", "version", "request_id", "inputs", "outputs", "parameters", "tenant", "traceparent", "priority", "shadow", "suspect", "streaming", "remaining_us", "object", "body", "tracestate")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class Call(_message.Message):
     REMAINING_US_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     id: int
     model: str
     version: str
@@ -69,7 +70,8 @@ class Call(_message.Message):
     remaining_us: int
     object: Object
     body: bytes
-    def __init__(self, id: _Optional[int] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., tenant: _Optional[str] = ..., traceparent: _Optional[str] = ..., priority: _Optional[int] = ..., shadow: _Optional[bool] = ..., suspect: _Optional[bool] = ..., streaming: _Optional[bool] = ..., remaining_us: _Optional[int] = ..., object: _Optional[_Union[Object, str]] = ..., body: _Optional[bytes] = ...) -> None: ...
+    tracestate: str
+    def __init__(self, id: _Optional[int] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ..., parameters: _Optional[_Mapping[str, Parameter]] = ..., tenant: _Optional[str] = ..., traceparent: _Optional[str] = ..., priority: _Optional[int] = ..., shadow: _Optional[bool] = ..., suspect: _Optional[bool] = ..., streaming: _Optional[bool] = ..., remaining_us: _Optional[int] = ..., object: _Optional[_Union[Object, str]] = ..., body: _Optional[bytes] = ..., tracestate: _Optional[str] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("name", "datatype", "shape", "data")

@@ -67,6 +67,14 @@ class Attempt:
     batch_rows: int = 0
     padded_rows: int = 0
 
+    def learn(self, queue_us: int, compute_us: int, batch_rows: int, padded_rows: int) -> None:
+        """What another part tells, which is up to itself."""
+        self.parts += 1
+        self.queue_us = queue_us
+        self.compute_us = compute_us
+        self.batch_rows = batch_rows
+        self.padded_rows = padded_rows
+
     def end(self, now: float, error: str = "") -> None:
         """The last part has come, or none will."""
         if not self.ended:
@@ -150,6 +158,12 @@ class Timeline:
     def waited(self, stage: str, began: float, ended: float, behind: str = "") -> None:
         """It stood still; told by whoever made it wait, once it goes on."""
         self.waits.append(Wait(stage, began, ended, behind))
+
+    def attempt(self) -> Attempt:
+        """The one that begins now: whoever picks the endpoint has noted it."""
+        if not self.attempts:
+            self.attempts.append(Attempt("", None, 1, self.start))
+        return self.attempts[-1]
 
     def fork(self) -> "Timeline":
         """The timeline of an execution that may outlast this request; see `adopt`."""

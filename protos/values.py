@@ -128,6 +128,7 @@ class Part:
     queue_us: int = 0
     compute_us: int = 0
     batch_rows: int = 0
+    padded_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

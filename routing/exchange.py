@@ -17,6 +17,7 @@ from protos import exchange_calls, exchange_parts
 from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
 from protos.service import Reply
+from protos.timeline import Attempt
 from protos.usage import measure
 from protos.values import InferRequest, Part
 from routing.call import Call
@@ -100,9 +101,10 @@ class Exchange:
     async def __call__(self, request: InferRequest) -> Reply:
         """Sends the request and returns its reply when the first part is there."""
         self._last_id += 1
-        wire = exchange_calls.encode_call(self._last_id, request)
-        self._admit(len(wire))
         timeline = request.context.timeline
+        attempt = timeline.attempt()
+        wire = exchange_calls.encode_call(self._last_id, request, attempt.span_id)
+        self._admit(len(wire))
         timeline.began = timeline.began or time.monotonic()
         large = len(wire) >= LARGE_BYTES or request.model in self._large_replies
         lane = self._large if large else self._small
@@ -113,14 +115,21 @@ class Exchange:
             lane.abandon(call)
             raise
         self._learn(request.model, first)
-        timeline.answered = time.monotonic()
+        timeline.answered = attempt.answered = time.monotonic()
         timeline.queue_us += first.queue_us
         timeline.compute_us += first.compute_us
         timeline.batch_rows = first.batch_rows
         measure(timeline.used, request, first)
+        attempt.learn(first.queue_us, first.compute_us, first.batch_rows, first.padded_rows)
         if first.final:
+            attempt.ended = attempt.answered
             return Reply(first)
-        return Reply(first, self._rest(lane, call, request, first), lambda: lane.abandon(call))
+
+        def close() -> None:
+            attempt.end(time.monotonic(), "CANCELLED")  # unless it was complete
+            lane.abandon(call)
+
+        return Reply(first, self._rest(lane, call, request, attempt, first), close)
 
     async def close(self) -> None:
         await asyncio.gather(self._small.close(), self._large.close())
@@ -144,7 +153,7 @@ class Exchange:
             self._large_replies.discard(model)
 
     async def _rest(
-        self, lane: Lane, call: Call, request: InferRequest, first: Part
+        self, lane: Lane, call: Call, request: InferRequest, attempt: Attempt, first: Part
     ) -> AsyncIterator[Part]:
         """The parts after the first; extends the backend's credit as they are consumed."""
         call.more = asyncio.Event()
@@ -160,9 +169,12 @@ class Exchange:
             part = call.parts.popleft()
             lane.watch_consumer(call)
             if isinstance(part, PenstockError):
+                attempt.end(time.monotonic(), part.kind.name)
                 raise part
             measure(uses, request, part)
+            attempt.learn(part.queue_us, part.compute_us, part.batch_rows, part.padded_rows)
             if part.final:
+                attempt.end(time.monotonic())
                 yield part
                 return
             used += bytes_of(part.payload)

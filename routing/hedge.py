@@ -113,25 +113,37 @@ class Hedge:
         """
         timeline = request.context.timeline
         asked = list(timeline.instances)
-        other = replace(timeline, instances=list(asked), marks=list(timeline.marks), used=Used())
+        other = replace(
+            timeline,
+            instances=list(asked),
+            attempts=[],
+            marks=list(timeline.marks),
+            waits=list(timeline.waits),
+            used=Used(),
+        )
         context = replace(request.context, timeline=other)
         attempts.append(asyncio.ensure_future(service(replace(request, context=context))))
         may_repeat = route.spec.retries.max > 1
         errors: list[BaseException] = []
         pending = set(attempts)
-        while pending and not (may_repeat and any(map(_is_lost, errors))):
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for attempt in (each for each in attempts if each in done):
-                error = _error_of(attempt)
-                if error is not None:
-                    errors.append(error)
-                elif attempt is attempts[0]:
-                    timeline.instances[:] = [*other.instances[len(asked) :], *asked]
-                    return attempt
-                else:
-                    self.wins += 1
-                    _adopt(timeline, other)
-                    return attempt
+        try:
+            while pending and not (may_repeat and any(map(_is_lost, errors))):
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in (each for each in attempts if each in done):
+                    error = _error_of(attempt)
+                    if error is not None:
+                        errors.append(error)
+                    elif attempt is attempts[0]:
+                        timeline.instances[:] = [*other.instances[len(asked) :], *asked]
+                        return attempt
+                    else:
+                        self.wins += 1
+                        _adopt(timeline, other)
+                        return attempt
+        finally:
+            for each in other.attempts:
+                each.hedged = True
+            timeline.attempts += other.attempts
         timeline.instances[:] = other.instances
         raise next(filter(_is_lost, errors), errors[0])  # a loss is what retry must know
 

@@ -38,7 +38,7 @@ def test_a_part_reaches_the_gateway_as_it_was(payload, given_parameters, final):
     )
     ((call_id, part, executed),) = decode_parts(reply_frame([wire]))
     assert call_id == 2**40
-    assert part == Part(payload, "3", given_parameters, final, 5, 2**33, 16)
+    assert part == Part(payload, "3", given_parameters, final, 5, 2**33, 16, 32)
     assert executed
 
 
