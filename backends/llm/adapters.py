@@ -5,16 +5,19 @@ only in the rows of those who asked for it, so that whoever else is in a batch m
 They are read when they are first needed, and those longest unused make room.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
+
+from backends.llm.parallel.sharding import INPUTS, OUTPUTS, Shard, Shards
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -48,8 +51,11 @@ class Adapter:
     size: int
 
 
-def read(folder: Path, model: PreTrainedModel) -> Adapter:
-    """An adapter that fits the model; raises ValueError with a sentence for any other."""
+def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> Adapter:
+    """An adapter that fits the model; raises ValueError with a sentence for any other.
+
+    Of layers in `shards` the model has only that part, and so has the adapter.
+    """
     rank, scale = _rank_and_scale(folder / CONFIG)
     try:
         tensors = load_file(folder / WEIGHTS)
@@ -72,8 +78,12 @@ def read(folder: Path, model: PreTrainedModel) -> Adapter:
         up = tensors[f"{PREFIX}{name}.lora_B.weight"]
         if down.ndim != 2 or up.ndim != 2 or not down.shape[0] == up.shape[1] == rank:
             raise ValueError(f"{name}: its matrices are not of rank {rank}")
-        if name not in modules or (down.shape[1], up.shape[0]) != _sizes(modules[name]):
+        shard = (shards or {}).get(name)
+        if name not in modules or (down.shape[1], up.shape[0]) != _sizes(modules[name], shard):
             raise ValueError(f"{name}: the base model has no such layer of this size")
+        if shard is not None:
+            down = shard.cut(down, 1) if shard.dimension == INPUTS else down
+            up = shard.cut(up, 0) if shard.dimension == OUTPUTS else up
         deltas[name] = Delta(
             down.t().to(model.dtype).contiguous(), (up.t() * scale).to(model.dtype).contiguous()
         )
@@ -101,21 +111,51 @@ def _rank_and_scale(file: Path) -> tuple[int, float]:
     return rank, float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def _sizes(module: torch.nn.Module) -> tuple[int, int] | None:
-    """What a linear layer takes and gives."""
+def _sizes(module: torch.nn.Module, shard: Shard | None) -> tuple[int, int] | None:
+    """What a linear layer takes and gives, all of its parts together."""
     if hasattr(module, "in_features"):
-        return int(module.in_features), int(module.out_features)  # type: ignore[arg-type]
+        sizes = [int(module.out_features), int(module.in_features)]  # type: ignore[arg-type]
+        if shard is not None:
+            sizes[shard.dimension] = shard.whole
+        return sizes[1], sizes[0]
     if hasattr(module, "nf"):  # transformers' Conv1D, as GPT-2 has it
         return int(module.nx), int(module.nf)  # type: ignore[arg-type]
     return None
 
 
+class Source(Protocol):
+    """Where adapters come from."""
+
+    def fetch(self, id_: str, folder: Path) -> Adapter:
+        """Raises ValueError with a sentence for one that can't be had."""
+        ...
+
+    def drop(self, id_: str) -> None:
+        """It is in memory no more."""
+        ...
+
+
+class Files:
+    """Adapters that one process reads for itself."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+
+    def fetch(self, id_: str, folder: Path) -> Adapter:
+        return read(folder, self._model)
+
+    def drop(self, id_: str) -> None:
+        """Nobody else has it."""
+
+
 class Adapters:
     """The adapters of one base model; at most `budget` bytes of them beside those in use."""
 
-    def __init__(self, model: PreTrainedModel, budget: int) -> None:
+    def __init__(self, model: PreTrainedModel, budget: int, source: Source | None = None) -> None:
         self._model = model
         self._budget = budget
+        self._source = source or Files(model)
+        self.read_seconds = 0.0  # that the last one took
         self._folders: dict[str, Path] = {}
         self._here: OrderedDict[str, Adapter] = OrderedDict()
         self._hooked: set[str] = set()
@@ -142,7 +182,9 @@ class Adapters:
     def _get(self, id_: str) -> Adapter:
         found = self._here.get(id_)
         if found is None:
-            found = self._here[id_] = read(self._folders[id_], self._model)
+            begun = time.perf_counter()
+            found = self._here[id_] = self._source.fetch(id_, self._folders[id_])
+            self.read_seconds = time.perf_counter() - begun
             for name in found.deltas.keys() - self._hooked:
                 self._hook(name)
         self._here.move_to_end(id_)
@@ -155,6 +197,7 @@ class Adapters:
                 return
             if id_ not in needed:
                 held -= self._here.pop(id_).size
+                self._source.drop(id_)
 
     def _hook(self, name: str) -> None:
         def add(
@@ -166,5 +209,6 @@ class Adapters:
                     given[0, rows] += taken[0][0, rows] @ delta.down @ delta.up
             return given
 
-        self._model.get_submodule(name).register_forward_hook(add)
+        # Before others' hooks: parts of a layer's output are summed up with the adapters in them.
+        self._model.get_submodule(name).register_forward_hook(add, prepend=True)
         self._hooked.add(name)
