@@ -381,16 +381,18 @@ class Snapshot(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ..., settled: _Optional[bool] = ...) -> None: ...
 
 class WorkerReport(_message.Message):
-    __slots__ = ("worker", "metrics", "routes", "arms")
+    __slots__ = ("worker", "metrics", "routes", "arms", "requests")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
     ARMS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
     worker: str
     metrics: _containers.RepeatedCompositeFieldContainer[MetricFamily]
     routes: str
     arms: _containers.RepeatedCompositeFieldContainer[ArmReport]
-    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ..., routes: _Optional[str] = ..., arms: _Optional[_Iterable[_Union[ArmReport, _Mapping]]] = ...) -> None: ...
+    requests: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ..., routes: _Optional[str] = ..., arms: _Optional[_Iterable[_Union[ArmReport, _Mapping]]] = ..., requests: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ArmReport(_message.Message):
     __slots__ = ("route", "rollout", "arm", "requests", "errors", "latency")

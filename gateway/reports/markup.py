@@ -9,7 +9,7 @@ LONGEST = 100
 # Characters that draw nothing, or draw others elsewhere: controls, bidirectional overrides,
 # joiners, surrogates, private and unassigned ones, line separators.
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-_VOID = frozenset({"meta", "br"})
+_VOID = frozenset({"meta", "br", "input", "link"})
 
 
 class Markup(str):

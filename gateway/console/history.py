@@ -1,0 +1,229 @@
+"""The last ten minutes of traffic, from the counters that all workers have reported.
+
+A console is looked at when something is wrong, so what came before must be there already. It is
+kept by sampling the sums every five seconds; nothing of it is on a request's way.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf, nan
+from typing import NamedTuple
+
+from prometheus_client.metrics_core import Metric
+
+INTERVAL = 5.0  # seconds between samples
+KEPT = 121  # samples: ten minutes
+MINUTE = 12  # intervals
+MOST_SERIES = 200  # the busiest; the others count in the total only
+REQUESTS = "penstock_requests"
+DURATION = "penstock_request_duration_seconds"
+# What the pages show besides traffic: sums since the gateway started.
+TABLES = ("penstock_cache_requests", "penstock_limited", "penstock_mirrored")
+# What shouldn't happen: an alarm if it has within the last minute.
+TROUBLES = (
+    "penstock_panic_picks",
+    "penstock_ejections",
+    "penstock_lease_losses",
+    "penstock_lease_evictions",
+    "penstock_audit_records_dropped",
+    "penstock_arm_counts_dropped",
+    "penstock_shadow_records_dropped",
+)
+
+
+# Values by those of the labels, in the order of the labels' names.
+Table = dict[tuple[str, ...], float]
+
+
+class Key(NamedTuple):
+    """Whose traffic; the first two are empty for what met no route or arm."""
+
+    route: str
+    arm: str
+    model: str
+
+
+@dataclass(slots=True)
+class Count:
+    """What a counter has reached. `buckets` are cumulative counts by upper bound in seconds."""
+
+    requests: float = 0.0
+    failures: float = 0.0  # answered with 5xx
+    refusals: float = 0.0  # answered with 4xx
+    buckets: dict[float, float] = field(default_factory=dict)
+
+    def add(self, other: "Count") -> None:
+        self.requests += other.requests
+        self.failures += other.failures
+        self.refusals += other.refusals
+        for bound, count in other.buckets.items():
+            self.buckets[bound] = self.buckets.get(bound, 0.0) + count
+
+
+NOTHING = Count()
+
+
+class Rates(NamedTuple):
+    """Requests a second, shares of them, and quantiles in seconds (NaN where nothing came)."""
+
+    requests: float
+    failures: float
+    refusals: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All counts at a monotonic time in seconds."""
+
+    at: float
+    total: Count
+    series: Mapping[Key, Count]
+    troubles: Mapping[str, float]
+
+
+def counts(metrics: Iterable[Metric]) -> dict[Key, Count]:
+    """What a collector's families say of requests."""
+    found: dict[Key, Count] = {}
+    for metric in metrics:
+        if metric.name not in (REQUESTS, DURATION):
+            continue
+        for sample in metric.samples:
+            labels = sample.labels
+            key = Key(labels.get("route", ""), labels.get("arm", ""), labels.get("model", ""))
+            count = found.setdefault(key, Count())
+            if sample.name.endswith("_bucket"):
+                bound = float(labels["le"])
+                count.buckets[bound] = count.buckets.get(bound, 0.0) + sample.value
+            elif sample.name.endswith("_total"):
+                count.requests += sample.value
+                first = labels["code"][:1]
+                count.failures += sample.value if first == "5" else 0.0
+                count.refusals += sample.value if first == "4" else 0.0
+    return found
+
+
+class History:
+    """`look` gives the families of all workers as they are now."""
+
+    def __init__(self, look: Callable[[], Iterable[Metric]], clock: Callable[[], float]) -> None:
+        self._look = look
+        self._clock = clock
+        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._tables: dict[str, Table] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="history of traffic")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def take(self) -> None:
+        """Takes a sample now."""
+        metrics = {each.name: each for each in self._look()}
+        series = counts(metrics.values())
+        self._tables = {name: _table(metrics[name]) for name in TABLES if name in metrics}
+        troubles = {
+            name: sum(_table(metrics[name]).values()) for name in TROUBLES if name in metrics
+        }
+        total = Count()
+        for each in series.values():
+            total.add(each)
+        if len(series) > MOST_SERIES:
+            busiest = sorted(series, key=lambda key: -series[key].requests)[:MOST_SERIES]
+            series = {key: series[key] for key in busiest}
+        self._samples.append(Sample(self._clock(), total, series, troubles))
+
+    def keys(self) -> list[Key]:
+        """Who had traffic within these ten minutes."""
+        if not self._samples:
+            return []
+        first, last = self._samples[0], self._samples[-1]
+        return sorted(
+            key
+            for key, count in last.series.items()
+            if count.requests > first.series.get(key, NOTHING).requests
+        )
+
+    def rates(self, key: Key | None, intervals: int = MINUTE) -> Rates:
+        """Over the last so many intervals, as far as there are; of all traffic without a key."""
+        if len(self._samples) < 2:
+            return Rates(0.0, 0.0, 0.0, nan, nan)
+        first = self._samples[max(0, len(self._samples) - 1 - intervals)]
+        return between(first, self._samples[-1], key)
+
+    def line(self, key: Key | None, value: Callable[[Rates], float]) -> list[float]:
+        """One value for each interval, the newest last."""
+        samples = list(self._samples)
+        return [value(between(a, b, key)) for a, b in pairwise(samples)]
+
+    def table(self, name: str) -> Table:
+        """The newest sums of one of `TABLES`."""
+        return self._tables.get(name, {})
+
+    def troubles(self) -> dict[str, int]:
+        """How often each of `TROUBLES` happened within the last minute, if it did."""
+        if not self._samples:
+            return {}
+        first, last = self._samples[max(0, len(self._samples) - 1 - MINUTE)], self._samples[-1]
+        grown = {
+            name: round(value - first.troubles.get(name, value))
+            for name, value in last.troubles.items()
+        }
+        return {name: times for name, times in grown.items() if times > 0}
+
+    async def _run(self) -> None:
+        while True:
+            self.take()
+            await asyncio.sleep(INTERVAL)
+
+
+def _table(metric: Metric) -> Table:
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
+def between(first: Sample, last: Sample, key: Key | None) -> Rates:
+    """What happened between two samples."""
+    seconds = last.at - first.at
+    before = first.total if key is None else first.series.get(key, NOTHING)
+    after = last.total if key is None else last.series.get(key, NOTHING)
+    requests = after.requests - before.requests
+    if requests <= 0 or seconds <= 0:
+        return Rates(0.0, 0.0, 0.0, nan, nan)
+    bounds = sorted(after.buckets)
+    grown = [after.buckets[each] - before.buckets.get(each, 0.0) for each in bounds]
+    return Rates(
+        requests / seconds,
+        (after.failures - before.failures) / requests,
+        (after.refusals - before.refusals) / requests,
+        quantile(0.5, bounds, grown),
+        quantile(0.99, bounds, grown),
+    )
+
+
+def quantile(share: float, bounds: Sequence[float], cumulative: Sequence[float]) -> float:
+    """As PromQL's `histogram_quantile` has it: linear within a bucket; NaN without observations."""
+    if not cumulative or cumulative[-1] <= 0:
+        return nan
+    rank = share * cumulative[-1]
+    index = min(bisect_left(cumulative, rank), len(bounds) - 1)
+    if bounds[index] == inf:
+        return bounds[index - 1] if index else nan
+    low = bounds[index - 1] if index else 0.0
+    below = cumulative[index - 1] if index else 0.0
+    inside = cumulative[index] - below
+    if inside <= 0:
+        return bounds[index]
+    return low + (bounds[index] - low) * (rank - below) / inside

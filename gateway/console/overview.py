@@ -1,0 +1,204 @@
+"""The first page: what is wrong, what is asked for, who answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.console import figures
+from gateway.console.alarms import Alarm
+from gateway.console.frame import empty, heading, live, section, state
+from gateway.console.history import History, Key, Rates
+from gateway.endpoint_rows import endpoint_row
+from gateway.hub import Hub
+from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
+from gateway.reports.tables import table
+
+_TONES = {"ready": "good", "draining": "warn", "suspect": "warn", "unhealthy": "bad"}
+
+
+def overview(hub: Hub, history: History, alarms: Sequence[Alarm]) -> list[Markup]:
+    """The page's content."""
+    return [
+        heading("Overview"),
+        live("alarms", _alarms(alarms)),
+        live("headline", _headline(history)),
+        live("traffic", section("Traffic", _traffic(history), aside=_note("last minute"))),
+        live("endpoints", section("Endpoints", _endpoints(hub))),
+        live("cache", _cache(history)),
+    ]
+
+
+def _note(text: str) -> Markup:
+    return element("p", text, class_="aside")
+
+
+def _alarms(alarms: Sequence[Alarm]) -> Markup:
+    if not alarms:
+        return element("p", state("good", "All is well"), class_="calm", role="status")
+    items = [
+        element(
+            "li",
+            state(alarm.tone, alarm.title),
+            element("p", alarm.sentence),
+            element(
+                "a", "Look", element("span", f" at {alarm.title}", class_="unseen"), href=alarm.link
+            )
+            if alarm.link
+            else None,
+            class_=alarm.tone,
+        )
+        for alarm in alarms
+    ]
+    title = element("h2", "Alarms", class_="unseen")
+    return element("section", title, element("ul", *items, class_="alarms"), role="status")
+
+
+def _headline(history: History) -> Markup:
+    now = history.rates(None)
+    failing = "bad" if now.failures >= 0.01 else ""
+    tiles = (
+        ("Requests", figures.rate(now.requests), "a second", lambda each: each.requests, ""),
+        ("Failures", figures.share(now.failures), "of requests, 5xx", _failures, failing),
+        ("Median", figures.duration(now.p50), "from head to last byte", lambda each: each.p50, ""),
+        ("99th percentile", figures.duration(now.p99), "of durations", lambda each: each.p99, ""),
+    )
+    items = [
+        element(
+            "div",
+            element("dt", name),
+            element(
+                "dd",
+                element("strong", value),
+                element("span", unit, class_="unit"),
+                figures.sparkline(
+                    history.line(None, of), f"{name} over the last ten minutes", tone
+                ),
+            ),
+            class_=tone or None,
+        )
+        for name, value, unit, of, tone in tiles
+    ]
+    title = element("h2", "All requests", class_="unseen")
+    return element("section", title, element("dl", *items, class_="tiles"))
+
+
+def _failures(rates: Rates) -> float:
+    return rates.failures
+
+
+def _traffic(history: History) -> Markup:
+    keys = history.keys()
+    if not keys:
+        return empty("No requests in the last ten minutes.")
+    rows = [_row(history, key, before) for key, before in zip(keys, [None, *keys], strict=False)]
+    columns = (
+        "Route",
+        "Arm",
+        "Model",
+        "Requests/s",
+        "10 minutes",
+        "Failed",
+        "Refused",
+        "p50",
+        "p99",
+    )
+    return table("Requests by route, arm and model", columns, rows, "cards figures")
+
+
+def _row(history: History, key: Key, before: Key | None) -> list[Child]:
+    now = history.rates(key)
+    named = foreign(key.route) if key.route else element("span", "no route", class_="dim")
+    same = before is not None and before.route == key.route
+    return [
+        element("span", named, class_="again") if same else named,
+        foreign(key.arm) if key.arm else figures.ABSENT,
+        foreign(key.model),
+        figures.rate(now.requests),
+        figures.sparkline(
+            history.line(key, lambda each: each.requests),
+            f"Requests a second over ten minutes, now {figures.rate(now.requests)}",
+        ),
+        element("span", figures.share(now.failures), class_="bad") if now.failures else "0 %",
+        figures.share(now.refusals),
+        figures.duration(now.p50),
+        figures.duration(now.p99),
+    ]
+
+
+def _endpoints(hub: Hub) -> Markup:
+    rows = sorted(map(endpoint_row, hub.snapshot.leases), key=lambda row: str(row["instance"]))
+    if not rows:
+        return empty("No backend has joined.")
+    columns = (
+        *("Instance", "State", "Runtime", "Queued work", "In flight", "Service p50 · p99"),
+        *("Memory", "Models"),
+    )
+    return table(
+        "Backends that have joined this gateway",
+        columns,
+        [_endpoint(row) for row in rows],
+        "cards figures",
+    )
+
+
+def _endpoint(row: dict[str, Any]) -> list[Child]:
+    load, place = row["load"], " · ".join(filter(None, (row["runtime"], row["device"])))
+    name = joined(foreign(row["instance"]), element("small", foreign(row["address"])))
+    budget = load["memory_budget_bytes"]
+    used = figures.size(load["memory_used_bytes"]) if load["memory_used_bytes"] else figures.ABSENT
+    reason = element("small", visible(row["reason"], 300)) if row["reason"] else None
+    return [
+        name,
+        joined(state(_TONES[row["state"]], row["state"]), reason),
+        visible(place),
+        figures.duration(load["queued_work_seconds"]) if load["queued_work_seconds"] else "none",
+        figures.whole(load["in_flight"]),
+        f"{_service(load['service_p50_seconds'])} · {_service(load['service_p99_seconds'])}",
+        f"{used} of {figures.size(budget)}" if budget else used,
+        _models(row["models"]),
+    ]
+
+
+def _service(seconds: float) -> str:
+    return figures.duration(seconds) if seconds else figures.ABSENT
+
+
+def _models(models: Sequence[dict[str, Any]]) -> Markup:
+    items = [
+        element(
+            "li",
+            foreign(f"{model['name']}/{model['version']}"),
+            None if model["state"] == "READY" else state("warn", model["state"].lower()),
+            title=model["reason"] or None,
+        )
+        for model in models
+    ]
+    return element("ul", *items, class_="models") if items else element("span", figures.ABSENT)
+
+
+def _cache(history: History) -> Markup | None:
+    found = history.table("penstock_cache_requests")
+    if not found:
+        return None
+    routes: dict[str, dict[str, float]] = {}
+    for (_, outcome, route), value in found.items():  # mode, outcome, route
+        outcomes = routes.setdefault(route, {})
+        outcomes[outcome] = outcomes.get(outcome, 0.0) + value
+    rows = [_cached(route, outcomes) for route, outcomes in sorted(routes.items())]
+    columns = ("Route", "Answered from the cache", "", "Hits", "Shared", "Misses", "Passed by")
+    caption = "Answers kept and given again, since the gateway started"
+    return section("Cache", table(caption, columns, rows, "cards figures"))
+
+
+def _cached(route: str, outcomes: dict[str, float]) -> list[Child]:
+    total = sum(outcomes.values())
+    saved = outcomes.get("hit", 0.0) + outcomes.get("coalesced", 0.0)
+    part = saved / total if total else 0.0
+    return [
+        foreign(route),
+        figures.share(part),
+        figures.bar(part, f"{figures.share(part)} of requests"),
+        *(
+            figures.whole(outcomes.get(each, 0.0))
+            for each in ("hit", "coalesced", "miss", "bypass")
+        ),
+    ]

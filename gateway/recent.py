@@ -1,0 +1,113 @@
+"""The last slow and failed requests, to be explained one by one: bounded, and without payloads.
+
+A worker notes which of its requests were slow or failed, for nothing but a comparison in all
+others, and makes rows of them once a second, when it reports. What the gateway keeps of all workers
+survives a worker that crashes. A row has no payload, subject, path or sentence of an error; a
+tenant it has, since only administrators see it.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from protos.timeline import Timeline
+
+KEPT = 200  # failed requests, and as many slow ones
+KEPT_REFUSALS = 100  # a tenant over its limit must not push out what failed
+SLOW_FOR = 600.0  # seconds after which the slowest of then give way to those of now
+FAILURES_A_REPORT = 100
+REFUSALS_A_REPORT = 20
+
+Row = dict[str, Any]
+
+
+class Ended(NamedTuple):
+    """A request that is over: what it was, how it ended, and when by both clocks."""
+
+    model: str
+    face: str
+    code: int
+    error: str  # the name of its failure's kind, or empty
+    timeline: Timeline
+    end: float  # monotonic seconds
+
+
+Describe = Callable[[Ended], Row]
+
+
+class Noted:
+    """One worker's, between two reports. `floor` is how long a request takes to be slow.
+
+    That is the time of the two hundredth of the last ten minutes' slowest, so nearly all requests
+    are told by one comparison that they are nothing special.
+    """
+
+    def __init__(self) -> None:
+        self.floor = 0.0
+        self._slowest: list[tuple[float, float]] = []  # seconds and end, the fastest first
+        self._slow: list[Ended] = []
+        self._failed: deque[Ended] = deque(maxlen=FAILURES_A_REPORT)
+        self._refused: deque[Ended] = deque(maxlen=REFUSALS_A_REPORT)
+
+    def note(self, ended: Ended, seconds: float) -> None:
+        """Of a request that failed, was refused or took longer than `floor`."""
+        if ended.code >= 500:
+            self._failed.append(ended)
+        elif ended.code >= 400:
+            self._refused.append(ended)
+        else:
+            slowest = self._slowest
+            heapq.heappush(slowest, (seconds, ended.end))
+            self._slow.append(ended)
+            if len(slowest) > KEPT:
+                heapq.heappop(slowest)
+                self.floor = slowest[0][0]
+
+    def take(self, now: float) -> list[Ended]:
+        """What was noted since the last call; forgets who was slow long ago."""
+        found = [*self._failed, *self._refused, *self._slow[-KEPT:]]
+        self._failed.clear()
+        self._refused.clear()
+        self._slow.clear()
+        newer = [each for each in self._slowest if now - each[1] <= SLOW_FOR]
+        if len(newer) < len(self._slowest):
+            heapq.heapify(newer)
+            self._slowest, self.floor = newer, 0.0
+        return found
+
+
+def packed(ended: Iterable[Ended], describe: Describe) -> list[bytes]:
+    """Rows as JSON, for a report."""
+    return [orjson.dumps(describe(each)) for each in ended]
+
+
+class RecentRequests:
+    """What all workers of a gateway have noted."""
+
+    def __init__(self) -> None:
+        self._failed: deque[Row] = deque(maxlen=KEPT)
+        self._refused: deque[Row] = deque(maxlen=KEPT_REFUSALS)
+        self._slow: list[Row] = []
+
+    def take(self, rows: Iterable[bytes]) -> None:
+        """The rows of one worker's report."""
+        for row in map(orjson.loads, rows):
+            if row["code"] >= 500:
+                self._failed.append(row)
+            elif row["code"] >= 400:
+                self._refused.append(row)
+            else:
+                self._slow.append(row)
+        if len(self._slow) > KEPT:
+            newest = max(row["at"] for row in self._slow)
+            recent = [row for row in self._slow if newest - row["at"] <= SLOW_FOR]
+            self._slow = heapq.nlargest(KEPT, recent, key=lambda row: row["seconds"])
+
+    def find(self, wanted: Mapping[str, str]) -> list[Row]:
+        """Those whose `model`, `code` or `request_id` is as wanted, the newest first."""
+        rows = [*self._failed, *self._refused, *self._slow]
+        found = [row for row in rows if all(str(row[k]) == v for k, v in wanted.items())]
+        return sorted(found, key=lambda row: -row["at"])
