@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from gateway.arms import ArmBook
 from gateway.audit.log import AuditLog
 from gateway.metrics import Metrics
+from gateway.recent import Ended, Noted
 from gateway.routes.current import CurrentRoutes, interface
 from gateway.telemetry.requests import REUSED
 from gateway.usage.book import UsageBook
@@ -44,6 +45,7 @@ class Gate:
     total: float
     audit: AuditLog
     usage: UsageBook
+    noted: Noted = field(default_factory=Noted)
 
     def request(
         self,
@@ -123,7 +125,11 @@ class Gate:
             failed = error.kind if isinstance(error, PenstockError) else Kind.INTERNAL
             code, kind = TABLE[failed].http, failed.name
         self.audit.request(model, face, code, timeline, kind)
-        self.metrics.requests.observe(timeline.route, model, face, code, timeline, self.clock())
+        now = self.clock()
+        self.metrics.requests.observe(timeline.route, model, face, code, timeline, now)
+        if code >= 400 or now - timeline.start > self.noted.floor:
+            ended = Ended(model, face, code, kind, timeline, now)
+            self.noted.note(ended, now - timeline.start)
         if timeline.principal is not None and _used(timeline, error):
             self.usage.add(timeline.principal.tenant, model, timeline)
         # What was not executed for this request says nothing of its arm; and before every backend

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
 from gateway.metrics import Totals, page
+from gateway.recent import RecentRequests
 from gateway.telemetry.merged import Merged
 from protos import discovery_pb2 as pb
 from routing.registry import Registry
@@ -38,6 +39,7 @@ class Hub:
         self.registry = registry
         self.discovery = discovery
         self.workers = Merged()
+        self.recent = RecentRequests()
         self.snapshot = registry.snapshot(time.monotonic())
         self.routing = pb.Routing()
         self.applied: dict[str, str] = {}  # the hash of the routes by worker
@@ -92,6 +94,7 @@ class Hub:
         self.applied[report.worker.partition("/")[0]] = report.routes
         if report.arms:
             self.on_arms(report.worker, list(report.arms))
+        self.recent.take(report.requests)
 
     def metrics_page(self) -> bytes:
         """All workers' metrics and the hub's own in OpenMetrics text."""

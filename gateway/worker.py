@@ -35,6 +35,8 @@ from gateway.identities import authenticator
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline, build
 from gateway.privacy_key import privacy_key
+from gateway.recent import Noted, packed
+from gateway.recent_row import row_of
 from gateway.routes.current import CurrentRoutes
 from gateway.routing_metrics import register
 from gateway.state.shared import Shared
@@ -199,6 +201,7 @@ class Worker:
             metrics=self.metrics.families(),
             routes=self.routes.revision,
             arms=self.gate.arms.take(),
+            requests=packed(self.gate.noted.take(time.monotonic()), row_of),
         )
 
     async def _start_grpc(self, share_port: bool) -> None:
