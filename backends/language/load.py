@@ -1,22 +1,30 @@
-"""How busy language models are, as a beat tells it."""
+"""How busy language models are and what they have kept, as a beat tells it."""
 
 from collections.abc import Sequence
 
+from backends.language.kept import Pace
 from backends.language.times import Times, queued_work
 from protos import discovery_pb2 as pb
+from protos.prefixes import Filter
 
 
 def load_of(
     times: Times,
     *,
     in_flight: int,
-    waiting: int,
-    running: int,
-    cache_use: float,
-    adapters: Sequence[str],
+    models: Sequence[pb.LanguageModel],
+    kept: Filter,
+    pace: Pace,
+    adapter_seconds: float = 0.0,
     progress: int = 0,
 ) -> pb.Load:
-    """`times` are those of first parts, `cache_use` a share, `progress` the steps until now."""
+    """`times` are those of first parts, `progress` the steps until now.
+
+    `kept` are names of beginnings of prompts, `pace` is what they save; an adapter that is in
+    memory saves `adapter_seconds`.
+    """
+    waiting = sum(each.waiting for each in models)
+    running = sum(each.running for each in models)
     typical = times.quantile(0.5)
     return pb.Load(
         queued_work_us=int(queued_work(waiting, running, typical) * 1e6),
@@ -26,6 +34,10 @@ def load_of(
         device_progress=progress,
         waiting=waiting,
         running=running,
-        cache_use=cache_use,
-        adapters=adapters,
+        cache_use=max((each.cache_use for each in models), default=0.0),
+        adapters=[name for each in models for name in each.adapters],
+        prefixes=kept.bits,
+        prefix_byte_seconds=pace.byte_seconds,
+        adapter_seconds=adapter_seconds,
+        language=models,
     )

@@ -55,6 +55,10 @@ class BlockPool:
             found.append(block)
         return found
 
+    def knows(self, key: bytes) -> bool:
+        """Whether a block is published under the key; may be asked in any thread."""
+        return key in self._by_key
+
     def hold(self, blocks: Iterable[int]) -> None:
         """One more user for each."""
         for block in blocks:

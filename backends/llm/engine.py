@@ -5,6 +5,7 @@ ends that request alone.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -12,6 +13,7 @@ from typing import Protocol
 
 import torch
 
+from backends.language.kept import Recent
 from backends.llm.blocks import BlockPool, salt
 from backends.llm.choice import Choice, Said, Vocabulary
 from backends.llm.choosing import choose
@@ -39,7 +41,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked for: at most `most` new tokens in each of `choices` answers."""
+    """What is asked for: at most `most` new tokens in each of `choices` answers.
+
+    `beginnings` are those of its text by which gateways look for it, the shortest first: how many
+    tokens each has, and its name.
+    """
 
     tokens: list[int]
     most: int
@@ -51,6 +57,7 @@ class Ask:
     adapter: str = ""
     priority: int = 1
     deadline: float = inf
+    beginnings: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +79,7 @@ class Counts:
     generated_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    by_adapter: Counter[str] = field(default_factory=Counter)  # generated
 
 
 Step = list[tuple[Hashable, Said | PenstockError]]
@@ -101,6 +109,7 @@ class Engine:
         self._choices: dict[Sequence, tuple[_Request, Choice]] = {}
         self._order = 0
         self.counts = Counts()
+        self.kept: Recent[bytes] = Recent()  # the key of the last block of a prompt's beginning
 
     @property
     def busy(self) -> bool:
@@ -135,7 +144,8 @@ class Engine:
         request = _Request(id_, choices, len(choices), choices[1:])
         self._requests[id_] = request
         self._begin(request, choices[0])
-        self.counts.prompt_tokens += len(ask.tokens)
+        if ask.beginnings:
+            self._keep(choices[0].sequence, ask.beginnings)
 
     def cancel(self, id_: Hashable) -> None:
         """Nobody wants it any more: its blocks are free at once. Nothing if it isn't here."""
@@ -197,6 +207,7 @@ class Engine:
         request, choice = self._choices[sequence]
         said = choice.take(found, len(sequence.tokens))
         self.counts.generated_tokens += said.tokens
+        self.counts.by_adapter[sequence.adapter] += said.tokens
         if request.follow:
             for each in request.follow:
                 self._begin(request, each)
@@ -235,6 +246,13 @@ class Engine:
     def _begin(self, request: _Request, choice: Choice) -> None:
         self._choices[choice.sequence] = (request, choice)
         self.scheduler.add(choice.sequence)
+        self.counts.prompt_tokens += choice.sequence.prompt
+
+    def _keep(self, sequence: Sequence, beginnings: tuple[tuple[int, int], ...]) -> None:
+        size = self.scheduler.pool.size
+        keys = sequence.keys(len(sequence.tokens) // size, size)
+        whole = [(name, tokens // size) for tokens, name in beginnings if tokens >= size]
+        self.kept.touch([(name, keys[blocks - 1]) for name, blocks in whole])
 
     def _fail(self, sequence: Sequence, error: PenstockError, step: Step) -> None:
         request, _ = self._choices[sequence]

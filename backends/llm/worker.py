@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import cast
 
 from backends.exchange import Answer, Taken
+from backends.language.kept import Pace
 from backends.language.parts import Parts
 from backends.language.texts import SIGNATURE, prompt_of
 from backends.language.times import Times, time_queued
 from backends.llm.answering import Answering
-from backends.llm.engine import Ask, Step
+from backends.llm.engine import Ask, Engine, Step
 from backends.llm.engine_thread import EngineThread
 from backends.llm.forms import Form
 from backends.llm.models import Models, Options
@@ -24,6 +25,7 @@ from backends.validate import check_inputs
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_calls import Call
 from protos.incident import incident
+from protos.prefixes import Prefixes, prefixes_of
 from protos.values import Embedding
 
 # What a model's default is among the priorities that clients may ask for.
@@ -50,6 +52,7 @@ class LlmWorker:
 
         self.models = Models(repository, options, deliver)
         self.times = Times()
+        self.pace = Pace()
         self._most = most
         self._clock = clock
         self._ids = count()
@@ -98,6 +101,8 @@ class LlmWorker:
             raise invalid("prompt: has tokens that the model doesn't have", "prompt")
         key, thread = next(self._ids), entry.thread
         now = self._clock()
+        prefixes = prefixes_of(payload, call.tenant, call.model)
+        cached = prefixes.reach(partial(_cached, entry.engine))
         taken = Answering(
             call,
             Form(payload, call.model, lambda token: vocabulary.decode([token])),
@@ -109,7 +114,7 @@ class LlmWorker:
                 clock=self._clock,
                 sharing=lambda: max(1, thread.load.running),
                 queued=partial(self._queued, thread),
-                begun=self.times.add,
+                begun=partial(self._begun, thread, prefixes.length, cached),
             ),
             leave=partial(self._leave, key, len(prompts), thread),
         )
@@ -126,6 +131,7 @@ class LlmWorker:
                 entry.adapter,
                 priority=call.priority or DEFAULT_PRIORITY,
                 deadline=now + call.remaining_us / 1e6 if call.remaining_us else inf,
+                beginnings=() if at else _in_tokens(prefixes, len(prompt)),
             )
             thread.add((key, at), ask)
         return taken
@@ -133,6 +139,10 @@ class LlmWorker:
     def _queued(self, thread: EngineThread, elapsed: float) -> float:
         load = thread.load
         return time_queued(load.waiting, load.running, elapsed, self.times.quantile(0.5))
+
+    def _begun(self, thread: EngineThread, length: int, cached: int, elapsed: float) -> None:
+        self.times.add(elapsed)
+        self.pace.add(length, cached, elapsed - self._queued(thread, elapsed))
 
     def _leave(self, key: int, prompts: int, thread: EngineThread) -> None:
         del self._calls[key]
@@ -149,3 +159,17 @@ class LlmWorker:
                 taken.fail(said)
             else:
                 taken.say(at, said)
+
+
+def _cached(engine: Engine, name: int) -> bool:
+    """Whether the beginning of that name is in the engine's cache now."""
+    key = engine.kept.get(name)
+    return key is not None and engine.scheduler.pool.knows(key)
+
+
+def _in_tokens(prefixes: Prefixes, tokens: int) -> tuple[tuple[int, int], ...]:
+    """How many tokens each beginning has, by its share of the text, rounded down; and its name."""
+    return tuple(
+        (tokens * end // prefixes.length, name)
+        for end, name in zip(prefixes.ends, prefixes.names, strict=True)
+    )

@@ -33,9 +33,9 @@ class Forward:
         self._upstream = upstream
         self._habits = habits
         self._traceparent = call.traceparent
-        self._asked = call.openai or prompt_of(call)
+        self.asked = call.openai or prompt_of(call)
         self._tensors = call.openai is None
-        self._body = asking.body(call, self._asked, model)
+        self._body = asking.body(call, self.asked, model)
         self.streaming = call.streaming and self._body.get("stream") is True
         self.accepted = False
 
@@ -84,11 +84,11 @@ class Forward:
     def _content(self, body: JsonObject) -> Content:
         if self._tensors:
             return text_of(body, streaming=self.streaming)
-        return type(self._asked)(body)
+        return type(self.asked)(body)
 
     @property
     def _path(self) -> str:
-        return PATHS[type(self._asked)]
+        return PATHS[type(self.asked)]
 
 
 class Habits:

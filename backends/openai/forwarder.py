@@ -8,8 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import sub
 
 from backends.exchange import Answer, Taken
+from backends.language.kept import Pace, Recent
 from backends.language.parts import Parts
 from backends.language.texts import SIGNATURE
 from backends.language.times import Times, time_queued
@@ -22,6 +24,7 @@ from backends.openai.upstream import Upstream
 from backends.validate import check_inputs
 from protos.errors import Kind, PenstockError
 from protos.exchange_calls import Call
+from protos.prefixes import prefixes_of
 
 
 class Forwarder:
@@ -50,6 +53,8 @@ class Forwarder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wholes = Times()
         self.times = Times()
+        self.kept: Recent[int] = Recent()  # how many bytes each beginning adds to the one before
+        self.pace = Pace()
 
     @property
     def in_flight(self) -> int:
@@ -70,18 +75,26 @@ class Forwarder:
             forward = self._forward(call)
         except PenstockError as refusal:
             return refusal
+        prefixes = prefixes_of(forward.asked, call.tenant, call.model)
+        cached = prefixes.reach(lambda name: self.kept.get(name) is not None)
+        lengths = map(sub, prefixes.ends, (0, *prefixes.ends))
+        self.kept.touch(list(zip(prefixes.names, lengths, strict=True)))
         parts = Parts(
             call,
             answer,
             clock=self._clock,
             sharing=self._sharing,
             queued=self._queued,
-            begun=self.times.add,
+            begun=partial(self._begun, prefixes.length, cached),
         )
         taken = Answering(call, forward, parts)
         self._tasks.add(taken.task)
         taken.task.add_done_callback(partial(self._done, self._clock()))
         return taken
+
+    def _begun(self, length: int, cached: int, elapsed: float) -> None:
+        self.times.add(elapsed)
+        self.pace.add(length, cached, elapsed - self._queued(elapsed))
 
     def _done(self, began: float, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
