@@ -11,6 +11,7 @@ from protos.service import Reply
 from protos.values import InferRequest, Signature, TensorSpec
 from routing.breaker import Breaker, Verdict, verdict
 from routing.exchange import Exchange
+from routing.kept import Kept
 from routing.latency import PeakEwma
 
 # Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
@@ -40,6 +41,7 @@ class Endpoint:
         self.suspect_turn = asyncio.Lock()
         self.left = False
         self.excess = PeakEwma()
+        self.kept = Kept(beat.access_key)
         self._missed = PeakEwma()  # by how much those were late that were given up
         self.breakers: dict[ModelKey, Breaker] = {}
         self._clock = clock
@@ -59,6 +61,7 @@ class Endpoint:
         self._reported = load.in_flight
         self._per_call = load.service_p50_us / max(load.in_flight, TYPICAL_BATCH) / 1e6
         self._service = load.service_p99_us / 1e6
+        self.kept.update(load, self._clock())
         if beat.models_revision != self._models_revision:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}

@@ -29,6 +29,8 @@ class EndpointTable:
         self._serving: dict[ModelKey, tuple[Endpoint, ...]] = {}
         self._versions: dict[str, tuple[str, ...]] = {}
         self._revisions: dict[ModelKey, str | None] = {}
+        # Models with several endpoints that keep prompts: which of them is asked matters.
+        self.keeping: frozenset[ModelKey] = frozenset()
         self._closing: set[asyncio.Task[None]] = set()
         self.revision = 0
         self.settled = False
@@ -104,6 +106,11 @@ class EndpointTable:
                 if endpoint.ready(key):
                     serving.setdefault(key, []).append(endpoint)
         self._serving = {key: tuple(endpoints) for key, endpoints in serving.items()}
+        self.keeping = frozenset(
+            key
+            for key, endpoints in serving.items()
+            if len(endpoints) > 1 and endpoints[0].signatures[key].openai
+        )
         self._revisions = {
             key: _common({each.models[key].revision for each in endpoints})
             for key, endpoints in serving.items()

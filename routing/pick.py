@@ -15,13 +15,13 @@ one of two slow endpoints.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from protos.errors import Kind, PenstockError
+from protos.prefixes import prefixes_of
 from protos.service import Reply
 from protos.values import InferRequest
-from routing import affinity as affine
 from routing.affinity import Affinity
 from routing.aperture import MIN_APERTURE, Aperture
 from routing.breaker import Verdict
@@ -36,10 +36,7 @@ PANIC_SHARE = 0.5
 
 
 class Pick:
-    """The service at the bottom of the stack: hands the request to an endpoint's exchange.
-
-    `affinities` are by model name; models without one, the usual case, pay nothing for them.
-    """
+    """The service at the bottom of the stack: hands the request to an endpoint's exchange."""
 
     def __init__(
         self,
@@ -48,14 +45,13 @@ class Pick:
         clock: Callable[[], float],
         call_soon: Callable[[Callable[[], None]], object],
         rng: random.Random | None = None,
-        affinities: Mapping[str, Affinity] | None = None,
     ) -> None:
         self._table = table
         self._worker = worker
         self._clock = clock
         self._call_soon = call_soon
         self._rng = rng or random.Random()  # noqa: S311 (no secret)
-        self._affinities = affinities or {}
+        self.affinity = Affinity()
         self._apertures: dict[ModelKey, Aperture] = {}
         self._turn: dict[ModelKey, tuple[Endpoint, float]] = {}
         self.outliers = Outliers()
@@ -96,11 +92,25 @@ class Pick:
         now = self._clock()
         if key in self.outliers.troubled and (probe := self._probe(key, request, now)) is not None:
             return probe
-        if self._affinities and (affinity := self._affinities.get(request.model)) is not None:
-            # Nobody follows, since others of this turn may have their prefix elsewhere, and all are
-            # compared, since two random ones would mostly miss the one that has it.
-            candidates = self._candidates(key, now, of_two=False)
-            return min(candidates, key=lambda e: affine.cost(affinity, request, e, now))
+        if key in self._table.keeping:
+            return self._keeper(key, request, now)
+        return self._soonest(key, now)
+
+    def _keeper(self, key: ModelKey, request: InferRequest, now: float) -> Endpoint:
+        """For a model whose endpoints keep prompts: whoever has this one's beginning, if it pays.
+
+        All endpoints are compared, whosever aperture they are in, since two random ones would
+        mostly miss the one that has it. Nobody follows: others of this turn have theirs elsewhere.
+        """
+        prefixes = prefixes_of(request.payload, request.context.principal.tenant, request.model)
+        usable = self._usable(key, self._table.serving(*key))
+        endpoint = self.affinity.choose(usable, request.model, prefixes, now)
+        if endpoint is None:
+            endpoint = self._soonest(key, now)
+        endpoint.kept.sent(prefixes)
+        return endpoint
+
+    def _soonest(self, key: ModelKey, now: float) -> Endpoint:
         following = self._turn.get(key)
         if following is not None:
             endpoint, bound = following
@@ -112,7 +122,7 @@ class Pick:
         self._turn[key] = (endpoint, endpoint.cost(now) + FOLLOW_AT_MOST)
         return endpoint
 
-    def _candidates(self, key: ModelKey, now: float, *, of_two: bool = True) -> Sequence[Endpoint]:
+    def _candidates(self, key: ModelKey, now: float) -> Sequence[Endpoint]:
         """Whom to compare: all of a few, else two at random; raises UNAVAILABLE without any."""
         serving = self._table.serving(*key)
         if not serving:
@@ -120,7 +130,7 @@ class Pick:
         if len(serving) <= MIN_APERTURE:
             return self._usable(key, serving)
         subset = self._aperture(key).subset(serving, now)
-        if of_two and len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
+        if len(subset) > MIN_APERTURE and key not in self.outliers.troubled:
             two = self._two(subset)
             if two[0].usable and two[1].usable:
                 return two

@@ -65,7 +65,7 @@ def request(tried=(), **how):
 
 def pick_among(*endpoints):
     turns = Turns()
-    table = SimpleNamespace(serving=lambda model, version: endpoints)
+    table = SimpleNamespace(serving=lambda model, version: endpoints, keeping=())
     return Pick(table, "worker", lambda: 0.0, turns), turns
 
 
@@ -216,7 +216,7 @@ def test_of_two_random_ones_an_unusable_one_is_never_picked():
 def test_apertures_of_models_that_are_gone_are_forgotten():
     served = {(name, "1"): [FakeEndpoint(f"e{n}") for n in range(4)] for name in "mno"}
     turns = Turns()
-    table = SimpleNamespace(serving=lambda *key: tuple(served.get(key, ())))
+    table = SimpleNamespace(serving=lambda *key: tuple(served.get(key, ())), keeping=())
     pick = Pick(table, "worker", lambda: 0.0, turns)
     for name in "mn":
         pick.choose(replace(request(), model=name))
@@ -257,7 +257,7 @@ class Scene:
         for endpoint in endpoints:
             endpoint.clock = lambda: self.now
         self.turns = Turns()
-        table = SimpleNamespace(serving=lambda model, version: self.endpoints)
+        table = SimpleNamespace(serving=lambda *key: self.endpoints, keeping=())
         self.pick = Pick(table, "worker", lambda: self.now, self.turns)
 
     async def ask(self, **how):

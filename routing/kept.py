@@ -1,0 +1,54 @@
+"""What an endpoint has kept of earlier requests: beginnings of prompts, and adapters.
+
+Beats tell it, for all gateways and workers alike. A beat is up to a second old, so what this worker
+itself has sent there since is remembered until beats must know better.
+"""
+
+from protos import discovery_pb2 as pb
+from protos.prefixes import Filter, Prefixes, salt_of
+
+# A beat comes every second and takes a moment to be heard of.
+UNTOLD_FOR = 2.0  # seconds
+MOST_UNTOLD = 4096  # names
+
+
+class Kept:
+    """Of one endpoint. `access_key` is the instance's, with which its filters are salted."""
+
+    def __init__(self, access_key: str) -> None:
+        self._salt = salt_of(access_key)
+        self._filter = Filter(b"", self._salt)
+        self._byte_seconds = 0.0
+        self._adapter_seconds = 0.0
+        self._adapters: frozenset[str] = frozenset()
+        # Two generations, each of which lives for UNTOLD_FOR and then for as long beside the next.
+        self._sent: set[int] = set()
+        self._sent_before: set[int] = set()
+        self._since = 0.0
+
+    def update(self, load: pb.Load, now: float) -> None:
+        """Takes what a newer beat says."""
+        self._filter = Filter(load.prefixes, self._salt)
+        self._byte_seconds = max(0.0, load.prefix_byte_seconds)
+        self._adapter_seconds = max(0.0, load.adapter_seconds)
+        self._adapters = frozenset(load.adapters)
+        if now - self._since > UNTOLD_FOR:
+            self._sent_before, self._sent, self._since = self._sent, set(), now
+
+    def sent(self, prefixes: Prefixes) -> None:
+        """A prompt that begins so is on its way there."""
+        if len(self._sent) < MOST_UNTOLD:
+            self._sent.update(prefixes.names)
+
+    def reach(self, prefixes: Prefixes) -> int:
+        """Bytes of the prompt's longest beginning that is kept, as far as anybody can tell."""
+        told, sent, before = self._filter, self._sent, self._sent_before
+        return prefixes.reach(lambda name: name in sent or name in before or name in told)
+
+    def saves(self, model: str, prefixes: Prefixes) -> float:
+        """Seconds of work that are done already for such a request."""
+        seconds = self.reach(prefixes) * self._byte_seconds if self._byte_seconds else 0.0
+        return seconds + self._adapter_seconds if model in self._adapters else seconds
+
+    def __repr__(self) -> str:
+        return f"<Kept {self._filter}, {len(self._adapters)} adapters>"
