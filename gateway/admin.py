@@ -1,5 +1,7 @@
-"""The administrative face on 8002: metrics, endpoints, routes; nothing without a token."""
+"""The administrative face on 8002: metrics, endpoints, routes, the console; nothing without a
+token or, for the console, a session that an administrator's link began."""
 
+import random
 from functools import partial
 
 from starlette.applications import Starlette
@@ -9,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.audit.log import AuditLog
+from gateway.console.face import Console, Shown
 from gateway.endpoint_rows import endpoint_row
 from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
@@ -26,9 +29,19 @@ from protos.principal import Principal
 
 
 def admin_app(
-    hub: Hub, rules: Rules, records: Records, authenticator: Authenticate, audit: AuditLog
+    hub: Hub,
+    rules: Rules,
+    records: Records,
+    authenticator: Authenticate,
+    audit: AuditLog,
+    shown: Shown,
+    *,
+    port: int,
+    secure: bool,
 ) -> Starlette:
     """The ASGI application; every route but `/health` takes the scope `admin`.
+
+    `shown` is what the console at `/` shows; `port` is this face's, `secure` whether it has TLS.
 
     `/metrics` also takes the scope `metrics`, so that a scraper needn't be an administrator.
     """
@@ -69,6 +82,7 @@ def admin_app(
             hub.discovery.drain(instance)
         return JSONResponse({"instance": instance, "state": "draining"}, status_code=202)
 
+    console = Console(shown, authenticator, require, random.random, port=port, secure=secure)
     return Starlette(
         routes=[
             Route("/health", health),
@@ -78,6 +92,7 @@ def admin_app(
             *route_routes(hub, rules, require),
             *usage_routes(records.store, require),
             *rollout_routes(rules.rollouts, require, audit.action),
+            *console.routes(),
         ],
         exception_handlers=rescue_handlers(partial(audit.stranger, "admin")),
         middleware=[Middleware(KeysFirst, authenticate=authenticator)],

@@ -19,6 +19,9 @@ from grpc import aio
 from gateway.admin import admin_app
 from gateway.audit.log import AuditLog
 from gateway.config import Config
+from gateway.console.face import Shown
+from gateway.console.history import History
+from gateway.console.reports import reporter
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
 from gateway.grace import RECORDS_CLOSE
 from gateway.grpc_options import bind, server_options
@@ -72,8 +75,29 @@ async def _main(config: Config, file: Path) -> None:
     hub.start()
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
+    history = History(hub.workers.collect, time.monotonic)
+    history.start()
+    shown = Shown(
+        f"{socket.gethostname()}:{listener.address.port}",
+        hub,
+        rules,
+        history,
+        hub.recent,
+        records.store,
+        audit,
+        reporter(file),
+    )
     admin = serve(
-        admin_app(hub, rules, records, authenticator, audit),
+        admin_app(
+            hub,
+            rules,
+            records,
+            authenticator,
+            audit,
+            shown,
+            port=listener.address.port,
+            secure=listener.tls is not None,
+        ),
         listener.address,
         config.limits,
         listener.tls,
@@ -87,6 +111,7 @@ async def _main(config: Config, file: Path) -> None:
     finally:
         await mesh.stop(grace=0.5)
         await hub.stop()
+        await history.stop()
         await rules.stop()
         await admin.drain(1.0)
         await authenticator.close()
