@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 import grpc
 from grpc import aio
 
+from gateway.telemetry.mesh import NO_WORK, Work, take_work
 from policies.authorize import require_scope
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
@@ -41,6 +42,8 @@ class Discovery:
         self._clock = clock
         self._stranger = stranger
         self._drains: set[str] = set()
+        self._work: dict[str, Work] = {}
+        self.left = 0  # backends that said goodbye
         self._changed = asyncio.Event()
 
     def handler(self) -> grpc.GenericRpcHandler:
@@ -57,6 +60,7 @@ class Discovery:
         while True:
             for instance in self.registry.expire(self._clock()):
                 log.warning("evicted %s: its lease is over", instance)
+                self._work.pop(instance, None)
             if self.registry.revision != published:
                 published = self.registry.revision
                 done = publish(self.registry.snapshot(self._clock()))
@@ -76,6 +80,10 @@ class Discovery:
         """Tells an instance, with the answer to its next beat, to finish and take no more."""
         self._drains.add(instance)
 
+    def work(self, instance: str) -> Work:
+        """What it has done, as its last beat told."""
+        return self._work.get(instance, NO_WORK)
+
     async def _join(
         self,
         beats: AsyncIterator[pb.Beat],
@@ -91,6 +99,7 @@ class Discovery:
         joined: tuple[str, int] | None = None
         try:
             async for beat in beats:
+                work = take_work(beat)
                 refused = self._refusal(beat, joined)
                 if refused is not None:
                     log.warning("refused a beat of %s from %s: %s", beat.instance, peer, refused)
@@ -99,6 +108,7 @@ class Discovery:
                 if joined is None:
                     log.info("%s joined: %s at %s", beat.instance, beat.runtime, beat.address)
                 joined = (beat.instance, beat.epoch)
+                self._work[beat.instance] = work
                 self._changed.set()
                 ttl = int(self.registry.lease * 1000)
                 yield pb.Directive(lease_ttl_ms=ttl, drain=beat.instance in self._drains)
@@ -112,6 +122,8 @@ class Discovery:
         if self.registry.is_draining(instance, epoch):
             self._drains.discard(instance)
             self.registry.leave(instance, epoch)
+            self._work.pop(instance, None)
+            self.left += 1
             log.info("%s left", instance)
         else:
             self.registry.disconnected(instance, epoch)

@@ -4,16 +4,21 @@ from typing import Any
 
 from protos import discovery_pb2 as pb
 
+STATES = ("ready", "draining", "suspect", "unhealthy")
+
+
+def state_of(lease: pb.Lease) -> str:
+    """One of `STATES`, by what discovery knows."""
+    if lease.beat.draining:
+        return "draining"
+    if lease.state == pb.SUSPECT:
+        return "suspect"
+    return "ready" if lease.beat.healthy else "unhealthy"
+
 
 def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
     """A row of `GET /admin/endpoints`."""
     beat = lease.beat
-    if beat.draining:
-        state = "draining"
-    elif lease.state == pb.SUSPECT:
-        state = "suspect"
-    else:
-        state = "ready" if beat.healthy else "unhealthy"
     return {
         "instance": beat.instance,
         "epoch": beat.epoch,
@@ -21,7 +26,7 @@ def endpoint_row(lease: pb.Lease) -> dict[str, Any]:
         "process": beat.process,
         "device": beat.device,
         "runtime": beat.runtime,
-        "state": state,
+        "state": state_of(lease),
         "reason": beat.unhealthy_reason,
         "load": {
             "queued_work_seconds": beat.load.queued_work_us / 1e6,

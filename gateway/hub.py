@@ -13,9 +13,12 @@ from grpc import aio
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
+from gateway.identity import VERSION
 from gateway.metrics import Totals, page
 from gateway.recent import RecentRequests
 from gateway.telemetry.merged import Merged
+from gateway.telemetry.mesh import MeshMetrics
+from gateway.telemetry.process import register_build
 from protos import discovery_pb2 as pb
 from routing.registry import Registry
 
@@ -40,6 +43,7 @@ class Hub:
         self.discovery = discovery
         self.workers = Merged()
         self.recent = RecentRequests()
+        self.supervisor = Totals()  # of this process, where it is none of the workers
         self.snapshot = registry.snapshot(time.monotonic())
         self.routing = pb.Routing()
         self.applied: dict[str, str] = {}  # the hash of the routes by worker
@@ -57,6 +61,11 @@ class Hub:
         self.totals.add(
             "penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions
         )
+        self.totals.add(
+            "penstock_endpoints_left", "Backends that said goodbye.", lambda: discovery.left
+        )
+        MeshMetrics(lambda: self.snapshot.leases, discovery.work).register(self.totals)
+        register_build(self.totals, VERSION)
         self.show(
             "penstock_self_preservation",
             "1 while leases don't expire because too many beats are missing at once.",
@@ -98,6 +107,7 @@ class Hub:
 
     def metrics_page(self) -> bytes:
         """All workers' metrics and the hub's own in OpenMetrics text."""
+        self.workers.report("supervisor/", self.supervisor.families())
         return page(self._metrics)
 
     def attach_handler(self) -> grpc.GenericRpcHandler:

@@ -36,13 +36,13 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        self._reads: list[Callable[[], pb.MetricFamily]] = []
+        self._reads: list[Callable[[], Iterable[pb.MetricFamily]]] = []
 
     def add(self, name: str, text: str, value: Callable[[], float]) -> None:
         self.add_labelled(name, text, (), lambda: {(): value()})
 
     def add_labelled(self, name: str, text: str, labels: tuple[str, ...], values: Read) -> None:
-        self._reads.append(lambda: family("counter", name, text, labels, values()))
+        self.add_family(lambda: family("counter", name, text, labels, values()))
 
     def add_gauge(
         self,
@@ -52,7 +52,7 @@ class Totals:
         values: Read,
         merge: pb.Merge = pb.SUM,
     ) -> None:
-        self._reads.append(lambda: family("gauge", name, text, labels, values(), merge))
+        self.add_family(lambda: family("gauge", name, text, labels, values(), merge))
 
     def add_histogram(
         self,
@@ -62,14 +62,18 @@ class Totals:
         values: ReadHistograms,
         merge: pb.Merge = pb.SUM,
     ) -> None:
-        self._reads.append(lambda: histogram_family(name, text, labels, values(), merge))
+        self.add_family(lambda: histogram_family(name, text, labels, values(), merge))
 
     def add_family(self, read: Callable[[], pb.MetricFamily]) -> None:
         """Adds a family that is made anew whenever somebody looks."""
+        self._reads.append(lambda: (read(),))
+
+    def add_families(self, read: Callable[[], Iterable[pb.MetricFamily]]) -> None:
+        """Adds families that are made together."""
         self._reads.append(read)
 
     def families(self) -> list[pb.MetricFamily]:
-        return [read() for read in self._reads]
+        return [family for read in self._reads for family in read()]
 
     def collect(self) -> Iterable[Metric]:
         """As prometheus-client collects."""

@@ -34,6 +34,7 @@ from gateway.records import Records
 from gateway.rules import Rules
 from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
+from gateway.telemetry.process import register_process
 from gateway.worker import Worker
 from routing.registry import Registry
 
@@ -151,6 +152,7 @@ async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asynci
         server.add_generic_rpc_handlers((hub.attach_handler(), LedgerService().handler()))
         server.add_insecure_port(address)
         await server.start()
+        register_process(hub.supervisor)
         workers = Workers(config, file, http, address)
         workers.start()
         log.info("%d workers serve on %s", config.workers, config.listener("http").address)

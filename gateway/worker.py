@@ -40,6 +40,8 @@ from gateway.recent_row import row_of
 from gateway.routes.current import CurrentRoutes
 from gateway.routing_metrics import register
 from gateway.state.shared import Shared
+from gateway.telemetry import endpoints
+from gateway.telemetry.process import LoopLag, register_lag, register_process
 from gateway.usage import metrics as usage_metrics
 from gateway.usage.pseudonyms import pseudonyms
 from gateway.worker_records import WorkerRecords
@@ -114,6 +116,7 @@ class Worker:
             call_soon=loop.call_soon,
             call_at=loop.call_at,
         )
+        self._lag = LoopLag(loop)
         self._register()
         self._authenticator = authenticator(config, records.records.store)
         self.gate = Gate(
@@ -170,6 +173,7 @@ class Worker:
         await self._http.start()
         await self._start_grpc(share_grpc_port)
         self._decoder.warm_up()
+        self._lag.start()
         self._watch = asyncio.create_task(self._watch_health(), name="health")
         settle()
 
@@ -184,6 +188,7 @@ class Worker:
         await asyncio.gather(*faces)
         if self._watch is not None:
             self._watch.cancel()
+        self._lag.stop()
         await self._pipeline.privacy.close()
         await self._pipeline.cache.close()
         await self._shared.close()
@@ -232,6 +237,9 @@ class Worker:
         cache_metrics.register(totals, pipeline.cache)
         usage_metrics.register(totals, records.accounts)
         self._shared.register(totals)
+        endpoints.register(totals, self.table)
+        register_lag(totals, self._lag)
+        register_process(totals)
         register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 
     def _connect(self, address: str, access_key: str) -> Exchange:

@@ -11,8 +11,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
-from protos.histogram import Histogram
 from protos import discovery_pb2 as pb
+from protos.histogram import Histogram
 
 # Values by those of the labels.
 Labelled = Mapping[tuple[str, ...], float]

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from gateway.telemetry.families import family, histogram_family
-from protos.histogram import Exemplar, Histogram
 from protos import discovery_pb2 as pb
+from protos.histogram import Exemplar, Histogram
 from protos.timeline import Timeline
 
 REUSED = ("hit", "coalesced")  # a kept answer, and another request's

@@ -3,9 +3,9 @@
 import pytest
 
 from gateway.metrics import Metrics
-from protos.histogram import Exemplar, Histogram
 from gateway.telemetry.merged import Merged
 from protos import discovery_pb2 as pb
+from protos.histogram import Exemplar, Histogram
 from protos.timeline import Timeline
 
 
