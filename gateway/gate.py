@@ -127,6 +127,7 @@ class Gate:
         self.audit.request(model, face, code, timeline, kind)
         now = self.clock()
         self.metrics.requests.observe(timeline.route, model, face, code, timeline, now)
+        self.metrics.language.observe(model, timeline, now)
         if code >= 400 or now - timeline.start > self.noted.floor:
             ended = Ended(model, face, code, kind, timeline, now)
             self.noted.note(ended, now - timeline.start)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
 from gateway.identity import VERSION
+from gateway.language_metrics import register_engines
 from gateway.metrics import Totals, page
 from gateway.recent import RecentRequests
 from gateway.telemetry.merged import Merged
@@ -65,6 +66,7 @@ class Hub:
             "penstock_endpoints_left", "Backends that said goodbye.", lambda: discovery.left
         )
         MeshMetrics(lambda: self.snapshot.leases, discovery.work).register(self.totals)
+        register_engines(self.totals, lambda: self.snapshot.leases)
         register_build(self.totals, VERSION)
         self.show(
             "penstock_self_preservation",

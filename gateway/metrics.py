@@ -20,6 +20,7 @@ from gateway.telemetry.families import (
     histogram_family,
     metric_of,
 )
+from gateway.telemetry.language import LanguageMetrics
 from gateway.telemetry.requests import RequestMetrics
 from protos import discovery_pb2 as pb
 
@@ -85,11 +86,16 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests = RequestMetrics(random.random)
+        self.language = LanguageMetrics()
         self.totals = Totals()
 
     def families(self) -> list[pb.MetricFamily]:
         """Everything as messages for the supervisor."""
-        return [*self.requests.families(), *self.totals.families()]
+        return [
+            *self.requests.families(),
+            *self.language.families(),
+            *self.totals.families(),
+        ]
 
 
 def page(registry: CollectorRegistry) -> bytes:

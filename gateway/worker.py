@@ -32,6 +32,7 @@ from gateway.http.openai_api import OpenAiApi
 from gateway.http.openai_models import Models
 from gateway.http.server import HttpServer, serve
 from gateway.identities import authenticator
+from gateway.language_metrics import register_picks
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline, build
 from gateway.privacy_key import privacy_key
@@ -236,6 +237,7 @@ class Worker:
         output_metrics.register(totals, pipeline.output)
         cache_metrics.register(totals, pipeline.cache)
         usage_metrics.register(totals, records.accounts)
+        register_picks(totals, pipeline.pick.affinity)
         self._shared.register(totals)
         endpoints.register(totals, self.table)
         register_lag(totals, self._lag)

@@ -40,6 +40,7 @@ class Used:
     completion_tokens: int = 0
     tokens_told: bool = False  # by the backend, rather than counted here
     compute_us: int = 0  # of the whole batch, as the last part told it
+    cached_tokens: int = 0  # of the prompt's, those that the model had cached
 
 
 @dataclass(slots=True)

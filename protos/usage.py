@@ -117,6 +117,9 @@ def _learn(used: Used, told: Mapping[str, Any], streaming: bool) -> bool:
         prompt = max(prompt, used.prompt_tokens)
         completion = max(completion, used.completion_tokens)
     used.prompt_tokens = prompt
+    details = told.get("prompt_tokens_details")
+    if isinstance(details, Mapping):
+        used.cached_tokens = min(_count(details, "cached_tokens"), prompt)
     if completion or not streaming:
         used.completion_tokens, used.tokens_told = completion, True
     # Otherwise a stream has told its prompt, and may never tell the rest.
