@@ -5,8 +5,9 @@ ends that request alone.
 """
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
@@ -30,13 +31,19 @@ log = logging.getLogger(__name__)
 class Runner(Protocol):
     """The model, and the cache that the blocks are of."""
 
-    def run(self, plan: list[Work]) -> torch.Tensor:
+    def run(self, plan: list[Work], interrupted: Callable[[], bool] | None = None) -> torch.Tensor:
         """Logits [rows, vocabulary], fp32: one row for each token that may be the next.
 
         Those are, in the plan's order, of works that complete their sequence: one and one more for
-        each token of the draft.
+        each token of the draft. PenstockError says that nothing can be computed any more, and why to
+        all callers. One that can stop on the way asks whether it is `interrupted`, and
+        raises Interrupted if so.
         """
         ...
+
+
+class Interrupted(Exception):
+    """The step was given up on the way, since somebody waits for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,10 @@ Step = list[tuple[Hashable, Said | PenstockError]]
 
 
 class Engine:
-    """`speculate` tokens are guessed ahead, at most; 0 guesses none."""
+    """`speculate` tokens are guessed ahead, at most; 0 guesses none.
+
+    What steps cost is measured by the `clock`, in seconds.
+    """
 
     def __init__(
         self,
@@ -97,11 +107,14 @@ class Engine:
         longest: int,
         budget: int = 512,
         most: int = 64,
+        step_time: float = 0.02,
         speculate: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self._runner = runner
         self._vocabulary = vocabulary
-        self.scheduler = Scheduler(pool, budget=budget, most=most)
+        self.scheduler = Scheduler(pool, budget=budget, most=most, step_time=step_time)
         # The cache bounds an answer as the model does.
         self.longest = min(longest, pool.count * pool.size)
         self._speculate = speculate
@@ -161,8 +174,12 @@ class Engine:
             self.cancel(id_)
         return [(id_, error) for id_ in ids]
 
-    def step(self, now: float) -> Step:
-        """Computes once, for everybody that has room."""
+    def step(self, now: float, interrupted: Callable[[], bool] | None = None) -> Step:
+        """Computes once, for everybody that has room.
+
+        Where only long prompts are computed, and somebody comes meanwhile, as `interrupted` says,
+        that is given up for now.
+        """
         if self._speculate:
             self._guess()
         plan = self.scheduler.schedule(now)
@@ -172,13 +189,22 @@ class Engine:
                 late = PenstockError(Kind.DEADLINE, "the deadline passed before the answer's end")
                 self._fail(sequence, late, step)
         if plan.work:
-            self._work(plan.work, step)
+            self._work(plan.work, step, interrupted if plan.patient else None)
         return step
 
-    def _work(self, plan: list[Work], step: Step) -> None:
+    def _work(
+        self, plan: list[Work], step: Step, interrupted: Callable[[], bool] | None = None
+    ) -> None:
         try:
-            logits = self._runner.run(plan)
+            begun = self._clock()
+            logits = self._runner.run(plan, interrupted)
             found = choose(plan, logits, lambda sequence: self._choices[sequence][1].rng)
+            self.scheduler.took(plan, self._clock() - begun)
+        except Interrupted:
+            self.scheduler.interrupted()
+            return
+        except PenstockError:  # the runner can compute for nobody any more
+            raise
         except Exception as error:
             if len(plan) == 1:
                 log.error("a request broke its step: %s", frames_of(error))

@@ -80,6 +80,9 @@ class EngineThread:
             self._inbox.append(what)
             self._wake.notify()
 
+    def _called(self) -> bool:
+        return bool(self._inbox)
+
     def _run(self) -> None:
         while True:
             with self._wake:
@@ -93,7 +96,9 @@ class EngineThread:
                 each(step)
             self._stepping = self._clock()
             try:
-                step += self._engine.step(self._stepping)
+                step += self._engine.step(self._stepping, self._called)
+            except PenstockError as error:  # nothing can be computed any more
+                step += self._engine.abandon(error)
             except Exception as error:  # those it was for shall not wait for ever
                 step += self._engine.abandon(incident(error, "the engine's step failed"))
             self._stepping = None

@@ -13,15 +13,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import AttentionInterface
 
+from backends.llm.engine import Interrupted
 from backends.llm.gathered import FEW, Group, Row, Stretch, batch
 
 NAME = "penstock_paged"
 # What the attention of some models takes beside, and this one doesn't know.
 UNKNOWN = ("softcap", "s_aux", "position_bias")
-
-
-class Interrupted(Exception):
-    """The step was given up between two layers, since somebody waits for the next one."""
 
 
 class KeyValues:

@@ -1,5 +1,6 @@
 """Runs the model over a step's flat row of tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,11 +28,11 @@ class ModelRunner:
         self._cache = cache
         self._adapters = adapters
 
-    def run(self, plan: list[Work]) -> torch.Tensor:
+    def run(self, plan: list[Work], interrupted: Callable[[], bool] | None = None) -> torch.Tensor:
         """See `backends.llm.engine.Runner`."""
         demands = demands_of(plan)
         self.use(demands)
-        return self.compute(demands)
+        return self.compute(demands, interrupted)
 
     def use(self, demands: list[Demand]) -> None:
         """Has the adapters ready that the demands need."""
@@ -43,9 +44,11 @@ class ModelRunner:
         self._adapters.use(rows)
 
     @torch.inference_mode()
-    def compute(self, demands: list[Demand]) -> torch.Tensor:
+    def compute(
+        self, demands: list[Demand], interrupted: Callable[[], bool] | None = None
+    ) -> torch.Tensor:
         """Logits [wanted, vocabulary], fp32, with the adapters of the `use` before."""
-        step = lay_out(self._cache, [each.piece for each in demands])
+        step = lay_out(self._cache, [each.piece for each in demands], interrupted)
         wanted: list[int] = []
         for each, end in zip(demands, step.ends, strict=True):
             wanted += range(end - each.logits, end)

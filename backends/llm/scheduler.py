@@ -5,17 +5,22 @@ A prompt in pieces, one whose beginning is in the cache, and one with guessed to
 the same thing then: some tokens lack. Where the cache is full, the last comer of the lowest
 priority gives its blocks back and is computed again later; the first of all never is, so that
 somebody always comes to an end.
+
+Long prompts stand back, for others' sake: while there are any, each step takes so long and no
+longer by what steps have cost so far, one whose first token is to come goes before them, and when
+none is there, somebody who comes may interrupt.
 """
 
 from dataclasses import dataclass
 
 from backends.llm.blocks import BlockPool
+from backends.llm.cost import Cost, Size, size_of
 from backends.llm.sequence import Sequence
 from backends.llm.waiting import Waiting
 
-# Of a step, that a prompt may take which needs several, where another one lacks tokens too: a short
-# prompt doesn't wait for a long one's end. Those that fit into a step follow one after the other.
-SHARE = 1 / 8
+# Of the time of a step, that one without long prompts or without others may take. A prompt that
+# takes more is long.
+ALONE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,10 @@ class Work:
     count: int
 
     @property
+    def size(self) -> Size:
+        return size_of(self.start, self.count)
+
+    @property
     def completes(self) -> bool:
         """Whether the next token is known afterwards."""
         return self.count == self.sequence.lacking
@@ -34,22 +43,37 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A step's work, and sequences that were dropped since their deadline is over."""
+    """A step's work, and sequences that were dropped since their deadline is over.
+
+    A `patient` one is of long prompts alone, which anybody who comes may interrupt: it is as if it
+    had never been planned.
+    """
 
     work: list[Work]
     expired: list[Sequence]
+    patient: bool = False
 
 
 class Scheduler:
-    """`budget` tokens a step, `most` sequences at once; prompts must fit into the pool."""
+    """`budget` tokens a step, `most` sequences at once; prompts must fit into the pool.
 
-    def __init__(self, pool: BlockPool, *, budget: int = 512, most: int = 64) -> None:
+    `step_time` in seconds bounds steps in which long prompts and others meet.
+    """
+
+    def __init__(
+        self, pool: BlockPool, *, budget: int = 512, most: int = 64, step_time: float = 0.02
+    ) -> None:
         self.pool = pool
         self.budget = budget
         self.most = most
+        self.step_time = step_time
+        self.cost = Cost()
         self.waiting = Waiting()
         self.running: list[Sequence] = []
         self.preemptions = 0
+        self._steps = 0
+        self._stood_back = False  # long prompts, in the last step
+        self._hurried = 0  # the next pieces of long prompts, that are short
 
     def add(self, sequence: Sequence) -> None:
         self.waiting.add(sequence)
@@ -67,42 +91,34 @@ class Scheduler:
         expired = [each for each in (*self.running, *self.waiting) if each.deadline <= now]
         for sequence in expired:
             self.remove(sequence)
-        work: dict[Sequence, Work] = {}
-        share = self._share()
-        left = self.budget
-        preempted = False
+        self._steps += 1
+        preemptions = self.preemptions
+        step = _Step(self.budget)
         for sequence in list(self.running):
-            if left == 0:
-                break
-            if sequence not in self.running:
-                continue  # it has just given its blocks to another one
-            count = _cut(sequence, min(left, share if sequence.lacking > self.budget else left))
-            while not self._extend(sequence, count):
-                if sequence.draft:  # no guess is worth another one's blocks
-                    count = _cut(sequence, count - len(sequence.draft))
-                    continue
-                victim = max(self.running, key=lambda each: (each.priority, each.order))
-                undone = work.pop(victim, None)
-                left += undone.count if undone else 0
-                self._preempt(victim)
-                preempted = True
-                if victim is sequence:
-                    break
-            else:
-                work[sequence] = Work(sequence, sequence.computed, count)
-                left -= count
-        while self.waiting and left and len(self.running) < self.most and not preempted:
-            sequence = self.waiting.next()
-            if not self._admit(sequence):
-                break
-            count = min(sequence.lacking, left, share if sequence.lacking > self.budget else left)
-            if not self._extend(sequence, count):
-                raise RuntimeError("a sequence was let in that there is no room for")
-            work[sequence] = Work(sequence, sequence.computed, count)
-            left -= count
-        for each in work.values():
-            self.waiting.charge(each.sequence.tenant, each.count)
-        return Plan(list(work.values()), expired)
+            if sequence in self.running and not self._is_long(sequence):
+                self._run(sequence, step)
+        if self._stood_back:
+            self._run_long(step)
+        if self.preemptions == preemptions:
+            self._admit_waiting(step)
+        if not step.prompts:
+            self._run_long(step)
+        works = list(step.work.values())
+        for work in works:
+            self.waiting.charge(work.sequence.tenant, work.count)
+        long = [work.sequence.long for work in works]
+        self._stood_back = not any(long) and any(each.long for each in self.running)
+        patient = all(long) and not self._hurried
+        self._hurried = max(0, self._hurried - any(long))
+        return Plan(works, expired, patient)
+
+    def took(self, works: list[Work], seconds: float) -> None:
+        """What a step of these took, for the next ones to be planned by."""
+        self.cost.learn(sum((work.size for work in works), Size()), seconds)
+
+    def interrupted(self) -> None:
+        """The last plan was given up; the next long pieces are short, so that they are done."""
+        self._hurried = ALONE
 
     def settle(self, work: Work, accepted: int, token: int | None) -> None:
         """The work is done: so many drafted tokens were right, and `token` follows them."""
@@ -119,10 +135,68 @@ class Scheduler:
             for at in range(known, full):
                 self.pool.publish(sequence.blocks[at], keys[at])
 
-    def _share(self) -> int:
-        """The most tokens of a long prompt in this step."""
-        prompts = sum(each.prefilling for each in self.running) + len(self.waiting)
-        return self.budget if prompts < 2 else max(1, int(self.budget * SHARE))
+    def _is_long(self, sequence: Sequence) -> bool:
+        """Whether it stands back; one that does so goes on with it until it is caught up."""
+        if not sequence.prefilling:
+            sequence.long = False
+        elif not sequence.long:
+            size = size_of(sequence.computed, sequence.lacking)
+            taking = self.cost.seconds(size) > ALONE * self.step_time
+            sequence.long = taking or sequence.lacking > self.budget
+        return sequence.long
+
+    def _run(self, sequence: Sequence, step: "_Step") -> None:
+        """All of it that has room; of prompts no more than fits into a step's time."""
+        count = min(sequence.lacking, step.left)
+        if sequence.prefilling:
+            room = self.cost.tokens(step.size, sequence.computed, ALONE * self.step_time)
+            count = min(count, room if step.prompts else max(room, self.pool.size))
+        self._give(sequence, count, step)
+
+    def _run_long(self, step: "_Step") -> None:
+        """Pieces of long prompts, first of the one that was longest without; a block at least."""
+        long = [each for each in self.running if each.long and each not in step.work]
+        alone = not step.work and len(long) == len(self.running) and not self.waiting
+        limit = self.step_time * (ALONE if alone and not self._hurried else 1)
+        # Where others' own work takes long, half as much beside them is little to them.
+        limit = max(limit, 1.5 * self.cost.seconds(step.size) if step.work else 0.0)
+        for sequence in sorted(long, key=lambda each: (each.priority, each.turn, each.order)):
+            if sequence not in self.running:
+                continue  # it has just given its blocks to another one
+            count = self.cost.tokens(step.size, sequence.computed, limit)
+            if count < self.pool.size:
+                if any(each.long for each in step.work):
+                    break
+                count = self.pool.size
+            self._give(sequence, min(sequence.lacking, step.left, count), step)
+            sequence.turn = self._steps
+
+    def _give(self, sequence: Sequence, count: int, step: "_Step") -> None:
+        """So many tokens and blocks for them, which others may have to give back."""
+        count = _cut(sequence, count)
+        if count == 0:
+            return
+        while not self._extend(sequence, count):
+            if sequence.draft:  # no guess is worth another one's blocks
+                count = _cut(sequence, count - len(sequence.draft))
+                continue
+            victim = max(self.running, key=lambda each: (each.priority, each.order))
+            step.undo(victim)
+            self._preempt(victim)
+            if victim is sequence:
+                return
+        step.take(Work(sequence, sequence.computed, count))
+
+    def _admit_waiting(self, step: "_Step") -> None:
+        while self.waiting and step.left and len(self.running) < self.most:
+            sequence = self.waiting.next()
+            limit = ALONE * self.step_time
+            if step.prompts and self.cost.seconds(step.size) > limit:
+                break
+            if not self._admit(sequence):
+                break
+            if not self._is_long(sequence):
+                self._run(sequence, step)
 
     def _admit(self, sequence: Sequence) -> bool:
         """Lets it run if all of it has room now, beginning after what the cache has of it."""
@@ -168,3 +242,29 @@ def _cut(sequence: Sequence, most: int) -> int:
     if beyond > 0 and sequence.draft:
         del sequence.draft[max(0, len(sequence.draft) - beyond) :]
     return min(sequence.lacking, most)
+
+
+class _Step:
+    """What a step has to do so far; `left` tokens more may come to it."""
+
+    def __init__(self, budget: int) -> None:
+        self.left = budget
+        self.size = Size()
+        self.work: dict[Sequence, Work] = {}
+
+    @property
+    def prompts(self) -> bool:
+        """Whether a prompt has a part in it."""
+        return any(sequence.prefilling for sequence in self.work)
+
+    def take(self, work: Work) -> None:
+        self.work[work.sequence] = work
+        self.left -= work.count
+        self.size += work.size
+
+    def undo(self, sequence: Sequence) -> None:
+        """Without the sequence's work, if there is some."""
+        work = self.work.pop(sequence, None)
+        if work is not None:
+            self.left += work.count
+            self.size -= work.size

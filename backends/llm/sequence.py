@@ -28,6 +28,8 @@ class Sequence:
     computed: int = 0
     reused: int = 0  # of the prompt, found in the cache when it first ran
     started: bool = False
+    long: bool = False  # it stands back behind others, as the scheduler has it
+    turn: int = 0  # the step in which it last had its turn among the long ones
     blocks: list[int] = field(default_factory=list)
     draft: list[int] = field(default_factory=list)
     _keys: list[bytes] = field(default_factory=list)
@@ -63,5 +65,6 @@ class Sequence:
     def start_over(self) -> None:
         """What was computed is gone, what was said stays said."""
         self.computed = 0
+        self.long = False
         self.blocks = []
         self.draft = []

@@ -1,12 +1,13 @@
 """An engine whose model counts, without torch's weight or a tokeniser's."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from backends.llm.blocks import BlockPool
 from backends.llm.choice import Vocabulary
-from backends.llm.engine import Ask, Engine
+from backends.llm.engine import Ask, Engine, Interrupted
 from backends.llm.sampling import Sampling
 from backends.llm.scheduler import Work
 
@@ -20,7 +21,9 @@ class Counting:
     def __init__(self) -> None:
         self.steps: list[int] = []
 
-    def run(self, plan: list[Work]) -> torch.Tensor:
+    def run(self, plan: list[Work], interrupted: Callable[[], bool] | None = None) -> torch.Tensor:
+        if interrupted is not None and interrupted():
+            raise Interrupted
         self.steps.append(len(plan))
         rows = []
         for work in plan:

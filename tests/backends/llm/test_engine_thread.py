@@ -1,7 +1,7 @@
 """An engine in its thread: what is asked is done between steps, and nobody waits for ever."""
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 
 class Broken(Engine):
-    def step(self, now: float) -> Step:
+    def step(self, now: float, interrupted: Callable[[], bool] | None = None) -> Step:
         raise RuntimeError("nobody expected this")
 
 
