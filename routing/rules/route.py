@@ -1,6 +1,7 @@
 """Fixes a request's target: the arm of its route, and the exact version of the arm's model."""
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from protos.errors import Kind, PenstockError
@@ -87,6 +88,14 @@ def _unavailable(request: InferRequest) -> PenstockError:
     return PenstockError(Kind.UNAVAILABLE, f"{what} is not available now", retry_after=1.0)
 
 
+def _sent_to(request: InferRequest, found: Place) -> InferRequest:
+    """The request on its way, which its timeline tells."""
+    timeline = request.context.timeline
+    timeline.arm = found.arm.name
+    timeline.target = target = Target(found.arm.name, found.arm.model, found.version)
+    return aimed(request, target)
+
+
 class Split:
     """The filter; `fallbacks` counts requests that went to another arm than they were split to."""
 
@@ -107,12 +116,37 @@ class Split:
         timeline.arm_shown = not route.implicit and (
             route.spec.show_arm == "callers" or context.principal.has(ADMIN)
         )
-        served, version = place(self._table, route, arm, request)
-        if served is not arm:
+        found = place(self._table, route, arm, request)
+        if found.arm is not arm:
             self.fallbacks += 1
-            timeline.arm = served.name
-        timeline.target = target = Target(served.name, served.model, version)
-        return service(aimed(request, target))
+        if found.arm.fallback is not None and not request.version:
+            return self._served(request, service, route, found)
+        return service(_sent_to(request, found))
+
+    async def _served(
+        self, request: InferRequest, service: Service, route: RouteSnapshot, found: Place
+    ) -> Reply:
+        """By the place, or by the next fallback of an arm that turns out not to be reachable."""
+        tried = {found.arm.name}
+        while True:
+            try:
+                return await service(_sent_to(request, found))
+            except PenstockError as error:
+                following = _fallback(self._table, route, found.arm)
+                if (
+                    error.kind is not Kind.UNAVAILABLE
+                    or following is None
+                    or following.arm.name in tried
+                ):
+                    raise
+                # It has been where it may have broken something, and may be repeated: that kind of
+                # failure is of calls that nobody began, or that nobody is left to repeat.
+                if request.context.timeline.instances:
+                    context = replace(request.context, suspect=True)
+                    request = replace(request, context=context)
+                found = following
+                tried.add(found.arm.name)
+                self.fallbacks += 1
 
     def __repr__(self) -> str:
         return f"<Split {self.fallbacks} fallbacks>"

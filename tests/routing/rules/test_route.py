@@ -8,7 +8,7 @@ import pytest
 from protos.errors import Kind, PenstockError
 from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
-from protos.service import Reply
+from protos.service import Reply, Service
 from protos.timeline import Target
 from protos.values import InferRequest, Part, Tensors
 from routing.rules.route import Split
@@ -66,7 +66,7 @@ def sent(endpoints: Endpoints, given: InferRequest, split: Split | None = None) 
     return service.target
 
 
-async def _awaited(split: Split, given: InferRequest, service: Asked) -> Reply:
+async def _awaited(split: Split, given: InferRequest, service: Service) -> Reply:
     return await split(given, service)
 
 
@@ -243,3 +243,57 @@ def test_it_is_noted_that_the_client_chose_the_arm_even_if_the_choice_fails(
     except PenstockError:
         assert version == "2"
     assert given.context.timeline.pinned is chosen
+
+
+class Unreachable:
+    """A service whose backends of these arms die, or fail otherwise, with the request."""
+
+    def __init__(self, *arms: str, kind: Kind = Kind.UNAVAILABLE, began: bool = True) -> None:
+        self._arms = arms
+        self._kind = kind
+        self._began = began
+        self.asked: list[tuple[str, bool]] = []
+
+    async def __call__(self, request: InferRequest) -> Reply:
+        assert request.context.target is not None
+        arm = request.context.target.arm
+        self.asked.append((arm, request.context.suspect))
+        if arm not in self._arms:
+            return REPLY
+        if self._began:
+            request.context.timeline.instances.append(arm)
+        raise PenstockError(self._kind, "nobody is there")
+
+
+BOTH = Endpoints("fraud/3", "fraud/4")
+
+
+def test_a_request_whose_arm_dies_under_it_goes_to_the_fallback_as_a_suspect() -> None:
+    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary")
+    given = request(route=only("canary", backends=BACKUP))
+    assert asyncio.run(_awaited(split, given, service)) is REPLY
+    assert service.asked == [("canary", False), ("stable", True)]
+    assert given.context.timeline.arm == "stable"
+    assert split.fallbacks == 1
+
+
+def test_a_request_that_nobody_began_is_no_suspect() -> None:
+    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary", began=False)
+    asyncio.run(_awaited(split, request(route=only("canary", backends=BACKUP)), service))
+    assert service.asked == [("canary", False), ("stable", False)]
+
+
+def test_circles_of_fallbacks_end_when_all_are_gone() -> None:
+    circle = [{**STABLE, "fallback": "canary"}, {**CANARY, "fallback": "stable"}]
+    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("stable", "canary")
+    with pytest.raises(PenstockError):
+        asyncio.run(_awaited(split, request(route=only("canary", backends=circle)), service))
+    assert [arm for arm, _ in service.asked] == ["canary", "stable"]
+
+
+@pytest.mark.parametrize("kind", [Kind.MODEL_FAILED, Kind.LOST, Kind.OVERLOADED, Kind.INVALID])
+def test_other_failures_are_the_arm_s_own(kind: Kind) -> None:
+    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary", kind=kind)
+    with pytest.raises(PenstockError):
+        asyncio.run(_awaited(split, request(route=only("canary", backends=BACKUP)), service))
+    assert [arm for arm, _ in service.asked] == ["canary"]
