@@ -20,6 +20,7 @@ from backends.options import placed
 from protos.quantities import size
 
 LOOK_EVERY = 2.0  # seconds, for adapters that come and go
+WATCH_EVERY = 0.5  # seconds, over the processes of a model's ranks
 
 
 class Precision(StrEnum):
@@ -64,10 +65,15 @@ def main(
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="Calls under way, waiting ones included; more are refused.")
     ] = 1024,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: the cores we may use.")] = 0,
+    tp: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes among which each model is divided.")
+    ] = 1,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads of each process; 0: the cores we may use.")
+    ] = 0,
 ) -> None:
     """Serves language models with continuous batching to the gateways that it joins."""
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // tp))
     options = Options(
         dtype=precision.value,
         int8=int8,
@@ -77,6 +83,7 @@ def main(
         most=max_running,
         speculate=speculate,
         adapter_memory=size(adapter_memory),
+        ranks=tp,
     )
 
     async def serve() -> None:
@@ -86,8 +93,12 @@ def main(
 
     try:
         uvloop.run(serve())
-    except ValueError as error:
+    except (ValueError, RanksLost) as error:
         raise SystemExit(f"penstock backend llm: {error}") from None
+
+
+class RanksLost(Exception):
+    """A model is divided among processes, and one of those has ended."""
 
 
 class Generating:
@@ -105,10 +116,18 @@ class Generating:
         return Unary(self.worker.models, "llm")
 
     def tasks(self, changed: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
-        return [self._load(changed)]
+        return [self._load(changed), self._watch()]
 
     async def close(self) -> None:
         self.worker.close()
+
+    async def _watch(self) -> None:
+        """Ends the process when a part of a model is gone: whoever started it, starts it anew."""
+        while True:
+            lost = self.worker.models.lost()
+            if lost:
+                raise RanksLost(lost)
+            await asyncio.sleep(WATCH_EVERY)
 
     async def _load(self, changed: Callable[[], None]) -> None:
         """Models one after the other, each served as soon as it is there; then their adapters."""

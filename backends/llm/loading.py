@@ -4,7 +4,9 @@ Weights are safetensors and nothing else, code that lies beside them is never ru
 fetched from anywhere.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,20 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from backends.llm.adapters import Adapters
 from backends.llm.blocks import BlockPool
+from backends.llm.cache_form import CacheForm
 from backends.llm.choice import Vocabulary
+from backends.llm.engine import Runner
 from backends.llm.int8 import quantise
-from backends.llm.paged import NAME, KeyValues
+from backends.llm.paged import NAME
+from backends.llm.parallel.lead import Lead, divide
+from backends.llm.parallel.sharding import Shards
 from backends.llm.runner import ModelRunner
 from backends.llm.sampling import Sampling
 from backends.llm.scheduler import Work
 from backends.llm.sequence import Sequence
+from protos.errors import PenstockError
 
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -29,12 +37,24 @@ class Loaded:
     """A model that is ready to be run; `longest` is the most tokens that it was made for."""
 
     model: PreTrainedModel
-    runner: ModelRunner
+    runner: Runner
     adapters: Adapters
     pool: BlockPool
     tokeniser: Any
     vocabulary: Vocabulary
     longest: int
+    shards: Shards = field(default_factory=dict)  # of layers that this process has a part of
+    lead: Lead | None = None
+
+    @property
+    def lost(self) -> str:
+        """Why it can compute nothing any more; "" while it can."""
+        return self.lead.lost if self.lead else ""
+
+    def close(self) -> None:
+        """Ends the processes that hold its other parts."""
+        if self.lead:
+            self.lead.close()
 
 
 def load(
@@ -45,60 +65,75 @@ def load(
     memory: int,
     int8: bool = False,
     adapter_memory: int = 1 << 28,
+    ranks: int = 1,
 ) -> Loaded:
     """Reads the model, with a cache of at most `memory` bytes in blocks of `block` tokens.
 
     With `int8` its layers' weights are kept in eight bits. Adapters that nobody uses stay in memory
-    up to `adapter_memory` bytes.
+    up to `adapter_memory` bytes. All of that is divided among `ranks`, each a process of its own.
 
     Raises ValueError with a sentence for what can't be served.
     """
     if not any(folder.glob("*.safetensors")):
         raise ValueError("there are no weights in safetensors")
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(folder, **local)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=DTYPES[dtype],
-            attn_implementation=NAME,
-            use_safetensors=True,
-            **local,
-        )
-        model.train(mode=False)
-        tokeniser = AutoTokenizer.from_pretrained(folder, **local)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"transformers can't load it: {_first_line(error)}") from error
+    with _translated():
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        tokeniser = AutoTokenizer.from_pretrained(folder, **LOCAL)
     if not getattr(tokeniser, "is_fast", False):
         raise ValueError("its tokeniser has no tokenizer.json")
-    if int8:
-        quantise(model)
-    cache = _cache(model, block, memory)
-    adapters = Adapters(model, adapter_memory)
-    runner = ModelRunner(model, cache, adapters)
-    _try(runner)
-    return Loaded(
+    form = CacheForm.of(config, block, DTYPES[dtype])
+    blocks = form.blocks(memory)
+    lead = None
+    if ranks > 1:
+        lead = divide(folder, config, form, blocks, ranks, int8, adapter_memory)
+        model, shards, adapters = lead.part.model, lead.part.shards, lead.adapters
+        runner: Runner = lead
+    else:
+        model, shards = _read(folder, config, form.dtype), {}
+        if int8:
+            quantise(model)
+        adapters = Adapters(model, adapter_memory)
+        runner = ModelRunner(model, form.make(blocks), adapters)
+    loaded = Loaded(
         model,
         runner,
         adapters,
-        BlockPool(cache.keys.shape[1] - 1, block),
+        BlockPool(blocks, block),
         tokeniser,
         _vocabulary(model, tokeniser),
         int(model.config.get_text_config().max_position_embeddings),
+        shards,
+        lead,
     )
+    try:
+        _try(runner)
+    except ValueError:
+        loaded.close()
+        raise
+    return loaded
 
 
-def _cache(model: PreTrainedModel, block: int, memory: int) -> KeyValues:
-    config = model.config.get_text_config()
-    layers, heads = config.num_hidden_layers, config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    shared = getattr(config, "num_key_value_heads", None) or heads
-    one = 2 * layers * block * shared * width * model.dtype.itemsize
-    blocks = memory // one - 1
-    if blocks < 1:
-        raise ValueError(f"its cache takes {one} bytes a block, and has {memory} in all")
-    return KeyValues(layers, blocks, block, shared, width, model.dtype)
+def _read(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+    with _translated():
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=NAME,
+            use_safetensors=True,
+            **LOCAL,
+        )
+        model.train(mode=False)
+    return model
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What transformers says of a folder, as a ValueError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"transformers can't load it: {_first_line(error)}") from error
 
 
 def _vocabulary(model: PreTrainedModel, tokeniser: Any) -> Vocabulary:
@@ -118,12 +153,12 @@ def _vocabulary(model: PreTrainedModel, tokeniser: Any) -> Vocabulary:
     return Vocabulary(decode, frozenset(ends), model.config.get_text_config().vocab_size)
 
 
-def _try(runner: ModelRunner) -> None:
+def _try(runner: Runner) -> None:
     """Runs it once, so that a model with an attention of another kind is refused at once."""
     sequence = Sequence(0, [0, 0], 3, Sampling(), blocks=[1])
     try:
         logits = runner.run([Work(sequence, 0, 2)])
-    except (ValueError, TypeError, RuntimeError, AttributeError) as error:
+    except (ValueError, TypeError, RuntimeError, AttributeError, PenstockError) as error:
         raise ValueError(f"it can't be run: {_first_line(error)}") from error
     if not logits.isfinite().all():
         raise ValueError("it computes what is no number")

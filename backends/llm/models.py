@@ -39,6 +39,7 @@ class Options:
     most: int = 64
     speculate: int = 0
     adapter_memory: int = 1 << 28  # of each model's adapters that nobody uses
+    ranks: int = 1  # processes among which each model is divided
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class Models:
                 block=options.block,
                 memory=options.memory,
                 adapter_memory=options.adapter_memory,
+                ranks=options.ranks,
             )
         except Exception as error:
             log.exception("%s can't be loaded", entry.name)
@@ -144,6 +146,21 @@ class Models:
     def threads(self) -> list[EngineThread]:
         return [each.thread for each in self.entries() if each.thread and not each.adapter]
 
+    def lost(self) -> str:
+        """Which model can compute nothing any more, and why; "" while all can."""
+        for each in self.entries():
+            if each.loaded and not each.adapter and each.loaded.lost:
+                return f"{each.name}: {each.loaded.lost}"
+        return ""
+
+    def close(self) -> None:
+        """Ends all engines after the steps under way, and the processes that hold models' parts."""
+        for thread in self.threads():
+            thread.stop(timeout=5.0)
+        for each in self.entries():
+            if each.loaded and not each.adapter:
+                each.loaded.close()
+
     def adapters(self) -> list[str]:
         """The names of those in memory."""
         ids = {id_ for each in self.entries() if each.loaded for id_ in each.loaded.adapters.here}
@@ -183,7 +200,7 @@ def _read_adapter(root: Path, base: Entry, entry: Entry) -> Entry:
         raise ValueError("the base model isn't loaded")
     try:
         _check_links(root, entry.folder)
-        adapter_files.read(entry.folder, base.loaded.model)
+        adapter_files.read(entry.folder, base.loaded.model, base.loaded.shards)
         revision = _revision(entry.folder, base.revision)
     except (ValueError, OSError) as error:
         log.warning("adapter %s can't be served: %s", entry.name, error)

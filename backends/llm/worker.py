@@ -67,8 +67,7 @@ class LlmWorker:
         return [self._take(call, answer) for call, answer in calls]
 
     def close(self) -> None:
-        for thread in self.models.threads():
-            thread.stop(timeout=5.0)
+        self.models.close()
 
     def _take(self, call: Call, answer: Answer) -> Taken | PenstockError:
         try:

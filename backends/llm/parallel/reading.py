@@ -1,7 +1,6 @@
 """A rank's part of a model, read from safetensors without ever having the whole in memory."""
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,6 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from backends.llm.parallel.sharding import INPUTS, OUTPUTS, Shard, Shards, shards_of, shrink
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one rank holds of a model."""
-
-    model: PreTrainedModel
-    shards: Shards
-
-    @property
-    def size(self) -> int:
-        """Bytes of the weights."""
-        return sum(each.nbytes for each in self.model.parameters())
 
 
 def outline(config: Any, dtype: torch.dtype, attention: str) -> PreTrainedModel:
@@ -41,8 +27,8 @@ def outline(config: Any, dtype: torch.dtype, attention: str) -> PreTrainedModel:
 
 def read_part(
     folder: Path, model: PreTrainedModel, rank: int, ranks: int, device: torch.device
-) -> Part:
-    """Fills the `outline` of the model in the folder with what the rank holds.
+) -> Shards:
+    """Fills the `outline` of the model in the folder with what the rank holds, and says what.
 
     Raises ValueError with a sentence for what can't be divided or is not there.
     """
@@ -64,7 +50,7 @@ def read_part(
     with contextlib.suppress(OSError):  # not every folder has one
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     model.train(mode=False)
-    return Part(model, shards)
+    return shards
 
 
 class Weights:
