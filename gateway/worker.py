@@ -5,7 +5,9 @@ replaced at any time. A gateway with one worker runs it beside the hub, others i
 """
 
 import asyncio
+import random
 import socket
+import sys
 import time
 
 from grpc import aio
@@ -36,13 +38,14 @@ from gateway.language_metrics import register_picks
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline, build
 from gateway.privacy_key import privacy_key
-from gateway.recent import Noted, packed
+from gateway.recent import packed
 from gateway.recent_row import row_of
 from gateway.routes.current import CurrentRoutes
 from gateway.routing_metrics import register
 from gateway.state.shared import Shared
 from gateway.telemetry import endpoints
 from gateway.telemetry.process import LoopLag, register_lag, register_process
+from gateway.telemetry.request_log import RequestLog, register_log
 from gateway.usage import metrics as usage_metrics
 from gateway.usage.pseudonyms import pseudonyms
 from gateway.worker_records import WorkerRecords
@@ -118,6 +121,16 @@ class Worker:
             call_at=loop.call_at,
         )
         self._lag = LoopLag(loop)
+        logs = config.telemetry.logs
+        self._log = RequestLog(
+            sys.stderr,
+            logs.format,
+            sample=logs.sample,
+            slow=config.telemetry.slow,
+            tenants=config.usage.tenants,
+            chance=random.random,
+            wall=time.time,
+        )
         self._register()
         self._authenticator = authenticator(config, records.records.store)
         self.gate = Gate(
@@ -199,6 +212,7 @@ class Worker:
         await self.table.close()
         self._decoder.close()
         await self._records.close()
+        await asyncio.to_thread(self._log.close, RECORDS_CLOSE)
 
     def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
@@ -241,6 +255,7 @@ class Worker:
         self._shared.register(totals)
         endpoints.register(totals, self.table)
         register_lag(totals, self._lag)
+        register_log(totals, self._log)
         register_process(totals)
         register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 
