@@ -25,6 +25,8 @@ from sqlalchemy.exc import ArgumentError
 
 from gateway.privacy_key import PrivacySettings
 from gateway.state.settings import StateSettings
+from gateway.telemetry.settings import LogFormat
+from gateway.tracing.settings import TelemetrySettings
 from gateway.usage.settings import UsageSettings
 from policies.api_keys import ApiKeySettings
 from policies.audit import AuditSettings
@@ -244,6 +246,7 @@ class Config(Settings):
     audit: AuditSettings = AuditSettings()
     privacy: PrivacySettings = PrivacySettings()
     fairness: Fairness = Fairness()
+    telemetry: TelemetrySettings = TelemetrySettings()
     backends: tuple[Backend, ...] = ()
 
     def listener(self, face: Face) -> Listener:
@@ -318,6 +321,15 @@ def load_config(path: Path) -> Config:
     except UnicodeDecodeError as failure:
         raise ConfigError(str(path), 1, "is not UTF-8") from failure
     return resolved(load(text, str(path), Config), path.absolute().parent)
+
+
+def with_log_format(config: Config, format_: LogFormat | None) -> Config:
+    """The same with another form of the log; None leaves it."""
+    if format_ is None:
+        return config
+    logs = config.telemetry.logs.model_copy(update={"format": format_})
+    telemetry = config.telemetry.model_copy(update={"logs": logs})
+    return config.model_copy(update={"telemetry": telemetry})
 
 
 Model = TypeVar("Model", bound=Settings)

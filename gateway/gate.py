@@ -1,6 +1,5 @@
 """What every face does before and around the pipeline: who asks, until when, what is counted."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
@@ -10,7 +9,9 @@ from gateway.audit.log import AuditLog
 from gateway.metrics import Metrics
 from gateway.recent import Ended, Noted
 from gateway.routes.current import CurrentRoutes, interface
+from gateway.telemetry.request_log import Log, unlogged
 from gateway.telemetry.requests import REUSED
+from gateway.tracing.tracer import Tracer, untraced
 from gateway.usage.book import UsageBook
 from policies.authenticate import Authenticate
 from protos import schedule
@@ -22,9 +23,6 @@ from protos.usage import check_maxima
 from protos.values import Context, Headers, InferRequest, Parameters, Payload, Signature
 from routing.endpoints import EndpointTable
 from routing.resolve import signature_of
-
-# W3C Trace Context, version 00. Nothing else passes: it goes to backends and into records.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class Gate:
     audit: AuditLog
     usage: UsageBook
     noted: Noted = field(default_factory=Noted)
+    tracer: Tracer = field(default_factory=untraced)
+    log: Log = unlogged
 
     def request(
         self,
@@ -58,7 +58,6 @@ class Gate:
         payload: Payload,
         parameters: Parameters,
         headers: Headers = (),
-        traceparent: str = "",
         streaming: bool = False,
         time_left: float | None = None,
     ) -> InferRequest:
@@ -69,7 +68,7 @@ class Gate:
         route = self.routes.match(model, principal, headers)
         timeline.principal = principal
         timeline.snapshot = route
-        timeline.traceparent = traceparent
+        traceparent = self.tracer.begin(timeline)
         timeline.streaming = streaming
         timeline.route = route.name
         timeline.rollout = route.rollout
@@ -126,6 +125,9 @@ class Gate:
             code, kind = TABLE[failed].http, failed.name
         self.audit.request(model, face, code, timeline, kind)
         now = self.clock()
+        # Above the metrics, whose exemplars are of requests that have a trace.
+        self.tracer.over(timeline, model=model, face=face, code=code, error=kind, now=now)
+        self.log(model, face, code, kind, timeline, now)
         self.metrics.requests.observe(timeline.route, model, face, code, timeline, now)
         self.metrics.language.observe(model, timeline, now)
         if code >= 400 or now - timeline.start > self.noted.floor:
@@ -138,11 +140,6 @@ class Gate:
         executed = timeline.arm and timeline.route and timeline.cache not in REUSED
         if executed and (error is None or self.table.settled):
             self.arms.observe(timeline, error)
-
-
-def trace_of(traceparent: str) -> str:
-    """The client's W3C trace context; a malformed one is dropped, and the trace starts anew."""
-    return traceparent if _TRACEPARENT.fullmatch(traceparent) else ""
 
 
 def usable_id(value: bytes) -> str:

@@ -1,5 +1,6 @@
 """What a call of the gRPC face says beside its message, and how it ends."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +14,7 @@ from protos.errors import PenstockError
 from protos.incident import incident
 from protos.principal import Principal
 from protos.timeline import Timeline
+from protos.trace_context import accepted, accepted_state
 from protos.values import Headers
 
 Context = aio.ServicerContext[Any, Any]
@@ -43,6 +45,16 @@ def headers_of(context: Context) -> Headers:
 
 def metadata_of(context: Context, key: str) -> str:
     return one_value(context.invocation_metadata(), key)
+
+
+def begin(context: Context, operation: str) -> Timeline:
+    """A call's timeline, with the trace that its caller is in."""
+    timeline = Timeline(time.monotonic())
+    timeline.operation = f"inference.GRPCInferenceService/{operation}"
+    timeline.parent = accepted(metadata_of(context, "traceparent"))
+    if timeline.parent and (state := metadata_of(context, "tracestate")):
+        timeline.tracestate = accepted_state([state])
+    return timeline
 
 
 def request_id_of(context: Context) -> str:

@@ -1,16 +1,15 @@
 """The gRPC face: the Open Inference Protocol with Triton's streaming and repository calls."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
-from gateway.gate import client_gone, trace_of
+from gateway.gate import client_gone
 from gateway.grpc_call import (
     Context,
     abort,
+    begin,
     caller_of,
     headers_of,
-    metadata_of,
     request_id_of,
     trailers_of,
 )
@@ -29,7 +28,7 @@ class GrpcFace(ControlCalls):
     async def ModelInfer(  # noqa: N802 (the service's name)
         self, message: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:
-        timeline = Timeline(time.monotonic())
+        timeline = begin(context, "ModelInfer")
         model = message.model_name
         try:
             request, typed = self.request(message, timeline, context, streaming=False)
@@ -62,7 +61,6 @@ class GrpcFace(ControlCalls):
         stream = InferStream(
             self._gate,
             principal,
-            trace_of(metadata_of(context, "traceparent")),
             headers_of(context),
             request_id_of(context),
         )
@@ -92,7 +90,6 @@ class GrpcFace(ControlCalls):
             payload=decoded.payload,
             parameters=decoded.parameters,
             headers=headers_of(context),
-            traceparent=trace_of(metadata_of(context, "traceparent")),
             streaming=streaming,
             time_left=context.time_remaining(),
         )

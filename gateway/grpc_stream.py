@@ -5,7 +5,6 @@ part come in the order of the requests, as Triton's do; parts of streamed ones a
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from grpc import aio
 
 from gateway.gate import Gate, client_gone
+from gateway.grpc_call import begin
 from gateway.ratelimit_headers import ratelimit_headers
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
@@ -55,13 +55,11 @@ class InferStream:
         self,
         gate: Gate,
         principal: Principal,
-        traceparent: str,
         headers: Headers,
         request_id: str,
     ) -> None:
         self._gate = gate
         self._principal = principal
-        self._traceparent = traceparent
         self._headers = headers
         self._request_id = request_id
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
@@ -84,7 +82,7 @@ class InferStream:
         before: asyncio.Event | None,
         done: asyncio.Event,
     ) -> None:
-        timeline = Timeline(time.monotonic())
+        timeline = begin(context, "ModelStreamInfer")
         timeline.principal, timeline.request_id = self._principal, self._request_id
         error: Exception | None = None
         try:
@@ -121,7 +119,6 @@ class InferStream:
             payload=decoded.payload,
             parameters=parameters,
             headers=self._headers,
-            traceparent=self._traceparent,
             streaming=True,
         )
         reply = await self._gate.service(request)

@@ -7,7 +7,7 @@ are served and the request's id.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class Span:
     kind: SpanKind
     start: int
     end: int
-    attributes: Attributes = NO_ATTRIBUTES
+    attributes: Attributes = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     links: tuple[Link, ...] = ()
     error: str = ""

@@ -18,9 +18,11 @@ import random
 from collections.abc import Callable, Sequence
 from math import inf
 
-from protos.errors import Kind, PenstockError
+from protos.errors import Kind, PenstockError, name_of
 from protos.prefixes import prefixes_of
 from protos.service import Reply
+from protos.timeline import Attempt
+from protos.trace_context import is_sampled, new_span_id
 from protos.values import InferRequest
 from routing.affinity import Affinity
 from routing.aperture import MIN_APERTURE, Aperture
@@ -59,9 +61,22 @@ class Pick:
 
     async def __call__(self, request: InferRequest) -> Reply:
         endpoint = self.choose(request)
+        context = request.context
+        timeline = context.timeline
+        timeline.instances.append(endpoint.instance)
+        attempt = Attempt(
+            endpoint.instance,
+            context.target,
+            len(timeline.instances),
+            self._clock(),
+            new_span_id() if is_sampled(context.traceparent) else 0,
+            context.shadow,
+            context.suspect,
+            context.inner,
+        )
+        timeline.attempts.append(attempt)
         try:
-            request.context.timeline.instances.append(endpoint.instance)
-            if not request.context.suspect:
+            if not context.suspect:
                 reply = await endpoint(request)
             else:
                 # One suspect at a time: if the endpoint dies again, it is known who was there.
@@ -69,7 +84,8 @@ class Pick:
                     if endpoint.left:
                         raise PenstockError(Kind.UNAVAILABLE, "the backend left meanwhile")
                     reply = await endpoint(request)
-        except BaseException:
+        except BaseException as error:
+            attempt.end(self._clock(), name_of(error))
             self._failed(endpoint, request)
             raise
         if self.outliers.troubled:  # which it is while a probe is on its way

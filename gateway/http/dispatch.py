@@ -34,7 +34,8 @@ Stranger = Callable[[str, str, PenstockError], None]
 class Found:
     """What a path stands for; without `face`, under which inference is counted, it is none.
 
-    An empty `method` stands for all of them.
+    An empty `method` stands for all of them. `operation` is what traces call it: the method, and
+    the path without what clients fill in.
     """
 
     action: Action
@@ -43,6 +44,7 @@ class Found:
     method: str = "POST"
     face: str = "http"
     encode_error: Callable[[PenstockError], bytes] = plain_error
+    operation: str = ""
 
 
 class Dispatch:
@@ -75,6 +77,7 @@ class Dispatch:
             return
         model, encode = found.model, found.encode_error
         head = Head.of(scope)
+        head.timeline.operation = found.operation
         failure: Exception | None = None
         try:
             if found.method and scope["method"] != found.method:
@@ -105,10 +108,12 @@ class Dispatch:
             return self._openai(path) if path.startswith(OPENAI) else None
         match path[len(PREFIX) :].split("/"):
             case [model, last]:
-                version = ""
+                version, template = "", "POST /v2/models/{model}/"
             case [model, "versions", version, last]:
-                pass
+                template = "POST /v2/models/{model}/versions/{version}/"
             case _:
                 return None
         action = self._actions.get(last)
-        return None if action is None else Found(action, model, version)
+        if action is None:
+            return None
+        return Found(action, model, version, operation=template + last)

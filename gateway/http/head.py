@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
-from gateway.gate import trace_of, usable_id
+from gateway.gate import usable_id
 from policies.authenticate import SEVERAL, from_api_key
 from protos.errors import invalid
 from protos.timeline import Timeline
+from protos.trace_context import accepted, accepted_state
 from protos.values import Headers
 
 # Ids need to be distinct, not unguessable: the kernel's random source costs 5 µs a request.
@@ -25,7 +26,6 @@ class Head:
     request_id: str
     authorization: bytes
     json_length: bytes | None
-    traceparent: str
 
     @property
     def headers(self) -> Headers:
@@ -35,7 +35,8 @@ class Head:
     @classmethod
     def of(cls, scope: Scope) -> "Head":
         timeline = Timeline(time.monotonic())
-        request_id = traceparent = ""
+        request_id = ""
+        state: list[str] = []
         authorization = b""
         credentials = 0
         json_length = None
@@ -51,13 +52,17 @@ class Head:
             elif name == b"x-request-id":
                 request_id = usable_id(value)
             elif name == b"traceparent":
-                traceparent = trace_of(value.decode("latin-1"))
+                timeline.parent = accepted(value.decode("latin-1"))
+            elif name == b"tracestate":
+                state.append(value.decode("latin-1"))
         if credentials > 1:
             authorization = SEVERAL
         if not request_id:
             request_id, timeline.named_here = f"{_ids.getrandbits(64):016x}", True
+        if state and timeline.parent:
+            timeline.tracestate = accepted_state(state)
         timeline.request_id = request_id
-        return cls(scope, timeline, request_id, authorization, json_length, traceparent)
+        return cls(scope, timeline, request_id, authorization, json_length)
 
     def json_bytes(self, body_bytes: int) -> int | None:
         """The length of the JSON before the tensors; raises INVALID for a header that is wrong."""

@@ -52,7 +52,6 @@ class InferFace:
             payload=decoded.payload,
             parameters=decoded.parameters,
             headers=head.headers,
-            traceparent=head.traceparent,
         )
         reply = await self._serve(head, request)
         try:
@@ -129,7 +128,6 @@ class InferFace:
             payload=decoded.payload,
             parameters=decoded.parameters,
             headers=head.headers,
-            traceparent=head.traceparent,
             streaming=streaming,
         )
 

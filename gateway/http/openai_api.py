@@ -40,9 +40,9 @@ class OpenAiApi:
         self._decoder = decoder
         self._body_limit = body_limit
         self.paths = {
-            "/v1/chat/completions": _inference(self.chat_completions),
-            "/v1/completions": _inference(self.completions),
-            "/v1/embeddings": _inference(self.embeddings),
+            "/v1/chat/completions": _inference(self.chat_completions, "/v1/chat/completions"),
+            "/v1/completions": _inference(self.completions, "/v1/completions"),
+            "/v1/embeddings": _inference(self.embeddings, "/v1/embeddings"),
             MODELS: _question(self.models),
         }
 
@@ -164,7 +164,6 @@ class OpenAiApi:
             payload=payload,
             parameters={"priority": asked.priority} if asked.priority else NO_PARAMETERS,
             headers=head.headers,
-            traceparent=head.traceparent,
             streaming=asked.streaming,
         )
         reply = await gate.service(request)
@@ -181,8 +180,8 @@ class OpenAiApi:
             raise
 
 
-def _inference(action: Action) -> Found:
-    return Found(action, face="openai", encode_error=encode_error)
+def _inference(action: Action, path: str) -> Found:
+    return Found(action, face="openai", encode_error=encode_error, operation=f"POST {path}")
 
 
 def _question(action: Action, model: str = "") -> Found:

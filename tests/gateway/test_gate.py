@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.arms import ArmBook
-from gateway.gate import Gate, trace_of
+from gateway.gate import Gate
 from gateway.metrics import Metrics
 from gateway.usage.book import UsageBook
 from protos.errors import Kind, PenstockError
@@ -98,22 +98,23 @@ def test_without_a_stream_there_is_no_first_part():
     assert deadlines(STREAM) == ((inf, 20.0), (False, False))
 
 
-def test_a_trace_context_passes_as_it_is() -> None:
-    assert trace_of(TRACE) == TRACE
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "",
-        TRACE.upper(),
-        TRACE + "-more",
-        "00-bob@example.com" + "." * 16 + "-b7ad6b7169203331-01",
-        TRACE.replace("0af7", "٠af7"),
-    ],
-)
-def test_anything_else_is_dropped(given: str) -> None:
-    assert trace_of(given) == ""
+def test_requests_go_on_with_a_trace_context_of_their_own() -> None:
+    timeline = Timeline(START)
+    timeline.parent = TRACE
+    asked = gate_with(route()).request(
+        Principal("s", "acme", frozenset()),
+        timeline,
+        model="m",
+        version="",
+        request_id="",
+        payload=Tensors(()),
+        parameters={},
+    )
+    own = asked.context.traceparent
+    assert timeline.traceparent == own
+    assert own[:35] == TRACE[:35]  # the client's trace
+    assert own != TRACE  # but not the client's span
+    assert own[-2:] == "01"  # which decided
 
 
 def counted(error=None, **passed) -> list[tuple[str, str, int, int]]:

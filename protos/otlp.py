@@ -1,0 +1,166 @@
+"""Spans on their way to a collector: OTLP over gRPC, by OpenTelemetry's own exporter."""
+
+import logging
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from protos.errors import invalid
+from protos.settings import Settings
+from protos.span import Attributes, Span
+from protos.tls import ClientTls, channel_credentials
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 5.0  # seconds for a batch, with all tries
+SCOPE = "penstock"
+
+
+class Collector(Settings):
+    """Where spans go: Jaeger, an OpenTelemetry Collector, or whatever else takes OTLP over gRPC.
+
+    `headersFile` holds lines `name: value`, such as a token; it is read at the start.
+    """
+
+    endpoint: str = Field(pattern="^https?://[^/]+$", examples=["http://jaeger:4317"])
+    tls: ClientTls | None = None
+    headers_file: Path | None = None
+
+
+def resource_of(service: str, instance: str, more: Attributes) -> Attributes:
+    """What all spans of this process have in common, by the semantic conventions' names."""
+    try:
+        release = version("penstock")
+    except PackageNotFoundError:
+        release = "unknown"
+    return {
+        "service.name": service,
+        "service.namespace": "penstock",
+        "service.instance.id": instance,
+        "service.version": release,
+        "process.pid": os.getpid(),
+        "process.runtime.name": platform.python_implementation().lower(),
+        "process.runtime.version": platform.python_version(),
+        "host.name": socket.gethostname(),
+        **more,
+    }
+
+
+class OtlpExporter:
+    """Sends batches of spans; to be called in a thread of its own, since it waits.
+
+    The SDK is loaded by the first that is made, as processes without a collector don't need it.
+    """
+
+    def __init__(self, collector: Collector, resource: Attributes) -> None:
+        """Raises INVALID for files that can't be read."""
+        from grpc import Compression
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.version import __version__ as sdk
+
+        secure = collector.endpoint.startswith("https://")
+        credentials = None
+        if secure and collector.tls is not None:
+            credentials = channel_credentials(collector.tls)
+        # Its lines would come for every batch; one for each turn of events is enough.
+        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
+        self._endpoint = collector.endpoint
+        self._resource = Resource(
+            {
+                **resource,
+                "telemetry.sdk.name": "opentelemetry",
+                "telemetry.sdk.language": "python",
+                "telemetry.sdk.version": sdk,
+            }
+        )
+        self._exporter = OTLPSpanExporter(
+            endpoint=collector.endpoint,
+            insecure=not secure,
+            credentials=credentials,
+            headers=_headers(collector.headers_file),
+            timeout=TIMEOUT,
+            compression=Compression.Gzip,
+        )
+        self._failing = False
+
+    def __call__(self, spans: Sequence[Span]) -> bool:
+        """Whether the collector has taken them. Never raises."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        try:
+            readable = list(map(partial(_readable, self._resource), spans))
+            taken = self._exporter.export(readable) is SpanExportResult.SUCCESS
+        except Exception as raised:
+            log.debug("spans could not be sent", exc_info=raised)
+            taken = False
+        if taken == self._failing:
+            self._failing = not taken
+            if taken:
+                log.info("the collector at %s takes spans again", self._endpoint)
+            else:
+                log.warning("the collector at %s takes no spans; they are lost", self._endpoint)
+        return taken
+
+    def close(self) -> None:
+        """Gives up what is being tried again."""
+        self._exporter.shutdown()
+
+
+def _headers(file: Path | None) -> tuple[tuple[str, str], ...]:
+    if file is None:
+        return ()
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise invalid(f"headersFile: {file} can't be read") from None
+    found = []
+    for line in filter(str.strip, lines):
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise invalid(f"headersFile: {file} has a line that isn't `name: value`")
+        found.append((name.strip().lower(), value.strip()))
+    return tuple(found)
+
+
+def _readable(resource: "Resource", span: Span) -> "ReadableSpan":
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+    from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
+    from opentelemetry.trace.status import Status, StatusCode
+
+    sampled = TraceFlags(TraceFlags.SAMPLED)
+    state = TraceState.from_header([span.tracestate]) if span.tracestate else None
+
+    def context(trace_id: int, span_id: int, *, remote: bool = False) -> SpanContext:
+        return SpanContext(trace_id, span_id, remote, sampled, state)
+
+    parent = None
+    if span.parent_id:
+        parent = context(span.trace_id, span.parent_id, remote=span.remote)
+    return ReadableSpan(
+        span.name,
+        context(span.trace_id, span.span_id),
+        parent,
+        resource,
+        span.attributes,
+        [Event(each.name, each.attributes, each.at) for each in span.events],
+        [Link(context(each.trace_id, each.span_id), each.attributes) for each in span.links],
+        SpanKind(span.kind),
+        None,
+        Status(StatusCode.ERROR, span.error) if span.error else Status(),
+        span.start,
+        span.end,
+        InstrumentationScope(SCOPE),
+    )
