@@ -13,6 +13,7 @@ from gateway import key_commands
 from gateway.audit import commands as audit_commands
 from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
 from gateway.config import load_config
+from gateway.console.link import console_link
 from gateway.credentials import TENANT, Credentials
 from gateway.redact_command import redact
 from gateway.reports import commands as shadow_commands
@@ -97,19 +98,30 @@ def token(
         list[str] | None,
         typer.Option(help="infer:<model pattern>, backend:join or admin; may be repeated."),
     ] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Adds the scope admin.")] = False,
+    admin: Annotated[
+        bool,
+        typer.Option("--admin", help="Adds the scope admin, and a link to the console."),
+    ] = False,
     subject: Annotated[str, typer.Option(help="Who bears it.")] = "developer",
     lifetime: Annotated[str, typer.Option(help="Such as 15m or 8h.")] = "1h",
     file: File = DEFAULT_FILE,
+    port_offset: Offset = None,
 ) -> None:
-    """Prints a token signed by the configuration's development issuer."""
+    """Prints a token signed by the configuration's development issuer.
+
+    With --admin it prints a link to a running gateway's console, too, on standard error.
+    """
     try:
         duration = seconds(lifetime)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--lifetime") from None
     scopes = (*(scope or ()), *(("admin",) if admin else ()))
-    credentials = Credentials(load_settings(file))
-    print(credentials.token(tenant, scopes or ("infer:*",), duration, time.time(), subject))
+    settings = load_settings(file, port_offset)
+    credentials = Credentials(settings)
+    made = credentials.token(tenant, scopes or ("infer:*",), duration, time.time(), subject)
+    print(made)
+    if "admin" in scopes:
+        print(console_link(settings, made), file=sys.stderr)
 
 
 @models.command("list")

@@ -117,6 +117,11 @@ class GatewayClient:
         answer: dict[str, Any] = await self._call("POST", where)
         return answer
 
+    async def console_link(self) -> str:
+        """A link to the console that works once, within ten minutes, as the token's bearer."""
+        answer = await self._call("POST", f"{self._admin}/admin/console/links")
+        return f"{self._admin}{answer['path']}"
+
     async def explain(self, question: dict[str, Any]) -> dict[str, Any]:
         """Where a request would go, and why; the question is that of gateway/routes/question.py."""
         where = f"{self._admin}/admin/routes/explain"

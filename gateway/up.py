@@ -151,8 +151,18 @@ class Up:
                 await self._announce(event)
         self._terminal.say("\nA token for a day; the commands below read it from its file:")
         self._terminal.say(self._credentials.token_file.read_text().strip(), "dim")
+        await self._tell_console()
         if ready:
             await self._tell_example(ready[0], python_too=True)
+
+    async def _tell_console(self) -> None:
+        try:
+            link = await self._client.console_link()
+        except PenstockError as error:
+            self._terminal.say(f"(no link to the console: {error.message})")
+            return
+        self._terminal.say("\nThe console; the link logs one browser in, within ten minutes:")
+        self._terminal.say(link, "cyan")
 
     async def _announce(self, event: Event) -> None:
         what, model = event
