@@ -73,7 +73,7 @@ from routing.resolve import resolve
 from routing.retry import Budget, Budgets, Poison, Retry
 from routing.rules.route import Split
 from routing.rules.split import Splitter
-from routing.shadow.mirror import Mirror
+from routing.shadow.mirror import Copied, Mirror
 from routing.shadow.pairing import Pairing
 from routing.shadow.record import PairRecord
 
@@ -120,6 +120,7 @@ def build(
     models: Models,
     decided: Observe,
     record: Callable[[PairRecord], object],
+    copied: Copied,
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
     call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
@@ -131,6 +132,7 @@ def build(
     is called when a route has a policy, and may raise. `sample` takes what is kept of requests and
     replies, `models` knows those that output policies ask. `decided` is told where each request
     went. `record` takes what mirrors found, from another thread, and counts what it drops.
+    `copied` is told of copies that are over.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -158,6 +160,7 @@ def build(
         rng=chance.random,
         clock=clock,
         wall=time.time,
+        copied=copied,
     )
     cache = ResponseCache(
         stores,

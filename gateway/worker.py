@@ -23,7 +23,7 @@ from gateway.config import Config
 from gateway.control import Control
 from gateway.decode import Decoder
 from gateway.gate import Gate
-from gateway.grace import MIRROR_DRAIN
+from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, server_options
@@ -46,6 +46,7 @@ from gateway.state.shared import Shared
 from gateway.telemetry import endpoints
 from gateway.telemetry.process import LoopLag, register_lag, register_process
 from gateway.telemetry.request_log import RequestLog, register_log
+from gateway.tracing.worker import Tracing
 from gateway.usage import metrics as usage_metrics
 from gateway.usage.pseudonyms import pseudonyms
 from gateway.worker_records import WorkerRecords
@@ -94,6 +95,7 @@ class Worker:
             lambda route, model: self._pipeline.privacy.named(route, model),
         )
         audit = records.audit
+        self.tracing = Tracing.of(config, name)
         loop = asyncio.get_running_loop()
         self._pipeline: Pipeline = build(
             self.table,
@@ -116,6 +118,7 @@ class Worker:
             models=Classifiers(self.table, self.routes),
             decided=records.decided,
             record=records.pairs.put,
+            copied=self.tracing.tracer.copied,
             clock=time.monotonic,
             call_soon=loop.call_soon,
             call_at=loop.call_at,
@@ -144,6 +147,7 @@ class Worker:
             config.timeouts.total,
             audit,
             records.accounts.usage,
+            tracer=self.tracing.tracer,
         )
         self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)
@@ -212,6 +216,7 @@ class Worker:
         await self.table.close()
         self._decoder.close()
         await self._records.close()
+        await asyncio.to_thread(self.tracing.close, RECORDS_CLOSE)
         await asyncio.to_thread(self._log.close, RECORDS_CLOSE)
 
     def report(self) -> pb.WorkerReport:
@@ -253,6 +258,7 @@ class Worker:
         usage_metrics.register(totals, records.accounts)
         register_picks(totals, pipeline.pick.affinity)
         self._shared.register(totals)
+        self.tracing.register(totals)
         endpoints.register(totals, self.table)
         register_lag(totals, self._lag)
         register_log(totals, self._log)

@@ -21,7 +21,7 @@ from protos.route.mirror import Mirror as Rule
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.timeline import Target, Timeline
-from protos.values import InferRequest
+from protos.values import Context, InferRequest
 from routing.retry import Poison, poisonous
 from routing.shadow.capture import NO_ROOM, Capture, kind_of, watched
 from routing.shadow.pair import Pair
@@ -33,8 +33,15 @@ log = logging.getLogger(__name__)
 FULL = "too many copies are under way"
 STOPPING = "the gateway is stopping"
 UNSENT = "the copy could not be made"
+# (the traceparent of the request that was copied, the copy's own timeline, now)
+Copied = Callable[[str, Timeline, float], object]
+
 # So long cancelled copies may take to end, and waiting pairs to be compared.
 CLOSING = 1.0  # seconds
+
+
+def untold(traceparent: str, timeline: Timeline, now: float) -> None:
+    """For whoever traces nothing."""
 
 
 class Mirror:
@@ -44,7 +51,7 @@ class Mirror:
     raises PenstockError. `idempotent` says whether a request may be executed twice: without that no
     noise floor is measured. `poison` knows inputs that are sent nowhere any more. A copy may take
     `total` seconds unless its route says otherwise. `rng` gives numbers in [0, 1), `clock` is the
-    event loop's, `wall` is Unix time.
+    event loop's, `wall` is Unix time. `copied` is told of each copy that is over.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Mirror:
         rng: Callable[[], float],
         clock: Callable[[], float],
         wall: Callable[[], float],
+        copied: Copied = untold,
     ) -> None:
         self._service = service
         self._resolve = resolve
@@ -72,6 +80,7 @@ class Mirror:
         self._rng = rng
         self._clock = clock
         self._wall = wall
+        self._copied = copied
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -195,7 +204,7 @@ class Mirror:
         task = asyncio.get_running_loop().create_task(self._receive(request, capture), name=name)
         self._tasks.add(task)
         # Not at the end of the coroutine: a task that is cancelled at once never begins.
-        task.add_done_callback(partial(self._returned, pair, capture))
+        task.add_done_callback(partial(self._returned, pair, capture, request.context))
         return capture
 
     def _awaited(self, pair: Pair, timeline: Timeline) -> Capture:
@@ -229,8 +238,11 @@ class Mirror:
             log.exception("a copy of a request failed")
             capture.end(clock(), kind_of(error))
 
-    def _returned(self, pair: Pair, capture: Capture, task: asyncio.Task[None]) -> None:
+    def _returned(
+        self, pair: Pair, capture: Capture, context: Context, task: asyncio.Task[None]
+    ) -> None:
         self._tasks.discard(task)
+        self._copied(context.traceparent, context.timeline, self._clock())
         pair.counts.in_flight -= 1
         if not capture.done:
             pair.drop(STOPPING)

@@ -47,6 +47,7 @@ def pipeline():
         models=None,
         decided=lambda request, code, now: None,
         record=lambda record: True,
+        copied=lambda *_: None,
         clock=lambda: 0.0,
         call_soon=asyncio.get_running_loop().call_soon,
         call_at=asyncio.get_running_loop().call_at,
