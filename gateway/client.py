@@ -117,6 +117,11 @@ class GatewayClient:
         answer: dict[str, Any] = await self._call("POST", where)
         return answer
 
+    async def routes(self) -> dict[str, Any]:
+        """The routes in force, and which of them each worker applies."""
+        answer: dict[str, Any] = await self._call("GET", f"{self._admin}/admin/routes")
+        return answer
+
     async def console_link(self) -> str:
         """A link to the console that works once, within ten minutes, as the token's bearer."""
         answer = await self._call("POST", f"{self._admin}/admin/console/links")

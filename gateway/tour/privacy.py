@@ -1,0 +1,96 @@
+"""Fourth stop: what a person writes, what the model sees, and what the person gets."""
+
+import asyncio
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.tour.guide import Guide
+from gateway.tour.site import Site, until
+
+ROUTE = "tour-private"
+_WORDS = (
+    "I am writing from ada@example.org, my card is 4111 1111 1111 1111, call +44 20 7946 0018."
+    " Who keeps the lighthouse?"
+)
+
+_POLICY = """\
+# Written by `penstock tour`, which removes it again.
+apiVersion: penstock/v1
+kind: Privacy
+metadata: {{name: {route}, owner: tour}}
+spec:
+  default: {{action: restore}}
+  entities:
+    CREDIT_CARD: {{action: mask, keepLast: 4}}
+  phoneRegions: [GB, US]
+"""
+_DOCUMENT = """\
+# Written by `penstock tour`, which removes it again.
+apiVersion: penstock/v1
+kind: Route
+metadata: {{name: {route}, owner: tour}}
+spec:
+  match: [{{model: {route}}}]
+  backends: [{{name: only, model: "{model}"}}]
+  privacy: {{policy: {route}}}
+  audit: {{payloads: 100%}}
+"""
+
+
+async def visit(site: Site, guide: Guide) -> None:
+    guide.stop("What a person writes, and what the model sees")
+    model = await site.language_model()
+    if model is None:
+        guide.say("Nobody serves a language model here, so there is nothing to show.")
+        return
+    policy, document = (text.format(route=ROUTE, model=model[1]) for text in (_POLICY, _DOCUMENT))
+    with site.document(f"{ROUTE}-policy.yaml", policy), site.document(f"{ROUTE}.yaml", document):
+        await site.routed(ROUTE)
+        answer = await _ask(site)
+        guide.quote("the person", _WORDS)
+        guide.quote("the model saw", _said(await _kept(site, answer.headers["x-request-id"])))
+    said = answer.json()["choices"][0]["message"]["content"]
+    guide.quote("it answered", said)
+    guide.say(
+        "What it saw is read from the audit log's samples. Placeholders in an answer become the"
+        " person's own words again; caches, mirrors, logs and traces see none of them."
+    )
+
+
+async def _ask(site: Site) -> httpx.Response:
+    body = {
+        "model": ROUTE,
+        "messages": [{"role": "user", "content": _WORDS}],
+        "max_tokens": 40,
+        "temperature": 0,
+    }
+    headers = {"authorization": f"Bearer {site.tokens[0]}"}
+    async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+        where = f"{site.client.public}/v1/chat/completions"
+        answer = await client.post(where, json=body, headers=headers)
+    answer.raise_for_status()
+    return answer
+
+
+async def _kept(site: Site, request_id: str) -> dict[str, Any]:
+    """The sample of the request: what was sent to the model."""
+    folder = site.config.audit_folder / "payloads"
+    find = partial(asyncio.to_thread, _find, folder, request_id)
+    return await until("the sample of what the model saw", find)
+
+
+def _find(folder: Path, request_id: str) -> dict[str, Any] | None:
+    for file in folder.glob("*.jsonl"):
+        for line in file.read_text().splitlines():
+            if request_id in line and line.endswith("}"):
+                kept: dict[str, Any] = json.loads(line)
+                return kept
+    return None
+
+
+def _said(kept: dict[str, Any]) -> str:
+    return str(kept["request"]["messages"][-1]["content"])
