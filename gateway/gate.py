@@ -69,6 +69,8 @@ class Gate:
         timeline.principal = principal
         timeline.snapshot = route
         traceparent = self.tracer.begin(timeline)
+        if route.spec.privacy is not None:
+            timeline.tracestate = ""  # vendors' text, in which anything may stand
         timeline.streaming = streaming
         timeline.route = route.name
         timeline.rollout = route.rollout

@@ -85,12 +85,14 @@ class Privacy:
             or not ready.names.known(request)
             or not _made_here(request.context.timeline)
         ):
+            began = self._clock()
             way = self._way(ready, request.context, route)
             way.rename()
             if ready.redactor.policy.deep is not None:
                 await way.read(request, ready, self._readers.of(ready.redactor.policy.deep))
             hidden = await way.work(way.passage.request(request), request)
             way.passage.redactor = ready.redactor
+            request.context.timeline.waited("privacy", began, self._clock())
         try:
             reply = await service(hidden)
         except PenstockError as error:

@@ -24,7 +24,13 @@ from protos.trace_context import TraceContext, begin, new_span_id, read
 # Shorter stages aren't worth a span: what they wait for was there.
 WORTH_A_SPAN = 0.001  # seconds
 # What lies between two marks of the timeline. What `serve` is made of has spans of its own.
-STAGES = {"auth": "authenticate", "read": "read", "decode": "decode", "encode": "encode"}
+STAGES = {
+    "auth": "authenticate",
+    "read": "read",
+    "decode": "decode",
+    "fair": "fair",
+    "encode": "encode",
+}
 EXCHANGE = f"{SERVICE}/{METHOD}"
 ESTIMATED: Attributes = {"penstock.estimated": True}
 # Kinds of failure that are nobody's fault: spans of these are not shown in red.
@@ -113,7 +119,8 @@ def _stages(timeline: Timeline, parent: TraceContext, wall: WallClock) -> Iterat
             yield _stage(Wait(STAGES[mark], before, at), parent, timeline.tracestate, wall)
         before = at
     for wait in timeline.waits:
-        yield _stage(wait, parent, timeline.tracestate, wall)
+        if wait.ended - wait.began >= WORTH_A_SPAN:
+            yield _stage(wait, parent, timeline.tracestate, wall)
 
 
 def _stage(wait: Wait, parent: TraceContext, tracestate: str, wall: WallClock) -> Span:

@@ -63,6 +63,7 @@ class ResponseCache:
         self._total = total
         self._idle = idle
         self._rng = rng
+        self._clock = clock
         self._wall = wall
         self._keeper = Keeper(stores, self.counts, revision, wall)
         self._flights = Flights(stores.most, clock)
@@ -166,8 +167,9 @@ class ResponseCache:
         context = query.request.context
         timeline = context.timeline
         flight = self._flights.find(query.key, context)
+        began, behind = self._clock(), ""
         if flight is not None:
-            timeline.cache = "coalesced"
+            timeline.cache, behind = "coalesced", flight.context.traceparent
         else:
             timeline.cache = "miss"
             # It may outlast the request that begins it.
@@ -184,6 +186,8 @@ class ResponseCache:
                 timeline.cache, timeline.cache_age = "hit", flight.age
             return reply
         finally:
+            if behind:
+                timeline.waited("coalesce", began, self._clock(), behind)
             self._count(query)
 
     async def _fetch(

@@ -149,6 +149,7 @@ class Limits:
 
     async def _ask(self, request: InferRequest, limited: Limited) -> None:
         principal = request.context.principal
+        began = self._clock()
         for limiter in limited.limiters:
             if limiter.tenants is not None and principal.tenant not in limiter.tenants:
                 continue
@@ -157,6 +158,7 @@ class Limits:
                 continue
             if limiter.allowance.wait(key, amount, self._clock()) == ASK:
                 await limiter.allowance.ask(key, amount)
+        request.context.timeline.waited("limits", began, self._clock())
 
     async def _settled(self, request: InferRequest, service: Service, limited: Limited) -> Reply:
         # Taken in here and not by the caller: a coroutine that never begins has nothing to settle.

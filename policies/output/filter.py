@@ -185,11 +185,14 @@ class _Screening:
         if judge is None or not texts:
             return
         output = self._output
+        began = output.clock()
         try:
-            found = await judge.refused(texts, self._context, self._service, output.clock())
+            found = await judge.refused(texts, self._context, self._service, began)
         except NotJudged as failure:
             self._unjudged(failure)
             return
+        finally:
+            self._context.timeline.waited("judge", began, output.clock())
         if not found:
             return
         self._passage.found.update(found)

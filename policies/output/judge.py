@@ -75,7 +75,7 @@ class Judge:
         beside = Context(
             asking,
             min(context.deadline, now + settings.timeout),
-            Timeline(now),
+            Timeline(now, attempts=context.timeline.attempts),
             None,
             context.traceparent,
             context.priority,
