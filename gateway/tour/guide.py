@@ -30,7 +30,7 @@ class Guide:
 
     def quote(self, who: str, words: str) -> None:
         """What somebody said; nothing in it can change the terminal."""
-        text = Text.assemble((f"{who:<16}", "dim"), visible(words, _LONGEST))
+        text = Text.assemble((f"{who:<18}", "dim"), visible(words, _LONGEST))
         self._console.print(Padding(text, (0, 0, 0, 3)))
 
     def table(self, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -43,7 +43,7 @@ class Guide:
 
     def link(self, what: str, where: str) -> None:
         self._console.print(
-            Padding(Text.assemble((f"{what:<16}", "dim"), (where, "bold")), (0, 0, 0, 3)),
+            Padding(Text.assemble((f"{what:<18}", "dim"), (where, "bold")), (0, 0, 0, 3)),
             soft_wrap=True,
         )
 

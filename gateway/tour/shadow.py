@@ -13,6 +13,8 @@ from gateway.tour.site import Site
 _PERIOD = 3600.0  # seconds that the report covers
 _RECORDED = 2.0  # seconds until the store has what was compared
 _IMAGES = 600
+_SECONDS = 6.0
+_CALLERS = 8
 PAGE = "shadow-report.html"
 
 _VERDICTS = {
@@ -31,7 +33,8 @@ async def visit(site: Site, guide: Guide) -> None:
         " compared with what the caller got."
     )
     questions, _ = asked(site, MODEL, _IMAGES)
-    await Load(site.address, questions, callers=8, once=True).run()
+    load = Load(site.address, questions, callers=_CALLERS, once=False)
+    await load.run_for(_SECONDS)
     await asyncio.sleep(_RECORDED)
     quiet = Console(stderr=True, quiet=True)
     criteria = make.bounds(site.config, MODEL, quiet)
