@@ -12,7 +12,7 @@ from gateway import config as configuration
 from gateway import key_commands
 from gateway.audit import commands as audit_commands
 from gateway.command import DEFAULT_FILE, File, Json, Offset, ask, load_settings, show
-from gateway.config import load_config
+from gateway.config import load_config, with_log_format
 from gateway.console.link import console_link
 from gateway.credentials import TENANT, Credentials
 from gateway.redact_command import redact
@@ -20,6 +20,8 @@ from gateway.reports import commands as shadow_commands
 from gateway.rollout import commands as rollout_commands
 from gateway.routes import commands as route_commands
 from gateway.routes.plan import plan
+from gateway.telemetry.settings import LogFormat
+from gateway.tour.command import tour
 from gateway.usage.command import usage
 from protos.errors import PenstockError
 from protos.quantities import seconds
@@ -74,11 +76,18 @@ def up(
 
 @app.command("serve", hidden=True)
 @app.command("gateway")
-def gateway(file: File = DEFAULT_FILE, port_offset: Offset = None) -> None:
+def gateway(
+    file: File = DEFAULT_FILE,
+    port_offset: Offset = None,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option(help="How the log is written; otherwise as the configuration says."),
+    ] = None,
+) -> None:
     """Runs a gateway."""
     from gateway import serve  # with all it brings, which the other commands don't wait for
 
-    serve.main(load_settings(file, port_offset), file)
+    serve.main(with_log_format(load_settings(file, port_offset), log_format), file)
 
 
 @app.command(
@@ -146,6 +155,9 @@ def unload(model: str, file: File = DEFAULT_FILE, port_offset: Offset = None) ->
     """Unloads a model; it stays so until it is loaded again or its files change."""
     ask(file, port_offset, lambda client: client.unload(model))
     print(f"{model} is unloaded")
+
+
+app.command()(tour)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.children import Command
@@ -12,6 +12,7 @@ from gateway.client import reachable
 from gateway.config import Backend, Config, ModelServer
 from gateway.cores import share
 from protos.errors import invalid
+from protos.otlp import Collector
 
 _LOGS_AT_ONCE = {"PYTHONUNBUFFERED": "1"}
 
@@ -48,7 +49,7 @@ def plan(config: Config, file: Path, join_token_file: Path, machine: Machine) ->
     `penstock up` doesn't do.
     """
     _check_supported(config)
-    serve = ("-m", "gateway", "serve", "--config", str(file))
+    serve = ("-m", "gateway", "serve", "--config", str(file), "--log-format", "text")
     gateway = Command(
         "gateway",
         (sys.executable, *serve, "--port-offset", str(config.port_offset)),
@@ -62,7 +63,9 @@ def plan(config: Config, file: Path, join_token_file: Path, machine: Machine) ->
     backends = []
     for name, backend in _on_each_gpu(named, machine.gpus):
         taken = next(shares) if backend.computes else ()
-        backends.append(_backend(backend, name, discovery, join_token_file, taken))
+        command = _backend(backend, name, discovery, join_token_file, taken)
+        more = _to_collector(config.telemetry.collector)
+        backends.append(replace(command, arguments=(*command.arguments, *more)))
     return Plan(gateway, tuple(backends))
 
 
@@ -119,6 +122,21 @@ def _backend(
         arguments += ["--memory-budget", f"{backend.memory_budget}B"]
     environment = {**_LOGS_AT_ONCE, "OMP_NUM_THREADS": str(threads)}
     return Command(name, tuple(arguments), cores, environment)
+
+
+def _to_collector(collector: Collector | None) -> list[str]:
+    if collector is None:
+        return []
+    arguments = ["--otlp-endpoint", collector.endpoint]
+    files = {"--otlp-headers-file": collector.headers_file}
+    if collector.tls is not None:
+        files["--otlp-ca"] = collector.tls.ca
+        files["--otlp-certificate"] = collector.tls.certificate
+        files["--otlp-key"] = collector.tls.key
+    for option, file in files.items():
+        if file is not None:
+            arguments += [option, str(file.resolve())]
+    return arguments
 
 
 def _of_server(server: ModelServer) -> list[str]:

@@ -34,6 +34,7 @@ from gateway.records import Records
 from gateway.rules import Rules
 from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
+from gateway.telemetry.log_format import configure
 from gateway.telemetry.process import register_process
 from gateway.worker import Worker
 from routing.registry import Registry
@@ -47,7 +48,7 @@ def main(config: Config, file: Path) -> None:
     Raises ConfigError for files that it names and needs and that aren't there.
     """
     check_gateway(config, file)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    configure(config.telemetry.logs.format)
     # A supervisor carries no requests, and uvloop can't start the workers' process groups.
     run = uvloop.run if config.workers == 1 else asyncio.run
     run(_main(config, file))

@@ -28,10 +28,11 @@ class Workers:
                         *("--port-offset", str(config.port_offset)),
                         *("--index", str(index), "--http", str(http.fileno())),
                         *("--supervisor", address),
+                        *("--log-format", config.telemetry.logs.format),
                     ),
                     descriptors=(http.fileno(),),
                 ),
-                print,
+                _tell,
             )
             for index in range(config.workers)
         ]
@@ -43,3 +44,8 @@ class Workers:
     async def stop(self) -> None:
         """Drains all workers at once."""
         await asyncio.gather(*(child.stop(self._grace) for child in self._children))
+
+
+def _tell(line: str) -> None:
+    """A worker's line is this process's own, and goes where those go."""
+    print(line, file=sys.stderr, flush=True)

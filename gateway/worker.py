@@ -148,6 +148,7 @@ class Worker:
             audit,
             records.accounts.usage,
             tracer=self.tracing.tracer,
+            log=self._log,
         )
         self._control = Control(self.table, self.routes)
         self._decoder = Decoder(config.limits.json_inline, config.limits.json_body)

@@ -1,7 +1,6 @@
 """A worker in a process of its own: `python -m gateway.worker_process`, run by the supervisor."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -11,8 +10,10 @@ from typing import Annotated
 import typer
 import uvloop
 
-from gateway.config import Config, load_config
+from gateway.config import Config, load_config, with_log_format
 from gateway.hub import attach
+from gateway.telemetry.log_format import configure
+from gateway.telemetry.settings import LogFormat
 from gateway.worker import Worker
 
 
@@ -22,10 +23,12 @@ def main(
     index: Annotated[int, typer.Option()],
     http: Annotated[int, typer.Option(help="The descriptor of the listening socket.")],
     supervisor: Annotated[str, typer.Option(help="The supervisor's gRPC address.")],
+    log_format: Annotated[LogFormat, typer.Option()],
 ) -> None:
     """Serves until SIGTERM; its supervisor's end is its own."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    config = load_config(file).model_copy(update={"port_offset": port_offset})
+    config = with_log_format(load_config(file), log_format)
+    config = config.model_copy(update={"port_offset": port_offset})
+    configure(log_format)
     uvloop.run(_serve(config, index, http, supervisor))
 
 

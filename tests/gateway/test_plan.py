@@ -25,7 +25,7 @@ def backends(*entries: str) -> str:
 def test_the_gateway_is_told_its_file_and_offset():
     command = plan(config("portOffset: 100\n"), FILE, JOIN_TOKEN, Machine([0])).gateway
     assert command.arguments[1:] == (
-        *("-m", "gateway", "serve", "--config", "penstock.yaml"),
+        *("-m", "gateway", "serve", "--config", "penstock.yaml", "--log-format", "text"),
         *("--port-offset", "100"),
     )
 

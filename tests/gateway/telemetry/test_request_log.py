@@ -1,0 +1,164 @@
+"""Which requests are told in the log, and that no line says what nobody may know."""
+
+import io
+import json
+import logging
+import threading
+from datetime import datetime
+
+import pytest
+
+from gateway.telemetry.log_format import JsonFormatter
+from gateway.telemetry.request_log import MOST, WAITING, RequestLog
+from protos.principal import Principal
+from protos.timeline import Target, Timeline
+
+NEVER = 1.0
+ALWAYS = 0.0
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def passed(**met) -> Timeline:
+    told = {
+        "principal": Principal("alice@example.com", "acme", frozenset()),
+        "request_id": "r-1",
+        "traceparent": f"00-{TRACE}-b7ad6b7169203331-00",
+        "route": "fraud",
+        "arm": "stable",
+        "target": Target("stable", "m", "3"),
+        "instances": ["one", "two"],
+        "queue_us": 2000,
+        "compute_us": 5000,
+    }
+    return Timeline(1.0, **{**told, **met})
+
+
+def log(stream=None, *, format_="json", chance=NEVER, tenants=(), wall=lambda: 1e9) -> RequestLog:
+    return RequestLog(
+        io.StringIO() if stream is None else stream,
+        format_,
+        sample=0.01,
+        slow=1.0,
+        tenants=tenants,
+        chance=lambda: chance,
+        wall=wall,
+    )
+
+
+def lines(*, code=200, error="", timeline=None, seconds=0.01, **settings) -> list[str]:
+    """What is written of one request."""
+    stream = io.StringIO()
+    made = log(stream, **settings)
+    timeline = passed() if timeline is None else timeline
+    made("m", "http", code, error, timeline, timeline.start + seconds)
+    made.close(5.0)
+    return stream.getvalue().splitlines()
+
+
+def line(**given) -> dict:
+    (text,) = lines(**given)
+    return json.loads(text)
+
+
+def test_a_healthy_request_is_told_only_if_it_is_of_the_sample() -> None:
+    assert lines(chance=NEVER) == []
+    assert line(chance=ALWAYS)["why"] == "sample"
+
+
+def test_failed_and_slow_ones_are_always_told() -> None:
+    assert line(code=500, error="INTERNAL")["why"] == "failed"
+    assert line(code=429, error="RATE_LIMITED")["why"] == "failed"
+    assert line(seconds=1.5)["why"] == "slow"
+
+
+def test_a_stream_may_take_long() -> None:
+    assert lines(timeline=passed(streaming=True), seconds=60.0) == []
+
+
+def test_a_line_says_what_a_request_met() -> None:
+    told = line(chance=ALWAYS, tenants=["acme"])
+    assert told == {
+        "time": "2001-09-09T01:46:40.000Z",
+        "level": "info",
+        "logger": "request",
+        "why": "sample",
+        "request_id": "r-1",
+        "trace_id": TRACE,
+        "face": "http",
+        "code": 200,
+        "tenant": "acme",
+        "route": "fraud",
+        "arm": "stable",
+        "model": "m",
+        "version": "3",
+        "attempts": 2,
+        "instance": "two",
+        "total_ms": pytest.approx(10.0),
+        "queue_ms": 2.0,
+        "compute_ms": 5.0,
+        "overhead_ms": pytest.approx(3.0),
+        "batch_rows": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+    }
+
+
+def test_subjects_are_never_named_and_tenants_only_where_that_is_configured() -> None:
+    (text,) = lines(chance=ALWAYS)
+    assert json.loads(text)["tenant"] == "other"
+    assert "alice" not in text
+    assert "acme" not in text
+
+
+def test_what_was_refused_by_its_head_is_told_as_well() -> None:
+    told = line(code=401, error="UNAUTHENTICATED", timeline=Timeline(1.0))
+    assert (told["code"], told["error"]) == (401, "UNAUTHENTICATED")
+    assert "tenant" not in told
+
+
+def test_for_people_it_is_a_sentence() -> None:
+    (text,) = lines(format_="text", code=503, error="UNAVAILABLE")
+    assert text == (
+        "ERROR request: 503 UNAVAILABLE m on fraud/stable in 10.0 ms (queue 2.0, compute 5.0),"
+        " failed, id r-1"
+    )
+
+
+def test_a_flood_of_failures_is_bounded_and_counted() -> None:
+    seconds = iter([1.0] * 500 + [2.0] * 500)
+    made = log(wall=lambda: next(seconds))
+    for _ in range(1000):
+        made("m", "http", 429, "RATE_LIMITED", passed(), 1.01)
+    made.close(5.0)
+    assert (made.written, made.dropped) == (2 * MOST, 1000 - 2 * MOST)
+
+
+class Stuck(io.StringIO):
+    """A standard error that nobody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.freed.wait()
+        return super().write(text)
+
+
+def test_a_standard_error_that_nobody_reads_costs_lines_and_nothing_else() -> None:
+    stream, seconds = Stuck(), iter(range(1_000_000))
+    made = log(stream, wall=lambda: float(next(seconds)))
+    for _ in range(WAITING + 500):
+        made("m", "http", 500, "INTERNAL", passed(), 1.01)
+    assert made.written == 0
+    assert made.dropped > 0
+    stream.freed.set()
+    made.close(30.0)
+    assert made.written + made.dropped == WAITING + 500
+
+
+def test_what_parts_of_a_gateway_say_is_json_too() -> None:
+    record = logging.LogRecord("gateway.hub", logging.WARNING, "", 0, "lost %s", ("it",), None)
+    told = json.loads(JsonFormatter().format(record))
+    assert datetime.fromisoformat(told.pop("time"))
+    assert told == {"level": "warning", "logger": "gateway.hub", "message": "lost it"}
