@@ -1,6 +1,7 @@
 """`penstock backend llm`: serves the language models of a folder."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
@@ -17,7 +18,9 @@ from backends.llm.models import Options
 from backends.llm.presence import Presence
 from backends.llm.worker import LlmWorker
 from backends.options import placed
-from protos.quantities import size
+from protos.quantities import seconds, size
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0  # seconds, for adapters that come and go
 WATCH_EVERY = 0.5  # seconds, over the processes of a model's ranks
@@ -53,6 +56,9 @@ def main(
     step_tokens: Annotated[
         int, typer.Option(min=1, help="The most tokens in a step; long prompts take several.")
     ] = 512,
+    step_time: Annotated[
+        str, typer.Option(help="Of a step in which long prompts and others meet, such as 20ms.")
+    ] = "20ms",
     max_running: Annotated[
         int, typer.Option(min=1, help="Answers that are computed at once; others wait.")
     ] = 64,
@@ -80,6 +86,7 @@ def main(
         memory=size(memory_budget),
         block=block_size,
         budget=step_tokens,
+        step_time=seconds(step_time),
         most=max_running,
         speculate=speculate,
         adapter_memory=size(adapter_memory),
@@ -93,12 +100,8 @@ def main(
 
     try:
         uvloop.run(serve())
-    except (ValueError, RanksLost) as error:
+    except ValueError as error:
         raise SystemExit(f"penstock backend llm: {error}") from None
-
-
-class RanksLost(Exception):
-    """A model is divided among processes, and one of those has ended."""
 
 
 class Generating:
@@ -123,11 +126,12 @@ class Generating:
 
     async def _watch(self) -> None:
         """Ends the process when a part of a model is gone: whoever started it, starts it anew."""
-        while True:
-            lost = self.worker.models.lost()
-            if lost:
-                raise RanksLost(lost)
+        while not self.worker.models.lost():  # noqa: ASYNC110 (it is asked of the system)
             await asyncio.sleep(WATCH_EVERY)
+        log.error("ends at once, as a part of a model is gone: %s", self.worker.models.lost())
+        # Not in order: gateways repeat calls elsewhere that are lost with their backend, and learn
+        # which of them end backends over and over.
+        os._exit(1)
 
     async def _load(self, changed: Callable[[], None]) -> None:
         """Models one after the other, each served as soon as it is there; then their adapters."""

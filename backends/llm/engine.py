@@ -5,6 +5,7 @@ ends that request alone.
 """
 
 import logging
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -27,6 +28,8 @@ from protos.incident import frames_of
 
 log = logging.getLogger(__name__)
 
+WARM = (1, 16, 64, 1, 16, 64)  # tokens
+
 
 class Runner(Protocol):
     """The model, and the cache that the blocks are of."""
@@ -35,15 +38,18 @@ class Runner(Protocol):
         """Logits [rows, vocabulary], fp32: one row for each token that may be the next.
 
         Those are, in the plan's order, of works that complete their sequence: one and one more for
-        each token of the draft. PenstockError says that nothing can be computed any more, and why to
-        all callers. One that can stop on the way asks whether it is `interrupted`, and
-        raises Interrupted if so.
+        each token of the draft. One that can stop on the way asks whether it is `interrupted`, and
+        raises Interrupted if so. Raises RunnerLost when it can compute for nobody any more.
         """
         ...
 
 
 class Interrupted(Exception):
     """The step was given up on the way, since somebody waits for the next one."""
+
+
+class RunnerLost(Exception):
+    """The runner can compute nothing any more, whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,21 @@ class Engine:
         self.counts = Counts()
         self.kept: Recent[bytes] = Recent()  # the key of the last block of a prompt's beginning
 
+    def warm_up(self) -> None:
+        """Runs steps of some sizes; before the first request.
+
+        So what a step costs is known when the first long prompt comes.
+        """
+        pool = self.scheduler.pool
+        for wanted in WARM:
+            count = min(wanted, self.longest - 1)
+            blocks = list(range(1, pool.blocks_for(count) + 1))
+            sequence = Sequence(0, [0] * count, count + 1, Sampling(temperature=0.0), blocks=blocks)
+            plan = [Work(sequence, 0, count)]
+            begun = self._clock()
+            choose(plan, self._runner.run(plan), lambda _: random.Random())  # noqa: S311
+            self.scheduler.took(plan, self._clock() - begun)
+
     @property
     def busy(self) -> bool:
         return bool(self._requests)
@@ -203,7 +224,7 @@ class Engine:
         except Interrupted:
             self.scheduler.interrupted()
             return
-        except PenstockError:  # the runner can compute for nobody any more
+        except RunnerLost:
             raise
         except Exception as error:
             if len(plan) == 1:

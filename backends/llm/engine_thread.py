@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from backends.llm.engine import Ask, Counts, Engine, Step
+from backends.llm.engine import Ask, Counts, Engine, RunnerLost, Step
 from protos.errors import PenstockError
 from protos.incident import incident
 
@@ -97,8 +97,9 @@ class EngineThread:
             self._stepping = self._clock()
             try:
                 step += self._engine.step(self._stepping, self._called)
-            except PenstockError as error:  # nothing can be computed any more
-                step += self._engine.abandon(error)
+            except RunnerLost:
+                # Nobody is told: the process ends, and what is lost with it, others may repeat.
+                return
             except Exception as error:  # those it was for shall not wait for ever
                 step += self._engine.abandon(incident(error, "the engine's step failed"))
             self._stepping = None

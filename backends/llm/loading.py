@@ -17,7 +17,7 @@ from backends.llm.adapters import Adapters
 from backends.llm.blocks import BlockPool
 from backends.llm.cache_form import CacheForm
 from backends.llm.choice import Vocabulary
-from backends.llm.engine import Runner
+from backends.llm.engine import Runner, RunnerLost
 from backends.llm.int8 import quantise
 from backends.llm.paged import NAME
 from backends.llm.parallel.lead import Lead, divide
@@ -26,7 +26,6 @@ from backends.llm.runner import ModelRunner
 from backends.llm.sampling import Sampling
 from backends.llm.scheduler import Work
 from backends.llm.sequence import Sequence
-from protos.errors import PenstockError
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -158,7 +157,7 @@ def _try(runner: Runner) -> None:
     sequence = Sequence(0, [0, 0], 3, Sampling(), blocks=[1])
     try:
         logits = runner.run([Work(sequence, 0, 2)])
-    except (ValueError, TypeError, RuntimeError, AttributeError, PenstockError) as error:
+    except (ValueError, TypeError, RuntimeError, AttributeError, RunnerLost) as error:
         raise ValueError(f"it can't be run: {_first_line(error)}") from error
     if not logits.isfinite().all():
         raise ValueError("it computes what is no number")

@@ -35,6 +35,7 @@ class Process:
 
     def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
         self.name = name
+        self.may_end = False  # by itself, with an error; of others that is a test's failure
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -256,7 +257,7 @@ class Mesh:
 
     def _crashed(self) -> bool:
         """Whether a process ended by itself; those that tests stop or kill have no such status."""
-        return any((process.status or 0) > 0 for process in self._processes)
+        return any((each.status or 0) > 0 and not each.may_end for each in self._processes)
 
     def _index(self, models: tuple[Key, ...]) -> bool:
         """Whether one worker, whichever answers, has the models."""

@@ -1,8 +1,12 @@
 """A language model of a local folder behind the gate, asked by OpenAI's own client."""
 
 import json
+import os
+import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,14 @@ from tests import tiny_llama
 from tests.integration.mesh import Mesh
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
+EITHER = """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: either}
+spec:
+  match: [{model: either}]
+  backends: [{name: pair, model: pair, fallback: tiny}, {name: tiny, model: tiny, weight: 0}]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +34,13 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     tiny_llama.write(folder / "models" / "tiny")
     (folder / "models" / "broken").mkdir()
     (folder / "models" / "broken" / "config.json").write_text("{}")
-    with Mesh(folder) as mesh:
+    with Mesh(folder, routes={"either.yaml": EITHER}) as mesh:
         # 128 tokens: a prompt may have more than the cache has.
         flags = ("--memory-budget", "80KiB", "--block-size", "8")
         mesh.start_backend("llm", folder / "models", *flags, runtime="llm")
+        # Meanwhile, for the last tests: the same model as "pair", divided among two processes.
+        tiny_llama.write(folder / "divided" / "pair")
+        mesh.start_backend("pair", folder / "divided", "--tp", "2", runtime="llm").may_end = True
         mesh.wait_ready(("tiny", "1"))
         yield mesh
 
@@ -174,6 +189,53 @@ def test_adapters_come_and_go_while_the_model_serves(client: openai.OpenAI, mesh
     mesh.wait(gone, "the adapter to go")
     with pytest.raises(openai.NotFoundError):
         answer(client, model="tiny:loud")
+
+
+def test_a_model_divided_among_processes_says_the_same(client: openai.OpenAI, mesh: Mesh) -> None:
+    mesh.wait_ready(("pair", "1"))
+    prompts = [[{"role": "user", "content": f"{n} and {n}"}] for n in range(6)]
+    whole = [answer(client, messages=prompt, max_tokens=24) for prompt in prompts]
+    with ThreadPoolExecutor(6) as pool:
+        ask = partial(answer, client, model="pair", max_tokens=24)
+        divided = list(pool.map(lambda prompt: ask(messages=prompt), prompts))
+    assert divided == whole
+
+
+def test_each_of_them_holds_little_more_than_its_part(mesh: Mesh) -> None:
+    mesh.wait_ready(("pair", "1"))
+    told = re.findall(r"rank (\d) holds (\d+) of (\d+) bytes", mesh.process("pair").log.read_text())
+    assert [rank for rank, _, _ in told] == ["0", "1"]
+    assert all(int(held) <= 0.55 * int(all_of_it) for _, held, all_of_it in told)
+
+
+def test_one_that_is_killed_takes_no_request_with_it(client: openai.OpenAI, mesh: Mesh) -> None:
+    """The whole instance ends, to be started anew, and what it was asked goes elsewhere."""
+    mesh.wait_ready(("pair", "1"))
+    expected = answer(client, max_tokens=100, extra_body={"ignore_eos": True})
+    pair = mesh.process("pair")
+    (rank,) = children(pair.pid)
+    with ThreadPoolExecutor(4) as pool:
+        ask = partial(
+            answer, client, model="either", max_tokens=100, extra_body={"ignore_eos": True}
+        )
+        asked = [pool.submit(ask) for _ in range(4)]
+
+        def busy() -> bool:
+            row = mesh.instance("pair")
+            return row is not None and row["load"]["in_flight"] > 0
+
+        mesh.wait(lambda: busy() or all(each.done() for each in asked), "requests to be under way")
+        os.kill(rank, signal.SIGKILL)
+        assert {each.result() for each in asked} == {expected}
+    mesh.wait(lambda: pair.status is not None, "the instance to end")
+    assert "a part of a model is gone" in pair.last_words()
+    assert ask() == expected
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it has started."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(each) for thread in threads for each in (thread / "children").read_text().split()]
 
 
 def write_adapter(folder: Path) -> None:

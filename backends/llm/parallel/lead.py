@@ -11,6 +11,7 @@ import torch
 
 from backends.llm.adapters import Adapter, Adapters, read
 from backends.llm.cache_form import CacheForm
+from backends.llm.engine import RunnerLost
 from backends.llm.paged import NAME
 from backends.llm.parallel.group import Group
 from backends.llm.parallel.job import Job
@@ -21,18 +22,13 @@ from backends.llm.parallel.reading import outline
 from backends.llm.parallel.sharding import shards_of
 from backends.llm.runner import demands_of
 from backends.llm.scheduler import Work
-from protos.errors import Kind, PenstockError
 from protos.incident import frames_of
 
 log = logging.getLogger(__name__)
 
 
 class Lead:
-    """A runner for the engine, and where adapters come from.
-
-    Once the ranks have lost each other nothing can be computed any more, and everything raises
-    INTERRUPTED, which lets callers go elsewhere.
-    """
+    """A runner for the engine, and where adapters come from."""
 
     def __init__(self, job: Job, mates: Mates, adapter_memory: int) -> None:
         """Joins the ranks and reads the part; raises ValueError or RuntimeError if it can't."""
@@ -53,8 +49,6 @@ class Lead:
 
     def run(self, plan: list[Work], interrupted: Callable[[], bool] | None = None) -> torch.Tensor:
         """See `backends.llm.engine.Runner`; no step is given up on the way, as others are in it."""
-        if self._broken:
-            raise self._interrupted()
         demands = demands_of(plan)
         # What fails here harms its own requests alone: nobody else has heard of the step yet.
         self._runner.use(demands)
@@ -65,7 +59,7 @@ class Lead:
             # Ranks that are not at the same place in a step would wait for each other for ever.
             self._broken = "a step broke that all ranks were in"
             log.error("the ranks have lost each other: %s", frames_of(error))
-            raise self._interrupted() from error
+            raise RunnerLost from error
 
     def fetch(self, id_: str, folder: Path) -> Adapter:
         """The rank's part of an adapter, of which all others read theirs."""
@@ -79,9 +73,6 @@ class Lead:
 
     def close(self) -> None:
         self._mates.close()
-
-    def _interrupted(self) -> PenstockError:
-        return PenstockError(Kind.INTERRUPTED, "a part of the model was lost", retry_after=1.0)
 
 
 def divide(
