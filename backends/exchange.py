@@ -7,6 +7,7 @@ that are ready together travel in one frame.
 import asyncio
 import hmac
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import grpc
 from grpc import aio
 
+from backends.tracing import Traced, Tracing
 from protos import exchange_calls, exchange_parts
 from protos.errors import PenstockError
 from protos.exchange_calls import Call
@@ -58,9 +60,10 @@ class Worker(Protocol):
 class ExchangeService:
     """Serves `penstock.v1.Backend/Exchange` to callers that show the access key."""
 
-    def __init__(self, worker: Worker, access_key: str) -> None:
+    def __init__(self, worker: Worker, access_key: str, tracing: Tracing | None = None) -> None:
         self._worker = worker
         self._key = access_key.encode()
+        self._tracing = tracing
 
     def handler(self) -> grpc.GenericRpcHandler:
         method: grpc.RpcMethodHandler[bytes, bytes]
@@ -72,7 +75,7 @@ class ExchangeService:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the access key is wrong")
         # Sent at once: the gateway counts the stream as connected when it sees the headers.
         await context.send_initial_metadata(())
-        stream = _Stream(self._worker)
+        stream = _Stream(self._worker, self._tracing)
         writer = asyncio.create_task(stream.write(context), name="exchange writer")
         speaker = asyncio.create_task(stream.speak(), name="exchange speaker")
         try:
@@ -90,8 +93,9 @@ class ExchangeService:
 class _Stream:
     """One gateway's stream: its calls in flight and the parts that wait to be written."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, tracing: Tracing | None) -> None:
         self._worker = worker
+        self._tracing = tracing
         self._calls: dict[int, Taken] = {}
         self._outbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
@@ -139,12 +143,31 @@ class _Stream:
                 self._wake.set()
 
     def _submit(self, calls: list[Call]) -> None:
+        answers: list[tuple[Call, Answer]]
         answers = [(call, partial(self._answer, call.id)) for call in calls]
+        traced = None if self._tracing is None else self._trace(self._tracing, answers)
         for call, taken in zip(calls, self._worker.take(answers), strict=True):
             if isinstance(taken, PenstockError):
                 self._refuse(call.id, taken)
+                if traced and call.id in traced:
+                    traced[call.id].refuse(taken.kind.name, time.monotonic())
             else:
                 self._calls[call.id] = taken
+                if traced and call.id in traced:
+                    self._calls[call.id] = _TracedCall(taken, traced[call.id])
+
+    def _trace(
+        self, tracing: Tracing, answers: list[tuple[Call, Answer]]
+    ) -> dict[int, Traced] | None:
+        """Of the sampled calls; in `answers` these are replaced by such as tell their trace."""
+        found: dict[int, Traced] | None = None
+        for at, (call, _) in enumerate(answers):
+            traced = tracing.begin(call, time.monotonic())
+            if traced is not None:
+                found = found or {}
+                found[call.id] = traced
+                answers[at] = (traced.call, partial(self._answer_traced, call.id, traced))
+        return found
 
     def _refuse(self, call_id: int, error: PenstockError) -> None:
         self._put(exchange_parts.encode_failure(call_id, error, executed=False))
@@ -153,6 +176,10 @@ class _Stream:
         if final:
             self._calls.pop(call_id, None)
         self._put(part)
+
+    def _answer_traced(self, call_id: int, traced: Traced, part: bytes, final: bool) -> None:
+        self._answer(call_id, part, final)
+        traced.part(part, final, time.monotonic())
 
     def _put(self, part: bytes) -> None:
         self._outbox.append(part)
@@ -168,6 +195,23 @@ class _Stream:
             parts.append(part)
             size += len(part)
         return exchange_parts.reply_frame(parts)
+
+
+class _TracedCall:
+    """A call whose cancellation its trace tells."""
+
+    __slots__ = ("_taken", "_traced")
+
+    def __init__(self, taken: Taken, traced: Traced) -> None:
+        self._taken = taken
+        self._traced = traced
+
+    def cancel(self) -> None:
+        self._taken.cancel()
+        self._traced.cancel(time.monotonic())
+
+    def credit(self, room: int) -> None:
+        self._taken.credit(room)
 
 
 def admitted(context: "aio.ServicerContext[Any, Any]", key: bytes) -> bool:

@@ -19,14 +19,19 @@ from backends.exchange import ExchangeService, Worker
 from backends.guard import Guard
 from backends.health import Health
 from backends.heartbeat import Heartbeat
+from backends.tracing import Tracing
 from protos import discovery_pb2 as pb
+from protos.errors import PenstockError
 from protos.open_inference_pb2_grpc import (
     GRPCInferenceServiceServicer,
     add_GRPCInferenceServiceServicer_to_server,
 )
+from protos.otlp import Collector, OtlpExporter, resource_of
+from protos.span_queue import SpanQueue
 
 log = logging.getLogger(__name__)
 
+SPANS_CLOSE = 2.0  # seconds for the spans that wait to be sent
 MESSAGE_BYTES = 512 * 1024 * 1024
 SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -54,10 +59,12 @@ class Place:
     drain_timeout: float
     server_credentials: grpc.ServerCredentials | None = None
     join_credentials: grpc.ChannelCredentials | None = None
+    collector: Collector | None = None
+    kind: str = ""  # the runtime
 
     def named(self, kind: str) -> "Place":
         """With a name of its own, if the operator gave none."""
-        return self if self.name else replace(self, name=f"{kind}-{secrets.token_hex(4)}")
+        return replace(self, kind=kind, name=self.name or f"{kind}-{secrets.token_hex(4)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Identity:
     epoch: int  # milliseconds since 1970: they grow with every start, also across reboots
     address: str
     access_key: str
+    tracing: Tracing | None = None  # where a collector is named
 
 
 class Presence(Protocol):
@@ -116,9 +124,12 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
     server = aio.server(interceptors=(Guard(access_key, open_=place.open),), options=SERVER_OPTIONS)
     port = _bind(server, place)
     address = place.advertise or f"{place.listen.rpartition(':')[0]}:{port}"
-    identity = Identity(place.name, time.time_ns() // 1_000_000, address, access_key)
+    exporter, queue, tracing = _tracing(place)
+    identity = Identity(place.name, time.time_ns() // 1_000_000, address, access_key, tracing)
     work = make_work(identity)
-    server.add_generic_rpc_handlers((ExchangeService(work.worker, access_key).handler(),))
+    if tracing is not None:
+        tracing.device = work.presence.beat(False).device
+    server.add_generic_rpc_handlers((ExchangeService(work.worker, access_key, tracing).handler(),))
     unary = work.unary(None if place.open else access_key)
     add_GRPCInferenceServiceServicer_to_server(unary, server)
     health_pb2_grpc.add_HealthServicer_to_server(Health(work.presence.beat), server)
@@ -154,8 +165,23 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await server.stop(grace=1.0)
     await work.close()
+    if queue is not None and exporter is not None:
+        await asyncio.to_thread(queue.close, SPANS_CLOSE)
+        exporter.close()
     for task in failed:
         task.result()  # a background task must never end: let its error end the process
+
+
+def _tracing(place: Place) -> tuple[OtlpExporter | None, SpanQueue | None, Tracing | None]:
+    if place.collector is None:
+        return None, None, None
+    try:
+        resource = resource_of(f"penstock-backend-{place.kind}", place.name)
+        exporter = OtlpExporter(place.collector, resource)
+    except PenstockError as error:
+        raise SystemExit(f"penstock backend: {error.message}") from None
+    queue = SpanQueue(exporter)
+    return exporter, queue, Tracing(queue)
 
 
 def _bind(server: aio.Server, place: Place) -> int:

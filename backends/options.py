@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import grpc
 import typer
+from pydantic import ValidationError
 
 from backends.host import Place
+from protos.otlp import Collector
 from protos.tls import ClientTls, ServerTls, channel_credentials, server_credentials
 
 
@@ -38,6 +40,15 @@ def place(
     join_ca: Annotated[Path | None, typer.Option(help="PEM; joins gateways over TLS.")] = None,
     join_certificate: Annotated[Path | None, typer.Option()] = None,
     join_key: Annotated[Path | None, typer.Option()] = None,
+    otlp_endpoint: Annotated[
+        str, typer.Option(help="http://HOST:PORT of a collector (OTLP, gRPC); none: no traces.")
+    ] = "",
+    otlp_ca: Annotated[Path | None, typer.Option(help="PEM; of an https:// collector.")] = None,
+    otlp_certificate: Annotated[Path | None, typer.Option()] = None,
+    otlp_key: Annotated[Path | None, typer.Option()] = None,
+    otlp_headers_file: Annotated[
+        Path | None, typer.Option(help="Lines `name: value` for the collector.")
+    ] = None,
 ) -> Place:
     """Raises SystemExit with a sentence for files that don't go together."""
     return Place(
@@ -50,6 +61,7 @@ def place(
         drain_timeout=drain_timeout,
         server_credentials=_server(tls_certificate, tls_key, tls_client_ca),
         join_credentials=_client(join_certificate, join_key, join_ca),
+        collector=_collector(otlp_endpoint, otlp_ca, otlp_certificate, otlp_key, otlp_headers_file),
     )
 
 
@@ -91,3 +103,26 @@ def _client(
             raise SystemExit("penstock backend: --join-certificate takes --join-ca too")
         return None
     return channel_credentials(ClientTls(ca=ca, certificate=certificate, key=key))
+
+
+def _collector(
+    endpoint: str,
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    headers_file: Path | None,
+) -> Collector | None:
+    if not endpoint:
+        if any((ca, certificate, key, headers_file)):
+            raise SystemExit("penstock backend: --otlp-* go with --otlp-endpoint")
+        return None
+    if ca is None and (certificate, key) != (None, None):
+        raise SystemExit("penstock backend: --otlp-certificate and --otlp-key take --otlp-ca too")
+    try:
+        tls = None if ca is None else ClientTls(ca=ca, certificate=certificate, key=key)
+        return Collector.model_validate(
+            {"endpoint": endpoint, "tls": tls, "headers_file": headers_file}, by_name=True
+        )
+    except ValidationError as error:
+        why = "; ".join(str(each["msg"]) for each in error.errors())
+        raise SystemExit(f"penstock backend: --otlp-…: {why}") from None

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backends.batched import Batched
+from backends.batching.batch_span import trace_batch
 from backends.host import Identity, Place, host
 from backends.intake import Intake
 from backends.models.lifecycle import Lifecycle
@@ -54,6 +56,8 @@ class Batching:
             evict=settings.evict,
         )
         self._intake.models = self._lifecycle
+        if identity.tracing is not None:
+            self._intake.device.on_batch = partial(trace_batch, identity.tracing)
         self.worker = Batched(self._intake)
         self.presence = Presence(
             identity,

@@ -38,7 +38,7 @@ class Collector(Settings):
     headers_file: Path | None = None
 
 
-def resource_of(service: str, instance: str, more: Attributes) -> Attributes:
+def resource_of(service: str, instance: str) -> Attributes:
     """What all spans of this process have in common, by the semantic conventions' names."""
     try:
         release = version("penstock")
@@ -53,7 +53,6 @@ def resource_of(service: str, instance: str, more: Attributes) -> Attributes:
         "process.runtime.name": platform.python_implementation().lower(),
         "process.runtime.version": platform.python_version(),
         "host.name": socket.gethostname(),
-        **more,
     }
 
 

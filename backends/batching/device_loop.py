@@ -35,6 +35,9 @@ DRAIN_LIMIT = 30.0  # seconds
 
 log = logging.getLogger(__name__)
 
+# Told of each batch that was executed, before its jobs are answered, and of its failure.
+OnBatch = Callable[[Executed, PenstockError | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Activity:
@@ -60,6 +63,7 @@ class DeviceLoop:
         weights: Mapping[str, float] | None = None,
     ) -> None:
         self.cost = CostTable()
+        self.on_batch: OnBatch | None = None
         self._deliver_to = deliver
         self._clock = clock
         self._desk = Desk(Scheduler(self.cost, weights), clock)
@@ -225,11 +229,22 @@ class DeviceLoop:
         self._progress += 1
         if not self._desk.hand_back(executed):
             apart = take_apart(executed, self._clock)
-            self._deliver(self._desk.settle(executed, apart, self._clock() - began))
+            outcomes = self._desk.settle(executed, apart, self._clock() - began)
+            self._tell(executed, apart.error)
+            self._deliver(outcomes)
 
     def _finish(self, executed: Executed) -> None:
         apart = take_apart(executed, self._clock)
-        self._deliver(self._desk.settle(executed, apart, executed.finished - executed.began))
+        outcomes = self._desk.settle(executed, apart, executed.finished - executed.began)
+        self._tell(executed, apart.error)
+        self._deliver(outcomes)
+
+    def _tell(self, executed: Executed, error: PenstockError | None) -> None:
+        if self.on_batch is not None:
+            try:
+                self.on_batch(executed, error)
+            except Exception as raised:
+                log.error("a batch could not be traced: %s", frames_of(raised))
 
     def _advance(self, stream: Stream) -> None:
         self._executing = self._activity(stream.served, "executing a part of a stream")

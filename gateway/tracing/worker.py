@@ -33,7 +33,7 @@ class Tracing:
         settings = config.telemetry
         exporter = queue = None
         if settings.collector is not None:
-            exporter = OtlpExporter(settings.collector, resource_of(SERVICE, worker, {}))
+            exporter = OtlpExporter(settings.collector, resource_of(SERVICE, worker))
             queue = SpanQueue(exporter)
             log.info("traces go to %s", settings.collector.endpoint)
         chance = random.Random()  # noqa: S311 (no secret)
