@@ -168,7 +168,12 @@ class Console:
     async def _overview(self, request: Request) -> Response:
         visitor, shown = self._access.visitor(request), self._shown
         found = alarms(shown.hub, shown.rules, shown.history, shown.audit.chain.failing)
-        content = overview(shown.hub, shown.history, found)
+        rollouts: Mapping[str, Any] | str
+        try:
+            rollouts = await shown.rules.rollouts.status()
+        except PenstockError as error:
+            rollouts = f"Not known: {error.message}."
+        content = overview(shown.hub, shown.history, found, rollouts)
         return html(self._frame.page("Overview", "/", visitor, *content))
 
     async def _requests(self, request: Request) -> Response:

@@ -143,15 +143,16 @@ class History:
         self._samples.append(Sample(self._clock(), total, series, troubles))
 
     def keys(self) -> list[Key]:
-        """Who had traffic within these ten minutes."""
+        """Who had traffic within these ten minutes; what met no route comes last."""
         if not self._samples:
             return []
         first, last = self._samples[0], self._samples[-1]
-        return sorted(
+        busy = [
             key
             for key, count in last.series.items()
             if count.requests > first.series.get(key, NOTHING).requests
-        )
+        ]
+        return sorted(busy, key=lambda key: (not key.route, key))
 
     def rates(self, key: Key | None, intervals: int = MINUTE) -> Rates:
         """Over the last so many intervals, as far as there are; of all traffic without a key."""

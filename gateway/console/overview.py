@@ -1,12 +1,13 @@
 """The first page: what is wrong, what is asked for, who answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.console import figures
 from gateway.console.alarms import Alarm
 from gateway.console.frame import empty, heading, live, section, state
 from gateway.console.history import History, Key, Rates
+from gateway.console.rollouts import chip
 from gateway.endpoint_rows import endpoint_row
 from gateway.hub import Hub
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
@@ -15,13 +16,16 @@ from gateway.reports.tables import table
 _TONES = {"ready": "good", "draining": "warn", "suspect": "warn", "unhealthy": "bad"}
 
 
-def overview(hub: Hub, history: History, alarms: Sequence[Alarm]) -> list[Markup]:
-    """The page's content."""
+def overview(
+    hub: Hub, history: History, alarms: Sequence[Alarm], rollouts: Mapping[str, Any] | str
+) -> list[Markup]:
+    """The page's content; `rollouts` as `GET /admin/rollouts` tells them, or why it can't."""
     return [
         heading("Overview"),
         live("alarms", _alarms(alarms)),
         live("headline", _headline(history)),
         live("traffic", section("Traffic", _traffic(history), aside=_note("last minute"))),
+        live("rollouts", _rollouts(rollouts)),
         live("endpoints", section("Endpoints", _endpoints(hub))),
         live("cache", _cache(history)),
     ]
@@ -58,8 +62,14 @@ def _headline(history: History) -> Markup:
     tiles = (
         ("Requests", figures.rate(now.requests), "a second", lambda each: each.requests, ""),
         ("Failures", figures.share(now.failures), "of requests, 5xx", _failures, failing),
-        ("Median", figures.duration(now.p50), "from head to last byte", lambda each: each.p50, ""),
-        ("99th percentile", figures.duration(now.p99), "of durations", lambda each: each.p99, ""),
+        ("Median", figures.duration(now.p50), "to the last byte", lambda each: each.p50, ""),
+        (
+            "99th percentile",
+            figures.duration(now.p99),
+            "to the last byte",
+            lambda each: each.p99,
+            "",
+        ),
     )
     items = [
         element(
@@ -122,6 +132,27 @@ def _row(history: History, key: Key, before: Key | None) -> list[Child]:
         figures.duration(now.p50),
         figures.duration(now.p99),
     ]
+
+
+def _rollouts(rollouts: Mapping[str, Any] | str) -> Markup | None:
+    if isinstance(rollouts, str):
+        return section("Rollouts", empty(rollouts))
+    rows: list[list[Child]] = [
+        [
+            element("a", foreign(each["route"]), href="/rollouts"),
+            chip(each["status"]),
+            foreign(each["candidate"]),
+            f"{each['weight']:g} %",
+            figures.bar(each["weight"] / 100, f"{each['weight']:g} % of traffic"),
+            visible(each["now"] or each["reason"], 300),
+        ]
+        for each in rollouts["rollouts"]
+        if each["in_force"]
+    ]
+    if not rows:
+        return None
+    columns = ("Route", "State", "Candidate", "Share", "", "Now")
+    return section("Rollouts", table("Rollouts of the routes in force", columns, rows, "cards"))
 
 
 def _endpoints(hub: Hub) -> Markup:

@@ -1,6 +1,6 @@
 """The last slow and failed requests, and one of them explained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote as percent
 
 from gateway.console.figures import ABSENT, clock, duration
@@ -11,11 +11,12 @@ from gateway.reports.markup import Child, Markup, element, foreign, joined, visi
 from gateway.reports.tables import note, table
 
 FILTERS = {"model": "Model", "code": "Code", "request_id": "Request id"}
-SHOWN = 200
+# How many of each kind are shown at once; all that fit a filter are.
+_KINDS = (("Failed", 50), ("Refused", 25), ("Slowest", 25))
 
 
 def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup]:
-    """Those that were found by the filters in `wanted`, the newest first."""
+    """Those that were found by the filters in `wanted`, which come the newest first."""
     fields = [
         element(
             "label",
@@ -31,11 +32,11 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
         )
         for name, title in FILTERS.items()
     ]
-    found = (
-        _table(rows[:SHOWN])
-        if rows
-        else empty("No such request." if wanted else "No request has failed or been slow yet.")
-    )
+    if rows:
+        found = [each for each in _sections(rows, whole=bool(wanted)) if each is not None]
+    else:
+        text = "No such request." if wanted else "No request has failed or been slow yet."
+        found = [empty(text)]
     return [
         heading("Requests", "The last that failed, were refused or were among the slowest."),
         element(
@@ -46,7 +47,7 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
             class_="form filters",
             role="search",
         ),
-        live("found", found),
+        live("found", *found),
         note(
             "Kept in memory: 200 that failed, 100 refusals, and the 200 slowest of the last ten "
             "minutes. Nothing that clients sent is among it."
@@ -54,9 +55,21 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
     ]
 
 
-def _table(rows: Sequence[Row]) -> Markup:
+def _sections(rows: Sequence[Row], *, whole: bool) -> Iterator[Markup | None]:
+    kinds: tuple[list[Row], ...] = ([], [], [])
+    for row in rows:
+        kinds[0 if row["code"] >= 500 else 1 if row["code"] >= 400 else 2].append(row)
+    kinds[2].sort(key=lambda row: -float(row["seconds"]))
+    for (title, most), found in zip(_KINDS, kinds, strict=True):
+        shown = found if whole else found[:most]
+        of = f"{len(shown)} of {len(found)}" if len(shown) < len(found) else f"{len(found)}"
+        if shown:
+            yield section(title, _table(title, shown), aside=element("p", of, class_="aside"))
+
+
+def _table(title: str, rows: Sequence[Row]) -> Markup:
     columns = ("Request", "When", "Answer", "Took", "Model", "Route · arm", "Tenant", "Attempts")
-    return table("Slow and failed requests", columns, [_row(row) for row in rows], "cards")
+    return table(f"{title} requests", columns, [_row(row) for row in rows], "cards")
 
 
 def _row(row: Row) -> list[Child]:

@@ -49,6 +49,11 @@ def rollouts_page(status: Status, visitor: Visitor) -> list[Markup]:
     ]
 
 
+def chip(status: str) -> Markup:
+    """A rollout's status as a word with a sign."""
+    return state(_TONES[status], status.replace("_", " "))
+
+
 def confirm_page(route: str, action: str, visitor: Visitor) -> list[Markup]:
     """Asks whether it is meant, before anything is done."""
     return [
@@ -70,7 +75,7 @@ def _panel(each: Status, visitor: Visitor) -> Markup:
     head = element(
         "div",
         element("h2", foreign(each["route"])),
-        state(_TONES[status], status.replace("_", " ")),
+        chip(status),
         element(
             "p", foreign(each["candidate"]), " against ", foreign(each["baseline"]), class_="aside"
         ),
@@ -144,7 +149,7 @@ def _findings(each: Status) -> Markup | None:
         [
             element("code", finding["metric"]),
             state(_VERDICTS[finding["verdict"]], finding["verdict"]),
-            visible(finding["reason"], 400),
+            visible(finding["reason"].removeprefix(f"{finding['metric']}: "), 400),
         ]
         for finding in each["findings"]
     ]
@@ -161,7 +166,7 @@ def _gates(each: Status, visitor: Visitor) -> Markup | None:
             action.capitalize(),
             element("span", f" the rollout of {visible(each['route'])}", class_="unseen"),
             href=_path(each["route"], action),
-            class_="button",
+            class_="button harm" if action == "abort" else "button",
         )
         for action in offered
     ]

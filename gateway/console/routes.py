@@ -62,11 +62,14 @@ def routes_page(
     """`answer` is what came of the question in `form`: a refusal is a sentence."""
     return [
         heading("Routes"),
-        section("Where would a request go?", _form(visitor, form), _answer(answer))
-        if visitor.csrf
-        else element("span"),
         live("routes", _in_force(hub, rules), _routes(rules)),
+        *([_explain(visitor, form, answer)] if visitor.csrf else []),
     ]
+
+
+def _explain(visitor: Visitor, form: Mapping[str, str], answer: Explanation | str | None) -> Markup:
+    title = element("h2", "Where would a request go?")
+    return element("section", title, _form(visitor, form), _answer(answer), id="explain")
 
 
 def _form(visitor: Visitor, form: Mapping[str, str]) -> Markup:
@@ -98,7 +101,7 @@ def _form(visitor: Visitor, form: Mapping[str, str]) -> Markup:
         )
     ]
     button = element("div", element("button", "Explain", class_="main"), class_="end")
-    return joined_form("/routes", visitor, *fields, *areas, button, class_="form")
+    return joined_form("/routes#explain", visitor, *fields, *areas, button, class_="form")
 
 
 def _answer(answer: Explanation | str | None) -> Markup | None:

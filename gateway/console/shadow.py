@@ -6,7 +6,7 @@ from urllib.parse import quote as percent
 from gateway.console import figures
 from gateway.console.frame import empty, heading, live
 from gateway.console.history import History
-from gateway.reports.markup import Child, Markup, element, foreign, joined
+from gateway.reports.markup import Child, Markup, element, foreign
 from gateway.reports.tables import note, table
 
 _OUTCOMES = ("compared", "failed", "primary_failed", "incomparable", "dropped")
@@ -32,10 +32,10 @@ def _links(route: str) -> Markup:
     where = f"/shadow/report?route={percent(route, safe='')}"
     hidden = element("span", f" on {route}", class_="unseen")
     links = [
-        joined(element("a", said, hidden, href=f"{where}&since={since}"), " ")
+        element("a", said, hidden, href=f"{where}&since={since}")
         for said, since in (("last hour", "1h"), ("24 hours", "24h"), ("7 days", "7d"))
     ]
-    return element("span", *links)
+    return element("span", *links, class_="links")
 
 
 def _counts(history: History) -> Markup | None:

@@ -84,15 +84,22 @@ def _limits(rules: Rules) -> Markup:
     for route in rules.keeper.table().snapshots():
         for limit in route.spec.limits:
             said = limit.model_dump(mode="json", by_alias=True, exclude_none=True)
-            mode, per = said.pop("mode", "enforce"), said.pop("per", "")
+            mode, per = said.pop("mode"), said.pop("per")
+            if said.get("tenants") == ["*"]:
+                del said["tenants"]
             rows.append(
                 [
                     foreign(route.name),
                     per,
-                    ", ".join(f"{name} {value}" for name, value in said.items() if value != ""),
+                    ", ".join(_said(name, value) for name, value in said.items()),
                     mode,
                 ]
             )
     if not rows:
         return empty("No route limits anything.")
     return table("Limits of routes", ("Route", "Per", "Limit", "Mode"), rows, "cards")
+
+
+def _said(name: str, value: object) -> str:
+    shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"{name} {shown}"

@@ -12,6 +12,7 @@ from gateway.reports.markup import Markup, element, joined, visible
 from gateway.reports.scale import Scale, ticks
 
 DEEPEST = 6  # levels that are indented
+_ROOM = 1.15  # beyond the end of the longest span, for its label
 _LABEL_LEFT = 0.7  # from here on a label stands before its bar
 _KINDS = (
     ("SERVER", "the request"),
@@ -26,7 +27,7 @@ Span = Mapping[str, Any]
 def waterfall(spans: Sequence[Span]) -> Markup:
     """The spans of `GET /admin/requests/recent`, the request's own first."""
     length = max(max(each["start_us"] + each["duration_us"] for each in spans), 1.0)
-    scale = Scale(0.0, length)
+    scale = Scale(0.0, length * _ROOM)
     lines = [_line(span, depth, scale) for span, depth in _in_order(spans)]
     kinds = {_class(span) for span in spans}
     legend = [
@@ -115,18 +116,7 @@ def _lane(span: Span, scale: Scale, title: str) -> Markup:
             y="50%",
             dx="-6" if before else "6",
             dy="0.34em",
-            text_anchor="end" if before or end > 0.9 else "start",
-        )
-        if end <= 0.9 or before
-        else element(
-            "text",
-            duration(span["duration_us"] / 1e6),
-            x=_share(end),
-            y="50%",
-            dx="-8",
-            dy="0.34em",
-            text_anchor="end",
-            class_="inside",
+            text_anchor="end" if before else "start",
         ),
         role="img",
         class_="lane",
