@@ -45,3 +45,30 @@ def test_the_newest_line_tells_the_adapters():
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1", "x"])
 def test_a_value_that_is_no_count_counts_as_nothing(value):
     assert read(f"tgi_queue_size {value}\n") == Signals()
+
+
+def test_vllm_tells_what_it_has_done_and_how_much_its_cache_holds():
+    page = (
+        'vllm:num_preemptions_total{model_name="m"} 2.0\n'
+        'vllm:num_preemptions_created{model_name="m"} 1.7e9\n'
+        'vllm:prompt_tokens_total{model_name="m"} 1000.0\n'
+        'vllm:prefix_cache_queries_total{model_name="m"} 1000.0\n'
+        'vllm:prefix_cache_hits_total{model_name="m"} 640.0\n'
+        'vllm:generation_tokens_total{model_name="m"} 77.0\n'
+        'vllm:spec_decode_num_draft_tokens_total{model_name="m"} 50.0\n'
+        'vllm:spec_decode_num_accepted_tokens_total{model_name="m"} 30.0\n'
+        'vllm:cache_config_info{block_size="16",cache_dtype="auto",num_gpu_blocks="500"} 1.0\n'
+    )
+    assert read(page) == Signals(
+        preemptions=2,
+        prompt_tokens=1000,
+        cached_tokens=640,
+        generated_tokens=77,
+        drafted_tokens=50,
+        accepted_tokens=30,
+        cache_tokens=8000,
+    )
+
+
+def test_a_cache_of_unknown_size_is_none():
+    assert read('vllm:cache_config_info{block_size="16",num_gpu_blocks="None"} 1.0\n') == Signals()
