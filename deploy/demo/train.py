@@ -1,24 +1,30 @@
-"""Makes the demo's model repository: one small network in three formats, in seconds.
+"""Makes the demo's models: a small network in three formats, and a tiny language model.
 
-    python deploy/demo/train.py [FOLDER]
+    python deploy/demo/train.py [FOLDER [digits|assistant]]
 
-`digits/1` is the PyTorch program, `digits/2` the same as ONNX, `digits/3` that one quantised to
-8 bits. Nothing is done if the folder was made by this very code with these very packages.
+`models/digits/1` is the PyTorch program, `digits/2` the same as ONNX, `digits/3` that one quantised
+to 8 bits; `language/assistant` is a folder as Hugging Face has them, with adapters in it. What was
+made by this very code with these very packages is left as it is.
 """
 
 import hashlib
+import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parent.parent / ".penstock" / "demo" / "models"
-MADE_BY = ("torch", "onnx", "onnxscript", "onnxruntime", "scikit-learn", "numpy")
+FOLDER = HERE.parent.parent / ".penstock" / "demo"
+REPOSITORY = FOLDER / "models"
 EPOCHS = 15
 # How far the ONNX program's scores may be from PyTorch's; both are FP32.
 TOLERANCE = 1e-4
+# Chats with words that the language model has not seen together.
+UNSEEN = 200
 
 MODEL_YAML = """\
 # All versions: requests are gathered for at most 2 ms, into batches of at most 64 images.
@@ -26,36 +32,56 @@ batching: {max: 64, maxDelay: 2ms}
 """
 
 
+@dataclass(frozen=True)
+class Product:
+    """A model's folder below the demo's, and what shapes it: sources here, packages."""
+
+    place: str
+    what: str
+    make: Callable[[Path], None]
+    sources: tuple[str, ...]
+    packages: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        made_by = hashlib.sha256()
+        for source in ("train.py", *self.sources):
+            made_by.update((HERE / source).read_bytes())
+        made_by.update(repr([version(package) for package in self.packages]).encode())
+        return made_by.hexdigest()
+
+
 def main() -> None:
-    repository = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    # Threads that wait for each other sleep meanwhile: others may need the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for product in PRODUCTS:
+        if sys.argv[2:] in ([], [Path(product.place).name]):
+            make(product, folder)
+
+
+def make(product: Product, folder: Path) -> None:
+    """Unless it is there already."""
+    place = folder / product.place
     # Outside the repository, which belongs to the models.
-    stamp = repository.parent / "digits.made-by"
-    wanted = digest()
-    if stamp.exists() and stamp.read_text() == wanted and (repository / "digits").is_dir():
+    stamp = folder / f"{place.name}.made-by"
+    wanted = product.digest
+    if stamp.exists() and stamp.read_text() == wanted and place.is_dir():
         return
     # Beside the repository and moved there whole: a running backend watches the folder.
-    unfinished = repository.parent / "digits.unfinished"
+    unfinished = folder / f"{place.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     began = time.monotonic()
-    print("Training the demo's model, a small network that reads handwritten digits:")
-    make(unfinished)
-    repository.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(repository / "digits", ignore_errors=True)
-    unfinished.rename(repository / "digits")
+    print(f"Training {product.what}:", flush=True)
+    product.make(unfinished)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    unfinished.rename(place)
     stamp.write_text(wanted)
-    print(f"  in {repository / 'digits'}, made in {time.monotonic() - began:.0f} s")
+    print(f"  in {place}, made in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def digest() -> str:
-    """Of the code and the packages that shape the models."""
-    made_by = hashlib.sha256()
-    for source in ("digits.py", "network.py", "train.py"):
-        made_by.update((HERE / source).read_bytes())
-    made_by.update(repr([version(package) for package in MADE_BY]).encode())
-    return made_by.hexdigest()
-
-
-def make(folder: Path) -> None:
+def make_digits(folder: Path) -> None:
     # Imported here, so that a run with nothing to do doesn't wait for PyTorch.
     import digits
     import network
@@ -73,6 +99,41 @@ def make(folder: Path) -> None:
     network.quantise(folder / "2" / "model.onnx", folder / "3" / "model.onnx", train_images)
     (folder / "model.yaml").write_text(MODEL_YAML)
 
+
+def make_assistant(folder: Path) -> None:
+    import adapters
+    import assistant
+    import chats
+
+    unseen = chats.chats(UNSEEN, assistant.SEED + 1)
+    tokeniser = assistant.make_tokeniser()
+    model = assistant.train(tokeniser)
+    right = assistant.right_answers(model, [assistant.lesson(tokeniser, each) for each in unseen])
+    print(f"  answers {right} of {len(unseen)} chats as it was taught", flush=True)
+    assistant.save(model, tokeniser, folder)
+    for name, voice in adapters.VOICES.items():
+        with adapters.Adapter(model) as adapter:
+            adapter.learn(tokeniser, voice)
+            adapter.save(folder / "adapters" / name)
+        print(f"  adapter {name}", flush=True)
+
+
+PRODUCTS = (
+    Product(
+        "models/digits",
+        "a small network that reads handwritten digits",
+        make_digits,
+        ("digits.py", "network.py"),
+        ("torch", "onnx", "onnxscript", "onnxruntime", "scikit-learn", "numpy"),
+    ),
+    Product(
+        "language/assistant",
+        "a tiny language model that knows a village",
+        make_assistant,
+        ("village.py", "chats.py", "assistant.py", "adapters.py"),
+        ("torch", "transformers", "tokenizers", "safetensors"),
+    ),
+)
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 """What the chart makes of values, as the objects that a cluster would be given."""
 
+import ast
 import runpy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,3 +36,23 @@ def of_kind(found: list[Object], kind: str) -> dict[str, Object]:
 def pod(workload: Object) -> Object:
     spec: Object = workload["spec"]["template"]["spec"]
     return spec
+
+
+def unknown_options(arguments: list[str]) -> set[str]:
+    """Those of `penstock backend RUNTIME …` that its command doesn't have.
+
+    Commands are read without importing them and the frameworks that they bring.
+    """
+    runtime, *rest = arguments
+    file = {"llm": "llm/command.py", "openai": "openai/command.py"}.get(runtime, "__main__.py")
+    known = _options("options.py", "place") | _options(file, "main")
+    return {each.partition("=")[0] for each in rest if each.startswith("--")} - known
+
+
+def _options(file: str, command: str) -> set[str]:
+    tree = ast.parse((ROOT / "backends" / file).read_text())
+    (function,) = [
+        each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == command
+    ]
+    parameters = [*function.args.args, *function.args.kwonlyargs]
+    return {f"--{each.arg.replace('_', '-')}" for each in parameters}

@@ -1,7 +1,6 @@
 """The chart, rendered by Helm's own library: what a cluster would be given, held against schemas
 and against the programs that it starts."""
 
-import ast
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import yaml
 from gateway.config import load_config
 from gateway.grace import AFTER_DRAIN
 from gateway.routes.folder import load_folder
-from tests.deploy.rendered import DEPLOY, RENDER, Object, objects, of_kind, pod
+from tests.deploy.rendered import DEPLOY, RENDER, Object, objects, of_kind, pod, unknown_options
 
-BACKENDS = DEPLOY.parent / "backends"
 CHART = DEPLOY / "helm" / "penstock"
 PRODUCTION: dict[str, Any] = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
 MODELS = {"persistentVolumeClaim": {"claimName": "models"}}
@@ -150,31 +148,13 @@ def _paths(value: object) -> list[str]:
 
 
 def test_backends_get_options_that_there_are() -> None:
-    common = _options("options.py", "place")
-    known = {
-        "llm": common | _options("llm/command.py", "main"),
-        "openai": common | _options("openai/command.py", "main"),
-    }
-    batched = common | _options("__main__.py", "main")
     for name, workload in of_kind(objects(ALL), "Deployment").items():
         program, *arguments = pod(workload)["containers"][0]["args"]
         if name == "penstock-gateway":
             assert [program, *arguments] == ["gateway"]
             continue
         assert program == "backend"
-        runtime, *rest = arguments
-        given = {each.partition("=")[0] for each in rest if each.startswith("--")}
-        assert given <= known.get(runtime, batched), name
-
-
-def _options(file: str, command: str) -> set[str]:
-    """Of a command's parameters, read without importing it and the framework that it brings."""
-    tree = ast.parse((BACKENDS / file).read_text())
-    (function,) = [
-        each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == command
-    ]
-    parameters = [*function.args.args, *function.args.kwonlyargs]
-    return {f"--{each.arg.replace('_', '-')}" for each in parameters}
+        assert unknown_options(arguments) == set(), name
 
 
 def test_pods_end_after_what_they_promise_to_finish(found: list[Object]) -> None:

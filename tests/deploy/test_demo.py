@@ -38,7 +38,7 @@ def free_ports(count: int) -> list[int]:
 
 def train(repository: Path) -> str:
     done = subprocess.run(
-        [sys.executable, str(DEMO / "train.py"), str(repository)],
+        [sys.executable, str(DEMO / "train.py"), str(repository.parent), "digits"],
         capture_output=True,
         text=True,
         check=True,

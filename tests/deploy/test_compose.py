@@ -1,0 +1,179 @@
+"""The Compose file and all that it mounts, held against schemas and against the programs that read
+them; `setup` is run for real."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from compose_spec import PyCompose
+
+from gateway.config import load_config
+from gateway.prerequisites import check_all
+from gateway.routes.folder import load_folder
+from policies.authenticate import Authenticator
+from tests import servers
+from tests.deploy.rendered import DEPLOY, unknown_options
+
+COMPOSE = DEPLOY / "compose"
+PROJECT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
+IMAGES = json.loads((DEPLOY / "images" / "docker-bake.json").read_text())["target"]
+SECRETS = "/run/secrets/penstock"
+BACKENDS = ("torch", "onnx", "llm")
+ONCE = ("setup", "demo")
+
+
+def test_it_is_what_the_compose_specification_says() -> None:
+    project = {key: value for key, value in PROJECT.items() if not key.startswith("x-")}
+    PyCompose.from_json(json.dumps(project)).validate()
+
+
+def test_all_that_belongs_to_it_is_there() -> None:
+    others = {"balancer", "redis", "postgres", "jaeger", "prometheus", "grafana"}
+    assert SERVICES.keys() == {*ONCE, "gateway", *BACKENDS, *others}
+    assert SERVICES["gateway"]["deploy"]["replicas"] == 2
+
+
+def test_images_are_built_as_bake_builds_them_or_are_pinned() -> None:
+    for name, service in SERVICES.items():
+        image, _, tag = service["image"].partition(":")
+        if "build" not in service:
+            assert tag.lstrip("v")[0].isdigit(), name
+            continue
+        target = IMAGES[image.removeprefix("penstock-")]
+        assert service["build"]["target"] == target["target"], name
+        assert service["build"]["args"]["EXTRAS"] == target["args"]["EXTRAS"], name
+
+
+def test_files_that_are_mounted_are_there() -> None:
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            source = mount.rpartition(":ro")[0].rpartition(":")[0] or mount.partition(":")[0]
+            source = source.removeprefix("${PENSTOCK_ROUTES:-").removesuffix("}")
+            if source.startswith("."):
+                assert (COMPOSE / source).exists(), f"{name}: {source}"
+            elif ":" in mount:
+                assert source in PROJECT["volumes"], f"{name}: {source}"
+
+
+def test_nothing_is_reached_from_elsewhere_and_backends_from_gateways_alone() -> None:
+    for name, service in SERVICES.items():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), name
+    reach = {name: set(each.get("networks", ())) for name, each in SERVICES.items()}
+    assert reach["balancer"] == {"front"}
+    for backend in BACKENDS:
+        assert reach[backend] == {"mesh"}
+    assert {name for name, networks in reach.items() if "mesh" in networks} == {
+        "gateway",
+        "jaeger",
+        *BACKENDS,
+    }
+    assert PROJECT["networks"]["mesh"]["internal"] is True
+    assert PROJECT["networks"]["data"]["internal"] is True
+
+
+def test_what_is_ours_writes_nowhere_but_to_its_volumes() -> None:
+    for name in (*ONCE, "gateway", *BACKENDS):
+        assert SERVICES[name]["read_only"] is True
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+
+
+def test_backends_get_options_that_there_are_and_time_to_finish() -> None:
+    for name in BACKENDS:
+        service = SERVICES[name]
+        command = service["entrypoint"][2]
+        assert unknown_options([*service["command"], *command.split()]) == set()
+        assert int(service["stop_grace_period"].removesuffix("s")) > 30
+
+
+def test_every_service_waits_for_what_it_needs() -> None:
+    for name, service in SERVICES.items():
+        if any(str(mount).startswith("secrets:") for mount in service.get("volumes", [])):
+            if name != "setup":
+                condition = service["depends_on"]["setup"]["condition"]
+                assert condition == "service_completed_successfully", name
+        for other, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                # The gateway's check is in its image.
+                assert other == "gateway" or "healthcheck" in SERVICES[other]
+
+
+def set_up(folder: Path) -> Path:
+    """Runs setup.sh as the container does, in a folder here; the configuration of that place."""
+    folder.mkdir(exist_ok=True)
+    (folder / "routes").mkdir(exist_ok=True)
+    text = (COMPOSE / "penstock.yaml").read_text()
+    for there, here in (
+        (SECRETS, folder / "secrets"),
+        ("/etc/penstock/routes", folder / "routes"),
+        ("/var/lib/penstock", folder / "state"),
+    ):
+        text = text.replace(there, str(here))
+    file = folder / "penstock.yaml"
+    file.write_text(text)
+    (folder / "secrets").mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    script = (COMPOSE / "setup.sh").read_text().replace("-d /srv", f"-d {folder}/nowhere")
+    subprocess.run(
+        ["/bin/sh", "-c", script, "setup.sh", str(folder / "secrets")],
+        env={**os.environ, "PATH": path, "PENSTOCK_CONFIG": str(file)},
+        check=True,
+        timeout=60,
+    )
+    return file
+
+
+def test_setup_makes_secrets_once_and_tokens_anew_that_gateways_accept(tmp_path: Path) -> None:
+    config = load_config(file := set_up(tmp_path))
+    check_all(config, file)
+    secrets = tmp_path / "secrets"
+    made = {each.name: each.read_text() for each in secrets.iterdir()}
+    assert len(set(made.values())) == len(made)
+    assert all(each.stat().st_mode & 0o007 == 0 for each in secrets.iterdir())
+
+    set_up(tmp_path)
+    again = {each.name: each.read_text() for each in secrets.iterdir()}
+    assert again.keys() == made.keys()
+    renewed = {name for name in made if again[name] != made[name]}
+    assert renewed <= {"join-token", "metrics-token"}
+
+    verify = Authenticator(config.issuers)
+    assert verify(f"Bearer {again['join-token'].strip()}").scopes == {"backend:join"}
+    assert verify(f"Bearer {again['metrics-token'].strip()}").scopes == {"metrics"}
+
+
+def test_every_secret_that_a_service_names_is_made(tmp_path: Path) -> None:
+    set_up(tmp_path)
+    made = {each.name for each in (tmp_path / "secrets").iterdir()}
+    texts = [each.read_text() for each in COMPOSE.rglob("*.y*ml")]
+    words = " ".join(texts).replace('"', " ").replace(")", " ").replace("}", " ").split()
+    named = {each.removeprefix(f"{SECRETS}/") for each in words if each.startswith(f"{SECRETS}/")}
+    assert named <= made
+    assert {"redis", "postgres", "grafana", "metrics-token", "join-token"} <= named
+
+
+def test_the_routes_that_it_mounts_can_be_read() -> None:
+    load_folder(DEPLOY / "demo" / "routes")
+
+
+def test_the_balancer_understands_its_configuration() -> None:
+    haproxy = servers.program("haproxy")
+    done = subprocess.run(
+        [haproxy, "-c", "-f", COMPOSE / "haproxy.cfg"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_grafana_is_given_its_sources_and_dashboards() -> None:
+    sources = yaml.safe_load((COMPOSE / "grafana" / "datasources.yaml").read_text())
+    found = {each["uid"]: each["url"] for each in sources["datasources"]}
+    assert found == {"prometheus": "http://prometheus:9090", "jaeger": "http://jaeger:16686"}
+    providers = yaml.safe_load((COMPOSE / "grafana" / "dashboards.yaml").read_text())["providers"]
+    paths = {each["options"]["path"] for each in providers}
+    mounted = {mount.split(":")[1] for mount in SERVICES["grafana"]["volumes"]}
+    assert paths <= mounted
