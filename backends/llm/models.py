@@ -36,6 +36,7 @@ class Options:
     memory: int = 1 << 30
     block: int = 16
     budget: int = 512
+    step_time: float = 0.02  # seconds of a step in which long prompts and others meet
     most: int = 64
     speculate: int = 0
     adapter_memory: int = 1 << 28  # of each model's adapters that nobody uses
@@ -105,9 +106,11 @@ class Models:
             loaded.pool,
             longest=loaded.longest,
             budget=options.budget,
+            step_time=options.step_time,
             most=options.most,
             speculate=options.speculate,
         )
+        engine.warm_up()
         thread = EngineThread(engine, self._deliver)
         self._set(
             replace(

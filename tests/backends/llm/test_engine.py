@@ -137,6 +137,20 @@ def test_who_comes_too_late_is_told_so() -> None:
     assert set(finish(one)) == {"runs"}
 
 
+def test_who_comes_interrupts_a_long_prompt_and_nothing_is_lost() -> None:
+    model = Counting()
+    one = Engine(model, VOCABULARY, BlockPool(16, 4), longest=60, budget=8)
+    one.add("long", ask("a" * 39 + "b", 2))
+    assert one.step(0.0, lambda: True) == []
+    assert model.steps == []
+    one.add("short", ask("k", 1))
+    assert dict(one.step(0.0, lambda: True)).keys() == {"short"}
+    for _ in range(3):
+        one.step(0.0, lambda: True)  # after an interruption none for a while
+    assert len(model.steps) == 4
+    assert text(finish(one)["long"]) == "cd"
+
+
 def test_right_guesses_save_steps() -> None:
     plain, guessing = engine(), engine(speculate=4)
     for each in (plain, guessing):

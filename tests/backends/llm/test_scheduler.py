@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.llm.blocks import BlockPool, salt
+from backends.llm.cost import Size
 from backends.llm.sampling import Sampling
 from backends.llm.scheduler import Plan, Scheduler
 from backends.llm.sequence import Sequence
@@ -180,6 +181,99 @@ def test_what_is_too_late_is_dropped_waiting_or_running() -> None:
     assert scheduler.pool.free == 16
 
 
+def knowing(pool: BlockPool, **settings: int) -> Scheduler:
+    """Its steps take 1 ms a token, and may take 20 where long prompts and others meet."""
+    scheduler = Scheduler(pool, step_time=0.02, **settings)
+    for tokens in (1, 10, 30) * 10:
+        scheduler.cost.learn(Size(tokens), tokens * 1e-3)
+    return scheduler
+
+
+def test_a_long_prompt_alone_has_steps_that_may_be_interrupted() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    scheduler.add(sequence(1, prompt=300))
+    plan = scheduler.schedule(0.0)
+    assert plan.patient
+    assert 70 <= plan.work[0].count <= 80
+
+
+def test_beside_others_a_long_prompt_gets_what_is_left_of_the_time() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    scheduler.add(sequence(1, prompt=3, new=20))
+    run(scheduler, scheduler.schedule(0.0))
+    scheduler.add(sequence(2, prompt=300))
+    plan = scheduler.schedule(0.0)
+    assert not plan.patient
+    assert counts(plan)[1] == 1
+    assert 17 <= counts(plan)[2] <= 19
+
+
+def test_beside_many_others_a_long_prompt_gets_a_block_at_least() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    scheduler.add(sequence(0, prompt=300))
+    for order in range(1, 15):
+        scheduler.add(sequence(order, prompt=1, new=20))
+    for _ in range(3):
+        plan = scheduler.schedule(0.0)
+        run(scheduler, plan)
+    assert counts(plan) == {0: 8} | dict.fromkeys(range(1, 15), 1)
+
+
+def test_who_comes_has_a_first_token_before_a_long_prompt_goes_on() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    scheduler.add(sequence(1, prompt=300))
+    run(scheduler, scheduler.schedule(0.0))
+    scheduler.add(sequence(2, prompt=10))
+    assert counts(scheduler.schedule(0.0)) == {2: 10}
+
+
+def test_a_long_prompt_goes_on_though_others_come_in_every_step() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    long = sequence(0, prompt=300)
+    scheduler.add(long)
+    for order in range(1, 100):
+        scheduler.add(sequence(order, prompt=5, new=1))
+        run(scheduler, scheduler.schedule(0.0))
+        if long.lacking < 2:
+            break
+    assert long.lacking < 2
+    assert order < 2 * 300 / 8 + 4
+
+
+def test_after_an_interruption_long_prompts_have_short_steps_that_are_done() -> None:
+    scheduler = knowing(BlockPool(64, 8))
+    scheduler.add(sequence(1, prompt=300))
+    scheduler.schedule(0.0)
+    scheduler.interrupted()
+    for _ in range(4):
+        plan = scheduler.schedule(0.0)
+        assert not plan.patient
+        assert 18 <= plan.work[0].count <= 20
+        run(scheduler, plan)
+    assert scheduler.schedule(0.0).patient
+
+
+def test_long_prompts_take_turns() -> None:
+    scheduler = knowing(BlockPool(128, 8))
+    for order in (1, 2):
+        scheduler.add(sequence(order, prompt=300))
+    turns = []
+    for _ in range(4):
+        plan = scheduler.schedule(0.0)
+        turns.append(list(counts(plan)))
+        run(scheduler, plan)
+    assert turns == [[1], [2], [1], [2]]
+
+
+def test_many_short_prompts_share_their_steps_time() -> None:
+    scheduler = knowing(BlockPool(128, 8))
+    for order in range(9):
+        scheduler.add(sequence(order, prompt=30))
+    plan = scheduler.schedule(0.0)
+    assert 70 <= sum(counts(plan).values()) <= 80
+    assert plan.work[0].completes
+
+
 @st.composite
 def crowds(draw: st.DrawFn) -> list[Sequence]:
     rng = random.Random(draw(st.integers(0, 1 << 30)))
@@ -205,6 +299,9 @@ def test_everybody_comes_to_an_end_and_blocks_are_counted(
     crowd: list[Sequence], blocks: int, budget: int, most: int, rng: random.Random
 ) -> None:
     scheduler = Scheduler(BlockPool(blocks, 2), budget=budget, most=most)
+    if rng.random() < 0.5:
+        scheduler = knowing(BlockPool(blocks, 2), budget=budget, most=most)
+        scheduler.step_time = rng.choice([0.001, 0.004])
     coming = list(crowd)
     finished: list[Sequence] = []
     steps = 0
@@ -222,6 +319,9 @@ def test_everybody_comes_to_an_end_and_blocks_are_counted(
                 room = each.limit - len(each.tokens) - 1
                 each.draft = [1] * min(rng.randint(0, 3), max(0, room))
         plan = scheduler.schedule(0.0)
+        if plan.patient and rng.random() < 0.3:
+            scheduler.interrupted()
+            continue
         assert sum(work.count for work in plan.work) <= budget
         assert len(scheduler.running) <= most
         assert plan.work or not (scheduler.running or scheduler.waiting)
