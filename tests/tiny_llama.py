@@ -16,6 +16,22 @@ SPECIAL = ("<s>", "</s>")
 
 def write(folder: Path) -> None:
     """Some 150 KB; the chat template is the messages' contents, one after the other."""
+    vocabulary = write_tokeniser(folder)
+    write_config(
+        folder,
+        vocab_size=vocabulary,
+        hidden_size=WIDTH,
+        intermediate_size=INNER,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+    )
+    save_file(_weights(vocabulary), folder / "model.safetensors", {"format": "pt"})
+
+
+def write_tokeniser(folder: Path) -> int:
+    """Makes the folder; how many tokens there are: two special ones and the bytes."""
     folder.mkdir(parents=True)
     letters = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokeniser = Tokenizer(models.BPE(vocab={each: i for i, each in enumerate(letters)}, merges=[]))
@@ -31,23 +47,20 @@ def write(folder: Path) -> None:
         pad_token="</s>",
         chat_template="{% for message in messages %}{{ message.content }}{% endfor %}",
     )
+    return len(letters)
+
+
+def write_config(folder: Path, **sizes: object) -> None:
     _write_json(
         folder / "config.json",
         architectures=["LlamaForCausalLM"],
         model_type="llama",
         dtype="float32",
-        vocab_size=len(letters),
-        hidden_size=WIDTH,
-        intermediate_size=INNER,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
+        **sizes,
     )
-    save_file(_weights(len(letters)), folder / "model.safetensors", {"format": "pt"})
 
 
 def _weights(vocabulary: int) -> dict[str, np.ndarray]:
