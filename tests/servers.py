@@ -19,6 +19,7 @@ PACKAGES = {
     "postgres": ("postgresql", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", ""),
     "redis-server": ("redis-server", ""),
+    "haproxy": ("haproxy", "/usr/sbin"),
 }
 
 

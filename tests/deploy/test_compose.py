@@ -3,11 +3,14 @@ them; `setup` is run for real."""
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from compose_spec import PyCompose
 
@@ -19,7 +22,9 @@ from tests import servers
 from tests.deploy.rendered import DEPLOY, unknown_options
 
 COMPOSE = DEPLOY / "compose"
-PROJECT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+# With the default of every variable, as Compose fills them in.
+TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (COMPOSE / "compose.yaml").read_text())
+PROJECT: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 IMAGES = json.loads((DEPLOY / "images" / "docker-bake.json").read_text())["target"]
 SECRETS = "/run/secrets/penstock"
@@ -53,7 +58,6 @@ def test_files_that_are_mounted_are_there() -> None:
     for name, service in SERVICES.items():
         for mount in service.get("volumes", []):
             source = mount.rpartition(":ro")[0].rpartition(":")[0] or mount.partition(":")[0]
-            source = source.removeprefix("${PENSTOCK_ROUTES:-").removesuffix("}")
             if source.startswith("."):
                 assert (COMPOSE / source).exists(), f"{name}: {source}"
             elif ":" in mount:
@@ -93,10 +97,10 @@ def test_backends_get_options_that_there_are_and_time_to_finish() -> None:
 
 def test_every_service_waits_for_what_it_needs() -> None:
     for name, service in SERVICES.items():
-        if any(str(mount).startswith("secrets:") for mount in service.get("volumes", [])):
-            if name != "setup":
-                condition = service["depends_on"]["setup"]["condition"]
-                assert condition == "service_completed_successfully", name
+        mounts = service.get("volumes", [])
+        if name != "setup" and any(mount.startswith("secrets:") for mount in mounts):
+            condition = service["depends_on"]["setup"]["condition"]
+            assert condition == "service_completed_successfully", name
         for other, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
                 # The gateway's check is in its image.
@@ -128,32 +132,47 @@ def set_up(folder: Path) -> Path:
     return file
 
 
-def test_setup_makes_secrets_once_and_tokens_anew_that_gateways_accept(tmp_path: Path) -> None:
-    config = load_config(file := set_up(tmp_path))
-    check_all(config, file)
-    secrets = tmp_path / "secrets"
-    made = {each.name: each.read_text() for each in secrets.iterdir()}
-    assert len(set(made.values())) == len(made)
-    assert all(each.stat().st_mode & 0o007 == 0 for each in secrets.iterdir())
-
-    set_up(tmp_path)
-    again = {each.name: each.read_text() for each in secrets.iterdir()}
-    assert again.keys() == made.keys()
-    renewed = {name for name in made if again[name] != made[name]}
-    assert renewed <= {"join-token", "metrics-token"}
-
-    verify = Authenticator(config.issuers)
-    assert verify(f"Bearer {again['join-token'].strip()}").scopes == {"backend:join"}
-    assert verify(f"Bearer {again['metrics-token'].strip()}").scopes == {"metrics"}
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, str]]]:
+    """The configuration, and the secrets after each of two starts."""
+    folder = tmp_path_factory.mktemp("compose")
+    found = []
+    for _ in range(2):
+        file = set_up(folder)
+        found.append({each.name: each.read_text() for each in (folder / "secrets").iterdir()})
+    return file, found
 
 
-def test_every_secret_that_a_service_names_is_made(tmp_path: Path) -> None:
-    set_up(tmp_path)
-    made = {each.name for each in (tmp_path / "secrets").iterdir()}
+Starts = tuple[Path, list[dict[str, str]]]
+
+
+def test_setup_makes_all_that_a_gateway_needs(starts: Starts) -> None:
+    file, _ = starts
+    check_all(load_config(file), file)
+
+
+def test_secrets_are_made_once_each_its_own_and_read_by_the_group_alone(starts: Starts) -> None:
+    file, (first, second) = starts
+    assert len(set(first.values())) == len(first)
+    assert second.keys() == first.keys()
+    kept = first.keys() - {"join-token", "metrics-token"}
+    assert {name: second[name] for name in kept} == {name: first[name] for name in kept}
+    folder = file.parent / "secrets"
+    assert all(each.stat().st_mode & 0o777 == 0o640 for each in folder.iterdir())
+
+
+def test_the_tokens_that_it_makes_are_accepted(starts: Starts) -> None:
+    file, (_, secrets) = starts
+    verify = Authenticator(load_config(file).issuers, time.time)
+    for name, scope in (("join-token", "backend:join"), ("metrics-token", "metrics")):
+        assert verify(f"Bearer {secrets[name].strip()}").scopes == {scope}
+
+
+def test_every_secret_that_a_service_names_is_made(starts: Starts) -> None:
+    _, (made, _) = starts
     texts = [each.read_text() for each in COMPOSE.rglob("*.y*ml")]
-    words = " ".join(texts).replace('"', " ").replace(")", " ").replace("}", " ").split()
-    named = {each.removeprefix(f"{SECRETS}/") for each in words if each.startswith(f"{SECRETS}/")}
-    assert named <= made
+    named = {name for text in texts for name in re.findall(rf"{SECRETS}/([a-z-]+)", text)}
+    assert named <= made.keys()
     assert {"redis", "postgres", "grafana", "metrics-token", "join-token"} <= named
 
 
