@@ -57,6 +57,12 @@ def register(
         return {tuple(name): count for name, count in pipeline.limits.refused.items()}
 
     totals.add_labelled(
+        "penstock_limit_allowed",
+        "Requests that a limit let pass.",
+        ("route", "per", "counts", "mode"),
+        lambda: {tuple(name): count for name, count in list(pipeline.limits.allowed.items())},
+    )
+    totals.add_labelled(
         "penstock_limited",
         "Requests over a limit: refused, or only counted where the mode is observe.",
         ("route", "per", "counts", "mode"),

@@ -18,6 +18,7 @@ from gateway.records import Records
 from gateway.rollout.controller import Rollouts
 from gateway.routes.keeper import RouteKeeper
 from gateway.routes.unserved import unserved
+from gateway.telemetry.rollouts import register
 from protos import discovery_pb2 as pb
 from routing.rollout.event import Event
 
@@ -145,6 +146,7 @@ class Rules:
             "1 in the replica that leads rollouts.",
             lambda: rollouts.leads,
         )
+        register(hub.totals, lambda: keeper.table().snapshots(), rollouts)
         keeper.on_revision = hub.info(
             "penstock_routes_info", "The hash of the routes in force.", "revision"
         )

@@ -21,11 +21,13 @@ from gateway.store.engine import Store, StoreError
 from gateway.store.leader import Fence
 from protos.errors import Kind, PenstockError, invalid
 from protos.route.document import Route
+from routing.evidence.judge import Finding
 from routing.rollout import command
 from routing.rollout.advance import advance
 from routing.rollout.begin import begin_over
 from routing.rollout.effect import effect
 from routing.rollout.event import Event
+from routing.rollout.evidence import findings
 from routing.rollout.identity import parts, rollout_id
 from routing.rollout.state import TERMINAL, RolloutState
 from routing.rules.effect import Effect
@@ -72,6 +74,10 @@ class Rollouts:
         self.leads = False
         self.failures = 0
         self.problem = ""
+        # Of rollouts in force, by route: the state, and in the replica that leads what each metric
+        # of the analysis says.
+        self.states: Mapping[str, RolloutState] = {}
+        self.findings: dict[str, tuple[Finding, ...]] = {}
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -136,6 +142,7 @@ class Rollouts:
         wanted = {name: route for name, route in routes.items() if route.spec.rollout is not None}
         if not wanted:
             self.leads = False
+            self.states, self.findings = {}, {}
             return {}, None
         store, now = self._store(), self._clock()
         states = {state.route: state for state in store.rollouts.all()}
@@ -154,11 +161,17 @@ class Rollouts:
                     continue
                 if state is not None:
                     states[name] = state
-        in_force = {
-            name: effect(states[name], route)
+        self.states = {
+            name: states[name]
             for name, route in wanted.items()
             if name in states and _in_force(states[name], route)
         }
+        self.findings = {
+            name: found
+            for name, found in self.findings.items()
+            if name in self.states and self.leads and self.states[name].status not in TERMINAL
+        }
+        in_force = {name: effect(state, wanted[name]) for name, state in self.states.items()}
         return in_force, failure
 
     def _lead(
@@ -169,7 +182,9 @@ class Rollouts:
             changed, events = begin_over(state, route, now)
         else:
             rollout, _, _ = parts(route)
-            changed, events = advance(state, rollout, read_evidence(store, state), now)
+            evidence = read_evidence(store, state)
+            self.findings[route.metadata.name] = findings(rollout, evidence)
+            changed, events = advance(state, rollout, evidence, now)
         if not events:
             return state
         version = None if state is None else state.version

@@ -9,6 +9,7 @@ from gateway.metrics import Totals
 from gateway.state.leasing import Leasing, SharedLedger
 from gateway.state.supervisor_ledger import SupervisorLedger
 from policies.limits.elsewhere import Elsewhere
+from protos import discovery_pb2 as pb
 
 if TYPE_CHECKING:
     from gateway.state.redis import Redis
@@ -63,4 +64,11 @@ def register(totals: Totals, leasing: Leasing) -> None:
         "What was admitted on credit and then turned out not to be there, by limit.",
         ("limit",),
         lambda: {(str(limit),): amount for limit, amount in lessee.over_admitted.items()},
+    )
+    totals.add_gauge(
+        "penstock_limit_over_admission_bound",
+        "The most that can be admitted too much of a limit at once, over all gateways.",
+        ("limit",),
+        lambda: {(str(limit),): bound for limit, bound in list(lessee.bounds.items())},
+        pb.MAX,
     )

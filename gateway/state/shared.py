@@ -5,12 +5,13 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.config import Config
-from gateway.metrics import Totals
+from gateway.metrics import Labelled, Totals
 from gateway.state.allowances import leasing, register
 from gateway.state.settings import StateSettings
 from policies.limits.allowance import Make
 from policies.limits.elsewhere import Elsewhere
 from policies.limits.local import Local
+from protos import discovery_pb2 as pb
 
 if TYPE_CHECKING:
     from gateway.state.redis import Redis
@@ -33,6 +34,22 @@ class Shared:
     def register(self, totals: Totals) -> None:
         if self._leasing is not None:
             register(totals, self._leasing)
+        totals.add_gauge(
+            "penstock_state_up",
+            "1 while what is shared can be reached: limits' leases, and kept answers.",
+            ("what",),
+            self._up,
+            pb.MIN,
+        )
+
+    def _up(self) -> Labelled:
+        """Nothing where nothing is shared."""
+        up: dict[tuple[str, ...], float] = {}
+        if self._leasing is not None:
+            up["limits",] = float(not self._leasing.lessee.lost)
+        if self.answers is not None:
+            up["answers",] = float(self.answers.up)
+        return up
 
     async def start(self) -> None:
         servers = (self._limits, self.answers)

@@ -23,6 +23,11 @@ QUIET_SECONDS = 0.5  # after which a lease is no longer looked at with every exc
 MOST_USED = 2.0  # buckets that one request is charged; a ledger's debt ends before
 
 
+def overdraft(terms: Terms) -> float:
+    """What all holders together may have on credit of a limit that fills: one lease."""
+    return min(terms.rate * LEASE_SECONDS, terms.size / 2)
+
+
 class Lease:
     """`settled`: what is taken is only reserved, until `settle` tells what was used."""
 
@@ -226,9 +231,8 @@ class Lease:
         return self.balance * LOW if more else -inf
 
     def _credit(self, left: float | None, holders: int) -> float:
-        size, rate = self.terms.size, self.terms.rate
-        if rate:
-            return min(rate * LEASE_SECONDS, size / 2) / holders
+        if self.terms.rate:
+            return overdraft(self.terms) / holders
         return 0.0 if left is None else left * LEASE_PART / holders
 
     def _at_most(self, left: float, age: float) -> float:

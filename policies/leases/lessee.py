@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from policies.leases.lease import overdraft
 from policies.leases.leased import AnyLease, Leased, Leases
 from policies.leases.ledger import Ledger
 from policies.leases.terms import Answer, Ask, terms_of
@@ -62,6 +63,8 @@ class Lessee:
         self.lost = False
         self.losses = 0
         self.over_admitted: dict[LimitId, float] = {}  # in what each limit counts
+        # And the most that it can come to at once, of one key, over all holders.
+        self.bounds: dict[LimitId, float] = {}
         self.asked = 0  # requests that waited for an answer
         self._stand_in = Ledger()
         self._limits: WeakValueDictionary[LimitId, Leases] = WeakValueDictionary()
@@ -80,6 +83,7 @@ class Lessee:
         if leases is None:
             leases = self._limits[limit_id] = Leases()
         terms = terms_of(limit)
+        self.bounds[limit_id] = overdraft(terms)
         for lease in leases.values():
             lease.terms = terms  # a budget was raised, and what was used of it stays used
         return Leased(self, limit_id, limit, terms, leases)

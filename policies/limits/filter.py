@@ -45,7 +45,8 @@ def _nobody(limit_id: LimitId, every: Every, key: str, used: float, at: float) -
 class Limits:
     """The filter. `make` makes allowances, `clock` is monotonic and `wall` Unix time, in seconds.
 
-    `refused` counts by limit what was refused, or would have been where the mode is `observe`.
+    `refused` counts by limit what was refused, or would have been where the mode is `observe`;
+    `allowed` what it let pass.
     `spent` is told what was used of budgets: of which and its period, by whom, how much, and when
     they were admitted by `clock`.
     """
@@ -68,6 +69,7 @@ class Limits:
         self._most = ALLOWANCES
         self._of_snapshot: dict[RouteSnapshot, Limited] = {}
         self.refused: Counter[LimitName] = Counter()
+        self.allowed: Counter[LimitName] = Counter()
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
         # Not a coroutine: what the service returns is awaited by the caller, one frame less.
@@ -119,6 +121,7 @@ class Limits:
         nearest, left, least = None, 0.0, inf
         for limiter, key, amount in taken:
             remains = limiter.allowance.take(key, amount, now)
+            self.allowed[limiter.name] += 1
             if limiter.shown and remains * limiter.per_unit < least:
                 nearest, left, least = limiter, remains, remains * limiter.per_unit
         if nearest is not None:
