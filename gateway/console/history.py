@@ -142,17 +142,17 @@ class History:
             series = {key: series[key] for key in busiest}
         self._samples.append(Sample(self._clock(), total, series, troubles))
 
-    def keys(self) -> list[Key]:
+    def busy(self) -> list[Key]:
         """Who had traffic within these ten minutes; what met no route comes last."""
         if not self._samples:
             return []
         first, last = self._samples[0], self._samples[-1]
-        busy = [
+        found = [
             key
             for key, count in last.series.items()
             if count.requests > first.series.get(key, NOTHING).requests
         ]
-        return sorted(busy, key=lambda key: (not key.route, key))
+        return sorted(found, key=lambda key: (not key.route, key))
 
     def rates(self, key: Key | None, intervals: int = MINUTE) -> Rates:
         """Over the last so many intervals, as far as there are; of all traffic without a key."""
@@ -174,11 +174,12 @@ class History:
         """How often each of `TROUBLES` happened within the last minute, if it did."""
         if not self._samples:
             return {}
-        first, last = self._samples[max(0, len(self._samples) - 1 - MINUTE)], self._samples[-1]
-        grown = {
-            name: round(value - first.troubles.get(name, value))
-            for name, value in last.troubles.items()
-        }
+        grown = {}
+        minute = list(self._samples)[-1 - MINUTE :]
+        for name, value in minute[-1].troubles.items():
+            # Not from zero: what was counted before anybody looked isn't of this minute.
+            first = next(each.troubles[name] for each in minute if name in each.troubles)
+            grown[name] = round(value - first)
         return {name: times for name, times in grown.items() if times > 0}
 
     async def _run(self) -> None:

@@ -96,7 +96,7 @@ def _failures(rates: Rates) -> float:
 
 
 def _traffic(history: History) -> Markup:
-    keys = history.keys()
+    keys = history.busy()
     if not keys:
         return empty("No requests in the last ten minutes.")
     rows = [_row(history, key, before) for key, before in zip(keys, [None, *keys], strict=False)]

@@ -50,10 +50,15 @@ def waterfall(spans: Sequence[Span]) -> Markup:
 
 
 def _in_order(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
-    """Children below their parents, in the order in which they began; with their depths."""
+    """Children below their parents, in the order in which they began; with their depths.
+
+    What has lost its parent stands below the request.
+    """
+    known = {span["id"] for span in spans}
     children: dict[str, list[Span]] = {}
     for span in spans[1:]:
-        children.setdefault(span["parent"], []).append(span)
+        parent = span["parent"] if span["parent"] in known else spans[0]["id"]
+        children.setdefault(parent, []).append(span)
     waiting = [(spans[0], 0)]
     while waiting:
         span, depth = waiting.pop()

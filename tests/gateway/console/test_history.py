@@ -1,0 +1,142 @@
+"""Rates from counters, quantiles from histograms, over the last ten minutes."""
+
+from math import inf, isnan
+
+import pytest
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from gateway.console.history import INTERVAL, KEPT, MOST_SERIES, History, Key, quantile
+
+STABLE = Key("fraud", "stable", "fraud")
+LABELS = ("route", "arm", "model", "code")
+
+
+class Counters:
+    """What workers would report, and a clock."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, ...], float] = {}
+        self.others: list[Metric] = []
+        self.now = 0.0
+        self.history = History(self.look, lambda: self.now)
+
+    def look(self) -> list[Metric]:
+        counter = CounterMetricFamily("penstock_requests", "", labels=LABELS)
+        durations = HistogramMetricFamily("penstock_request_duration_seconds", "", labels=LABELS)
+        for labels, count in self.requests.items():
+            counter.add_metric(labels, count)
+            buckets = [("0.1", count * 0.9), ("1.0", count), ("+Inf", count)]
+            durations.add_metric(labels, buckets, count)
+        return [counter, durations, *self.others]
+
+    def add(self, count: float, key: Key = STABLE, code: str = "200") -> None:
+        labels = (*key, code)
+        self.requests[labels] = self.requests.get(labels, 0.0) + count
+
+    def tick(self) -> None:
+        self.now += INTERVAL
+        self.history.take()
+
+
+@pytest.fixture
+def counters() -> Counters:
+    made = Counters()
+    made.history.take()
+    return made
+
+
+def test_before_there_are_two_samples_nothing_is_claimed(counters: Counters):
+    assert counters.history.rates(None).requests == 0.0
+    assert isnan(counters.history.rates(None).p50)
+    assert counters.history.busy() == []
+
+
+def test_rates_are_differences_over_time(counters: Counters):
+    counters.add(40)
+    counters.add(10, code="503")
+    counters.add(50, code="429")
+    counters.tick()
+    rates = counters.history.rates(STABLE)
+    assert rates.requests == 100 / INTERVAL
+    assert (rates.failures, rates.refusals) == (0.1, 0.5)
+    assert counters.history.rates(None) == rates
+
+
+def test_quantiles_lie_within_their_buckets(counters: Counters):
+    counters.add(100)
+    counters.tick()
+    rates = counters.history.rates(STABLE)
+    assert rates.p50 == pytest.approx(0.1 * 50 / 90)
+    assert rates.p99 == pytest.approx(0.1 + 0.9 * 9 / 10)
+
+
+@pytest.mark.parametrize(
+    ("cumulative", "expected"),
+    [([10, 10], 0.05), ([0, 10], 0.1)],
+)
+def test_a_quantile_beyond_the_last_bound_is_that_bound(cumulative, expected: float):
+    assert quantile(0.5, [0.1, inf], cumulative) == expected
+
+
+def test_quantiles_of_nothing_are_not_numbers():
+    assert isnan(quantile(0.5, [], []))
+    assert isnan(quantile(0.5, [0.1, inf], [0, 0]))
+
+
+def test_a_line_has_a_value_for_each_interval(counters: Counters):
+    for count in (5, 0, 10):
+        counters.add(count)
+        counters.tick()
+    assert counters.history.line(STABLE, lambda rates: rates.requests) == [1.0, 0.0, 2.0]
+
+
+def test_only_ten_minutes_are_kept_and_the_last_one_counts(counters: Counters):
+    for _ in range(KEPT * 2):
+        counters.add(5)
+        counters.tick()
+    line = counters.history.line(None, lambda rates: rates.requests)
+    assert len(line) == KEPT - 1
+    for _ in range(12):
+        counters.tick()
+    assert counters.history.rates(None).requests == 0.0
+    assert counters.history.busy() == [STABLE]
+
+
+def test_who_had_a_route_comes_first(counters: Counters):
+    for key in (Key("", "", "other"), Key("b", "x", "m"), Key("a", "y", "m")):
+        counters.add(1, key)
+    counters.tick()
+    assert [key.route for key in counters.history.busy()] == ["a", "b", ""]
+
+
+def test_of_very_many_the_busiest_are_kept_and_all_are_in_the_total(counters: Counters):
+    for index in range(MOST_SERIES + 50):
+        counters.add(index + 1, Key(f"route{index}", "arm", "model"))
+    counters.tick()
+    assert len(counters.history.busy()) == MOST_SERIES
+    total = sum(range(1, MOST_SERIES + 51))
+    assert counters.history.rates(None).requests == pytest.approx(total / INTERVAL)
+
+
+def test_what_should_not_happen_is_told_for_a_minute(counters: Counters):
+    def panics(count: float) -> None:
+        counters.others = [CounterMetricFamily("penstock_panic_picks", "", value=count)]
+
+    panics(7)
+    counters.tick()
+    assert counters.history.troubles() == {}  # it happened before anybody looked
+    panics(10)
+    counters.tick()
+    assert counters.history.troubles() == {"penstock_panic_picks": 3}
+    for _ in range(13):
+        counters.tick()
+    assert counters.history.troubles() == {}
+
+
+def test_tables_are_the_newest_sums_by_their_labels(counters: Counters):
+    cache = CounterMetricFamily("penstock_cache_requests", "", labels=("route", "mode", "outcome"))
+    cache.add_metric(("fraud", "enforce", "hit"), 3)
+    counters.others = [cache]
+    counters.tick()
+    assert counters.history.table("penstock_cache_requests") == {("enforce", "hit", "fraud"): 3}
+    assert counters.history.table("penstock_mirrored") == {}
