@@ -5,6 +5,7 @@ kept by sampling the sums every five seconds; nothing of it is on a request's wa
 """
 
 import asyncio
+import logging
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,8 @@ from math import inf, nan
 from typing import NamedTuple
 
 from prometheus_client.metrics_core import Metric
+
+log = logging.getLogger(__name__)
 
 INTERVAL = 5.0  # seconds between samples
 KEPT = 121  # samples: ten minutes
@@ -183,8 +186,16 @@ class History:
         return {name: times for name, times in grown.items() if times > 0}
 
     async def _run(self) -> None:
+        failing = False
         while True:
-            self.take()
+            try:
+                self.take()
+                failing = False
+            except Exception:
+                # The console's figures stand still, and nothing else may come of it.
+                if not failing:
+                    log.exception("the counters can't be read, and are tried again and again")
+                failing = True
             await asyncio.sleep(INTERVAL)
 
 

@@ -63,10 +63,13 @@ class _Sum:
 
     def __init__(self, described: pb.MetricFamily) -> None:
         self._described = described
+        self._bounds = described.bounds
         self._series: dict[Values, pb.MetricSeries] = {}
 
     def add(self, family: pb.MetricFamily, worker: str = "") -> None:
         each = family.merge == pb.EACH
+        # A worker that has observed nothing yet doesn't know the bounds.
+        self._bounds = self._bounds or family.bounds
         for series in family.series:
             labels = (*series.labels, worker) if each else tuple(series.labels)
             known = self._series.get(labels)
@@ -85,7 +88,7 @@ class _Sum:
             help=told.help,
             type=told.type,
             labels=names,
-            bounds=told.bounds,
+            bounds=self._bounds,
             series=self._series.values(),
         )
 

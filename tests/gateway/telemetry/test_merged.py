@@ -41,6 +41,13 @@ def test_workers_add_up() -> None:
     assert total(merged, "penstock_request_duration_seconds_sum") == pytest.approx(0.07)
 
 
+def test_a_worker_that_has_served_nothing_yet_may_report_first() -> None:
+    merged = Merged()
+    merged.report("0/10", Metrics().families())
+    merged.report("1/11", counted(4).families())
+    assert total(merged, "penstock_request_duration_seconds_count") == 4
+
+
 def test_a_newer_report_replaces_the_older() -> None:
     merged = Merged()
     metrics = counted(3)
