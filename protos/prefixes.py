@@ -13,7 +13,7 @@ beginning look one place longer, hardly ever more, and costs at most a pick that
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -35,8 +35,7 @@ MOST_NAMES = 4096  # in a filter
 MOST_BYTES = 2048
 _LEAST_BYTES = 64
 _BITS_A_NAME = 8
-_MASK = (1 << 64) - 1
-_SHIFTS = (48, 32)  # of 64 bits, to the 14 and fewer that a place in the filter takes
+_FIRST, _SECOND = 48, 32  # of 64 mixed bits, where those begin that are a name's two places
 _MIX = 0x9E3779B97F4A7C15  # odd, so nothing is lost: Knuth's multiplicative hashing
 
 # What changes how a chat begins, beside its messages.
@@ -175,21 +174,31 @@ class Filter:
             size *= 2
         mixed = (np.array(names[:MOST_NAMES], np.uint64) ^ np.uint64(salt)) * np.uint64(_MIX)
         bits = np.zeros(size * 8, np.uint8)
-        for shift in _SHIFTS:
+        for shift in (_FIRST, _SECOND):
             bits[mixed >> np.uint64(shift) & np.uint64(size * 8 - 1)] = 1
         return cls(np.packbits(bits, bitorder="little").tobytes(), salt)
 
-    def __contains__(self, name: int) -> bool:
-        bits = self.bits
-        if not bits:
-            return False
+    def reach(self, prefixes: Prefixes, besides: Set[int]) -> int:
+        """Bytes of the longest beginning that is kept, by this filter or as one of `besides`.
+
+        Written out, as it is asked of every endpoint: 0.2 µs a name.
+        """
+        bits, salt = self.bits, self.salt
         mask = len(bits) * 8 - 1
-        mixed = (name ^ self.salt) * _MIX & _MASK
-        for shift in _SHIFTS:
-            at = mixed >> shift & mask
-            if not bits[at >> 3] >> (at & 7) & 1:
-                return False
-        return True
+        found = 0
+        for name, end in zip(prefixes.names, prefixes.ends, strict=True):
+            if name not in besides:
+                if not bits:
+                    break
+                mixed = (name ^ salt) * _MIX
+                at = mixed >> _FIRST & mask
+                if not bits[at >> 3] >> (at & 7) & 1:
+                    break
+                at = mixed >> _SECOND & mask
+                if not bits[at >> 3] >> (at & 7) & 1:
+                    break
+            found = end
+        return found
 
     def __repr__(self) -> str:
         return f"<Filter of {len(self.bits)} bytes>"

@@ -21,9 +21,9 @@ class Kept:
         self._byte_seconds = 0.0
         self._adapter_seconds = 0.0
         self._adapters: frozenset[str] = frozenset()
-        # Two generations, each of which lives for UNTOLD_FOR and then for as long beside the next.
+        # What was sent since, and with it what was sent in the time as long before that.
         self._sent: set[int] = set()
-        self._sent_before: set[int] = set()
+        self._untold: set[int] = set()
         self._since = 0.0
 
     def update(self, load: pb.Load, now: float) -> None:
@@ -33,17 +33,17 @@ class Kept:
         self._adapter_seconds = max(0.0, load.adapter_seconds)
         self._adapters = frozenset(load.adapters)
         if now - self._since > UNTOLD_FOR:
-            self._sent_before, self._sent, self._since = self._sent, set(), now
+            self._untold, self._sent, self._since = self._sent.copy(), set(), now
 
     def sent(self, prefixes: Prefixes) -> None:
         """A prompt that begins so is on its way there."""
         if len(self._sent) < MOST_UNTOLD:
             self._sent.update(prefixes.names)
+            self._untold.update(prefixes.names)
 
     def reach(self, prefixes: Prefixes) -> int:
         """Bytes of the prompt's longest beginning that is kept, as far as anybody can tell."""
-        told, sent, before = self._filter, self._sent, self._sent_before
-        return prefixes.reach(lambda name: name in sent or name in before or name in told)
+        return self._filter.reach(prefixes, self._untold)
 
     def saves(self, model: str, prefixes: Prefixes) -> float:
         """Seconds of work that are done already for such a request."""
