@@ -5,6 +5,7 @@ only in the rows of those who asked for it, so that whoever else is in a batch m
 They are read when they are first needed, and those longest unused make room.
 """
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -158,6 +159,8 @@ class Adapters:
         self.read_seconds = 0.0  # that the last one took
         self._folders: dict[str, Path] = {}
         self._here: OrderedDict[str, Adapter] = OrderedDict()
+        self._ready: dict[str, Adapter] = {}  # read, and not used since
+        self._reading = threading.Lock()
         self._hooked: set[str] = set()
         self._active: list[tuple[Adapter, torch.Tensor]] = []
 
@@ -169,6 +172,17 @@ class Adapters:
     def place(self, id_: str, folder: Path) -> None:
         """From now on `id_` is the adapter in the folder; it must be one that can be read."""
         self._folders[id_] = folder
+
+    def prepare(self, id_: str) -> None:
+        """Reads it if it isn't here, so that no step has to; in any thread.
+
+        Raises ValueError with a sentence if it can't be had.
+        """
+        with self._reading:
+            if id_ not in self._here and id_ not in self._ready:
+                begun = time.perf_counter()
+                self._ready[id_] = self._source.fetch(id_, self._folders[id_])
+                self.read_seconds = time.perf_counter() - begun
 
     def use(self, rows: Sequence[tuple[str, int, int]]) -> None:
         """For the next run: the adapter ("" for none) of each stretch of rows, from and to."""
@@ -182,22 +196,26 @@ class Adapters:
     def _get(self, id_: str) -> Adapter:
         found = self._here.get(id_)
         if found is None:
-            begun = time.perf_counter()
-            found = self._here[id_] = self._source.fetch(id_, self._folders[id_])
-            self.read_seconds = time.perf_counter() - begun
+            self.prepare(id_)
+            found = self._here[id_] = self._ready[id_]
+            del self._ready[id_]
             for name in found.deltas.keys() - self._hooked:
                 self._hook(name)
         self._here.move_to_end(id_)
         return found
 
     def _make_room(self, needed: Mapping[str, object]) -> None:
-        held = sum(each.size for each in self._here.values())
+        held = sum(each.size for each in (*self._here.values(), *self._ready.copy().values()))
         for id_ in list(self._here):
             if held <= self._budget:
                 return
             if id_ not in needed:
                 held -= self._here.pop(id_).size
                 self._source.drop(id_)
+        while held > self._budget and self._ready:  # whoever asked for them may be gone
+            id_ = next(iter(self._ready))
+            held -= self._ready.pop(id_).size
+            self._source.drop(id_)
 
     def _hook(self, name: str) -> None:
         def add(

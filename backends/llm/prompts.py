@@ -7,6 +7,26 @@ from jinja2 import TemplateError
 from protos.errors import invalid
 from protos.values import Chat, JsonObject, OpenAi
 
+# Characters of text and template that take some milliseconds: too long between others' tokens.
+LONG = 8192
+
+
+def is_long(payload: OpenAi) -> bool:
+    """Whether reading it would keep others waiting."""
+    if isinstance(payload, Chat):
+        return sum(map(_length, payload.body["messages"])) > LONG
+    prompt = payload.body["prompt"]
+    if isinstance(prompt, str):
+        return len(prompt) > LONG
+    return sum(len(each) for each in prompt if isinstance(each, str)) > LONG
+
+
+def _length(message: JsonObject) -> int:
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return len(content or "")
+    return sum(len(part.get("text") or "") for part in content)
+
 
 def prompts_of(tokeniser: Any, payload: OpenAi) -> list[list[int]]:
     """The tokens of each prompt: one of a chat, one or more of a completion; raises INVALID."""

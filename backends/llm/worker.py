@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from math import inf
@@ -18,19 +20,38 @@ from backends.llm.answering import Answering
 from backends.llm.engine import Ask, Engine, Step
 from backends.llm.engine_thread import EngineThread
 from backends.llm.forms import Form
-from backends.llm.models import Models, Options
-from backends.llm.prompts import prompts_of
-from backends.llm.wishes import wishes_of
+from backends.llm.loading import Loaded
+from backends.llm.models import Entry, Models, Options
+from backends.llm.preparing import Preparing
+from backends.llm.prompts import is_long, prompts_of
+from backends.llm.wishes import Wishes, wishes_of
 from backends.validate import check_inputs
+from protos import exchange_parts
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.prefixes import Prefixes, prefixes_of
-from protos.values import Embedding
+from protos.values import Embedding, OpenAi
 
 # What a model's default is among the priorities that clients may ask for.
 DEFAULT_PRIORITY = 2
 MOST_ANSWERS = 256  # of all prompts of a request together
+READERS = 2  # threads, for long prompts and for adapters
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """A call on its way to the engine, its prompts not yet read."""
+
+    call: Call
+    answer: Answer
+    entry: Entry
+    loaded: Loaded
+    engine: Engine
+    thread: EngineThread
+    payload: OpenAi
+    wishes: Wishes
+    deadline: float
 
 
 class LlmWorker:
@@ -56,17 +77,21 @@ class LlmWorker:
         self._most = most
         self._clock = clock
         self._ids = count()
+        self._loop = loop
         self._calls: dict[int, Answering] = {}
+        self._preparing: dict[int, Preparing] = {}
+        self._readers = ThreadPoolExecutor(READERS, "prompts")
 
     @property
     def in_flight(self) -> int:
-        return len(self._calls)
+        return len(self._calls) + len(self._preparing)
 
     def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         """Hands the calls to their engines; see `backends.exchange.Worker`."""
         return [self._take(call, answer) for call, answer in calls]
 
     def close(self) -> None:
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self.models.close()
 
     def _take(self, call: Call, answer: Answer) -> Taken | PenstockError:
@@ -78,7 +103,7 @@ class LlmWorker:
             return incident(raised, "a request could not be read")
 
     def _begin(self, call: Call, answer: Answer) -> Taken:
-        if len(self._calls) >= self._most:
+        if self.in_flight >= self._most:
             raise PenstockError(Kind.OVERLOADED, "the model has enough to do", retry_after=1.0)
         entry = self.models.get(call.model, call.version)
         if entry.loaded is None or entry.engine is None or entry.thread is None:
@@ -92,16 +117,69 @@ class LlmWorker:
         vocabulary = entry.loaded.vocabulary
         if any(token >= vocabulary.size for token in wishes.sampling.bias):
             raise invalid("logit_bias: names tokens that the model doesn't have", "logit_bias")
-        prompts = prompts_of(entry.loaded.tokeniser, payload)
+        taking = _Taking(
+            call,
+            answer,
+            entry,
+            entry.loaded,
+            entry.engine,
+            entry.thread,
+            payload,
+            wishes,
+            self._clock() + call.remaining_us / 1e6 if call.remaining_us else inf,
+        )
+        adapter = entry.adapter
+        if is_long(payload) or (adapter and adapter not in entry.loaded.adapters.here):
+            return self._later(taking)
+        return self._go(taking, prompts_of(entry.loaded.tokeniser, payload))
+
+    def _later(self, taking: "_Taking") -> Taken:
+        """What takes long is read in another thread, and none of the others waits for it."""
+        key, call = next(self._ids), taking.call
+
+        def read() -> list[list[int]]:
+            loaded = taking.loaded
+            if taking.entry.adapter:
+                try:
+                    loaded.adapters.prepare(taking.entry.adapter)
+                except ValueError:
+                    what = "the adapter can't be read any more"
+                    raise PenstockError(Kind.UNAVAILABLE, what, retry_after=1.0) from None
+            return prompts_of(loaded.tokeniser, taking.payload)
+
+        def go(prompts: list[list[int]]) -> Taken:
+            del self._preparing[key]
+            return self._go(taking, prompts)
+
+        def fail(error: PenstockError) -> None:
+            self._preparing.pop(key, None)
+            taking.answer(exchange_parts.encode_failure(call.id, error, executed=False), True)
+
+        preparing = Preparing(go, fail, leave=partial(self._preparing.pop, key))
+        self._preparing[key] = preparing
+        self._readers.submit(read).add_done_callback(
+            lambda found: self._loop.call_soon_threadsafe(preparing.done, found)
+        )
+        return preparing
+
+    def _go(self, taking: "_Taking", prompts: list[list[int]]) -> Answering:
+        """To the engine with it; raises INVALID for prompts that don't fit."""
+        call, answer, entry, payload, wishes = (
+            taking.call,
+            taking.answer,
+            taking.entry,
+            taking.payload,
+            taking.wishes,
+        )
+        engine, thread, vocabulary = taking.engine, taking.thread, taking.loaded.vocabulary
         if len(prompts) * wishes.choices > MOST_ANSWERS:
             raise invalid(f"n: at most {MOST_ANSWERS} answers are given to one request", "n")
-        mosts = [entry.engine.check(len(prompt), wishes.most) for prompt in prompts]
+        mosts = [engine.check(len(prompt), wishes.most) for prompt in prompts]
         if not all(0 <= token < vocabulary.size for prompt in prompts for token in prompt):
             raise invalid("prompt: has tokens that the model doesn't have", "prompt")
-        key, thread = next(self._ids), entry.thread
-        now = self._clock()
+        key = next(self._ids)
         prefixes = prefixes_of(payload, call.tenant, call.model)
-        cached = prefixes.reach(partial(_cached, entry.engine))
+        cached = prefixes.reach(partial(_cached, engine))
         taken = Answering(
             call,
             Form(payload, call.model, lambda token: vocabulary.decode([token])),
@@ -129,7 +207,7 @@ class LlmWorker:
                 call.tenant,
                 entry.adapter,
                 priority=call.priority or DEFAULT_PRIORITY,
-                deadline=now + call.remaining_us / 1e6 if call.remaining_us else inf,
+                deadline=taking.deadline,
                 beginnings=() if at else _in_tokens(prefixes, len(prompt)),
             )
             thread.add((key, at), ask)

@@ -100,3 +100,17 @@ def test_those_of_a_step_are_all_there_whatever_they_take(
     assert adapters.here == ["a", "b"]
     adapters.use([("", 0, 1)])
     assert adapters.here == []
+
+
+def test_what_is_prepared_and_never_used_makes_room(model: PreTrainedModel, folder: Path) -> None:
+    adapters = Adapters(model, 2 * read(folder, model).size)
+    for id_ in "abc":
+        adapters.place(id_, folder)
+        adapters.prepare(id_)
+    assert adapters.here == []
+    adapters.use([("c", 0, 1)])
+    assert adapters.here == ["c"]
+    folder.rename(folder.with_name("gone"))
+    adapters.use([("b", 0, 1)])  # it was read before
+    with pytest.raises(ValueError, match="can't be read"):
+        adapters.prepare("a")

@@ -1,0 +1,162 @@
+"""Calls on their way to an engine: what takes long waits by itself, who leaves frees everything."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.llm.models import Options
+from backends.llm.worker import LlmWorker
+from protos import exchange_parts
+from protos.errors import Kind, PenstockError
+from protos.exchange_calls import Call
+from protos.values import OpenAi, Part, Prompt
+from tests.backends.llm import tiny_models
+
+PATIENCE = 30.0
+
+
+class Caller:
+    """Asks, and keeps what it is answered."""
+
+    def __init__(self, worker: LlmWorker, body: dict[str, Any], model: str = "base") -> None:
+        self.parts: list[Part | PenstockError] = []
+        self.over = asyncio.Event()
+        call = Call(
+            version="",
+            request_id="",
+            inputs={},
+            datatypes={},
+            parameters={},
+            tenant="",
+            traceparent="",
+            priority=0,
+            shadow=False,
+            suspect=False,
+            remaining_us=0,
+            id=7,
+            model=model,
+            wanted=(),
+            streaming=False,
+            openai=Prompt({"temperature": 0, "ignore_eos": True, **body}),
+        )
+        (self.taken,) = worker.take([(call, self._answer)])
+        self.refused = isinstance(self.taken, PenstockError)
+
+    def _answer(self, part: bytes, final: bool) -> None:
+        ((_, decoded, _),) = exchange_parts.decode_parts(exchange_parts.reply_frame([part]))
+        self.parts.append(decoded)
+        if final:
+            self.over.set()
+
+    async def text(self) -> str:
+        await asyncio.wait_for(self.over.wait(), PATIENCE)
+        (part,) = self.parts
+        assert isinstance(part, Part), part
+        assert isinstance(part.payload, OpenAi)
+        text: str = part.payload.body["choices"][0]["text"]
+        return text
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("models")
+    tiny_models.write(folder / "base")
+    model = tiny_models.reference(folder / "base")
+    for seed, name in enumerate(("one", "two")):
+        tiny_models.write_adapter(folder / "base" / "adapters" / name, model, seed=seed)
+    return folder
+
+
+@pytest.fixture
+async def worker(root: Path) -> AsyncIterator[LlmWorker]:
+    options = Options(memory=1 << 20, block=4)
+    found = LlmWorker(root, options, asyncio.get_running_loop(), most=4)
+    for entry in found.models.entries():
+        found.models.load(entry)
+    found.models.find_adapters()
+    yield found
+    found.close()
+
+
+async def until(what: Any) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not what():  # noqa: ASYNC110 (other threads make it so)
+            await asyncio.sleep(0.001)
+
+
+async def test_who_leaves_frees_the_blocks_within_two_steps(worker: LlmWorker) -> None:
+    (thread,) = worker.models.threads()
+    engine = worker.models.get("base", "").engine
+    assert engine is not None
+    pool = engine.scheduler.pool
+    caller = Caller(worker, {"prompt": "one two", "max_tokens": 400})
+    before = thread.steps
+    await until(lambda: thread.steps > before + 3)
+    assert pool.use > 0.0
+    left = thread.steps
+    caller.taken.cancel()
+    await until(lambda: pool.use == 0.0 and not engine.busy)
+    assert thread.steps - left <= 2
+    assert worker.in_flight == 0
+
+
+async def test_nobody_waits_for_a_long_text_to_be_read(worker: LlmWorker) -> None:
+    open_ = threading.Event()
+    for _ in range(2):
+        worker._readers.submit(open_.wait, PATIENCE)
+    long = Caller(worker, {"prompt": "x" * 9000, "max_tokens": 1})
+    assert await Caller(worker, {"prompt": "one two", "max_tokens": 2}).text()
+    assert worker.in_flight == 1
+    assert long.parts == []
+    open_.set()
+    await asyncio.wait_for(long.over.wait(), PATIENCE)
+    (refusal,) = long.parts
+    assert isinstance(refusal, PenstockError)
+    assert (refusal.kind, refusal.code) == (Kind.INVALID, "context_length_exceeded")
+    assert worker.in_flight == 0
+
+
+async def test_who_leaves_before_the_text_is_read_is_never_answered(worker: LlmWorker) -> None:
+    open_ = threading.Event()
+    for _ in range(2):
+        worker._readers.submit(open_.wait, PATIENCE)
+    long = Caller(worker, {"prompt": "x" * 9000, "max_tokens": 1})
+    long.taken.cancel()
+    assert worker.in_flight == 0
+    open_.set()
+    assert await Caller(worker, {"prompt": "one", "max_tokens": 2}).text()
+    assert long.parts == []
+
+
+async def test_an_adapter_is_read_before_its_first_step(worker: LlmWorker) -> None:
+    entry = worker.models.get("base:one", "")
+    assert entry.loaded is not None
+    assert entry.loaded.adapters.here == []
+    first = await Caller(worker, {"prompt": "one two", "max_tokens": 4}, "base:one").text()
+    assert entry.loaded.adapters.here == [entry.adapter]
+    again = Caller(worker, {"prompt": "one two", "max_tokens": 4}, "base:one")
+    assert worker._preparing == {}
+    assert await again.text() == first
+
+
+async def test_an_adapter_that_is_gone_ends_its_own_calls(
+    worker: LlmWorker, root: Path, tmp_path: Path
+) -> None:
+    (root / "base" / "adapters" / "two").rename(tmp_path / "two")
+    caller = Caller(worker, {"prompt": "one", "max_tokens": 4}, "base:two")
+    await asyncio.wait_for(caller.over.wait(), PATIENCE)
+    (refusal,) = caller.parts
+    assert isinstance(refusal, PenstockError)
+    assert refusal.kind is Kind.UNAVAILABLE
+    assert await Caller(worker, {"prompt": "one", "max_tokens": 2}).text()
+
+
+async def test_more_than_may_be_under_way_are_refused(worker: LlmWorker) -> None:
+    callers = [Caller(worker, {"prompt": "one", "max_tokens": 9}) for _ in range(5)]
+    assert [caller.refused for caller in callers] == [False] * 4 + [True]
+    for caller in callers[:4]:
+        assert await caller.text()
