@@ -10,7 +10,7 @@ from routing.affinity import Affinity
 
 MOST_ADAPTERS = 100  # of one instance's model; more are "other"
 OTHER = "other"
-OF_ENGINES = ("instance", "model")
+OF_ENGINES = ("backend", "model")
 
 
 def register_picks(totals: Totals, affinity: Affinity) -> None:

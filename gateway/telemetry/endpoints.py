@@ -27,28 +27,28 @@ def register(totals: Totals, table: EndpointTable) -> None:
                 found[key] = max(found.get(key, 0.0), float(out))
         return found
 
-    instance = ("instance",)
+    backend = ("backend",)
     totals.add_gauge(
-        "penstock_endpoint_calls", "Calls that wait for a backend's answer.", instance, calls
+        "penstock_endpoint_calls", "Calls that wait for a backend's answer.", backend, calls
     )
     totals.add_gauge(
         "penstock_endpoint_predicted_wait_seconds",
         "How long a new call would wait at a backend, as picking reckons.",
-        instance,
+        backend,
         waits,
         pb.MAX,
     )
     totals.add_gauge(
         "penstock_endpoint_connected",
         "1 while every worker is connected to the backend.",
-        instance,
+        backend,
         connected,
         pb.MIN,
     )
     totals.add_gauge(
         "penstock_endpoint_ejected",
         "1 while a backend is out of the choice for a model, as it failed.",
-        ("instance", "model"),
+        ("backend", "model"),
         ejected,
         pb.MAX,
     )

@@ -12,9 +12,10 @@ from gateway.metrics import Labelled, Totals
 from gateway.telemetry.families import family
 from protos import discovery_pb2 as pb
 
-INSTANCE = ("instance",)
-MODEL = ("instance", "model", "version")
-GPU = ("instance", "device")
+# Not `instance`: that is what Prometheus calls the gateway which it asked.
+BACKEND = ("backend",)
+MODEL = ("backend", "model", "version")
+GPU = ("backend", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,37 +120,37 @@ class MeshMetrics:
         totals.add_gauge(
             "penstock_endpoint_info",
             "1; the labels say what the backend is.",
-            ("instance", "runtime", "device"),
+            ("backend", "runtime", "device"),
             lambda: {(b.instance, b.runtime, b.device): 1.0 for b in self._beats()},
         )
         totals.add_gauge(
             "penstock_endpoint_state",
             "1 for the backend's state.",
-            ("instance", "state"),
+            ("backend", "state"),
             self._states,
         )
         totals.add_gauge(
             "penstock_endpoint_queued_seconds",
             "Predicted device time of all that waits at a backend.",
-            INSTANCE,
+            BACKEND,
             of_load(lambda load: load.queued_work_us / 1e6),
         )
         totals.add_gauge(
             "penstock_endpoint_in_flight",
             "Requests at a backend, of all gateways.",
-            INSTANCE,
+            BACKEND,
             of_load(lambda load: load.in_flight),
         )
         totals.add_gauge(
             "penstock_endpoint_service_seconds",
             "How long a backend's recent executions took.",
-            ("instance", "quantile"),
+            ("backend", "quantile"),
             self._service,
         )
         totals.add_gauge(
             "penstock_endpoint_memory_bytes",
             "Memory of a backend's models: in use, allowed, and the most that there was.",
-            ("instance", "kind"),
+            ("backend", "kind"),
             self._memory,
         )
         totals.add_gauge(

@@ -56,6 +56,7 @@ ALL: dict[str, Any] = {
             "egress": [{"ports": [{"port": 8000, "protocol": "TCP"}]}],
         },
     ],
+    "config": {"telemetry": {"collector": {"endpoint": "http://collector.tracing:4317"}}},
     "networkPolicy": {"clients": [{"namespaceSelector": {}}]},
     "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
 }
@@ -97,7 +98,7 @@ def test_objects_of_operators_have_what_these_require(production: list[Object]) 
     (admin,) = [each for each in services if wanted <= each["metadata"]["labels"].items()]
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["port"] in [port["name"] for port in admin["spec"]["ports"]]
-    assert endpoint["honorLabels"] is True
+    assert "honorLabels" not in endpoint
 
     rules = of_kind(production, "PrometheusRule")["penstock"]["spec"]
     shipped = (DEPLOY / "prometheus" / "alerts.yml").read_text()

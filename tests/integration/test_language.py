@@ -221,7 +221,7 @@ def test_a_beginning_that_all_ask_for_is_asked_of_both(language: Language) -> No
     language.ask(first)
 
     def computed(instance: str) -> float:
-        return language.sample("penstock_llm_prompt_tokens_total", instance=instance)
+        return language.sample("penstock_llm_prompt_tokens_total", backend=instance)
 
     before = {name: computed(name) for name in ("one", "two")}
 
@@ -244,6 +244,6 @@ def test_conversations_outlive_the_endpoint_that_had_them(language: Language) ->
         answer = language.ask([*each, *said("", "yes", "Go on.")[1:]])
         assert answer.usage.prompt_tokens > 1600
     language.mesh.wait(
-        lambda: language.sample("penstock_llm_prompt_tokens_total", instance="one") == 0,
+        lambda: language.sample("penstock_llm_prompt_tokens_total", backend="one") == 0,
         "the series of the one that is gone to end",
     )
