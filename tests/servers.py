@@ -19,6 +19,8 @@ PACKAGES = {
     "postgres": ("postgresql", "/usr/lib/postgresql/*/bin"),
     "chromium": ("chromium", ""),
     "redis-server": ("redis-server", ""),
+    "prometheus": ("prometheus", ""),
+    "promtool": ("prometheus", ""),
     "haproxy": ("haproxy", "/usr/sbin"),
 }
 
