@@ -170,3 +170,28 @@ def test_guesses_change_nothing_of_what_is_drawn() -> None:
         one.add("x", Ask(prompt, 30, drawn, ignore_end=True))
         answers.append(text(finish(one)["x"]))
     assert answers[0] == answers[1]
+
+
+def test_beginnings_of_prompts_are_known_by_the_blocks_that_hold_them() -> None:
+    one = engine()
+    one.add("x", ask("abcdefghij", 2, beginnings=((3, 30), (4, 40), (9, 90))))
+    knows = one.scheduler.pool.knows
+    kept = one.kept.newest()
+    assert [name for name, _ in kept] == [40, 90]  # a block holds four tokens
+    assert not any(knows(key) for _, key in kept)
+    finish(one)
+    assert all(knows(key) for _, key in kept)
+    one.add("y", ask("z" * 50, 2))
+    finish(one)
+    one.add("y", ask("y" * 50, 2))
+    finish(one)
+    assert not any(knows(key) for _, key in kept)
+
+
+def test_every_choices_prompt_and_tokens_are_counted() -> None:
+    one = engine()
+    one.add("x", ask("abcde", 3, choices=2))
+    one.add("y", ask("abc", 2, adapter="m:a@1"))
+    finish(one)
+    assert one.counts.prompt_tokens == 2 * 5 + 3
+    assert one.counts.by_adapter == {"": 6, "m:a@1": 2}
