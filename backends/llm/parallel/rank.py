@@ -98,17 +98,23 @@ def main() -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, begun, say), daemon=True).start()
     say({"here": job.rank})
     try:
-        rank = Rank(job)
-        begun.append(rank.handed)
-        say({"held": rank.held})
-        while True:
-            rank.step()
-    except ValueError as error:
-        say({"fault": str(error)})
+        _run(job, begun, say)
     except Exception as error:
         log.error("rank %d broke: %s", job.rank, frames_of(error))
     # Not by way of the interpreter's end: threads of the group may wait for others for ever.
     os._exit(1)
+
+
+def _run(job: Job, begun: list[Handed], say: Say) -> None:
+    try:
+        rank = Rank(job)
+    except ValueError as error:
+        say({"fault": str(error)})
+        return
+    begun.append(rank.handed)
+    say({"held": rank.held})
+    while True:
+        rank.step()
 
 
 def _listen(lines: BinaryIO, begun: list[Handed], say: Say) -> None:

@@ -37,16 +37,17 @@ CLOSE = 1e-3
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gpt2")
 
 
-def write(folder: Path, family: str = "llama", *, seed: int = 0) -> Path:
+def write(folder: Path, family: str = "llama", *, seed: int = 0, **changes: Any) -> Path:
     """A model with two layers whose answers don't repeat themselves at once."""
     torch.manual_seed(seed)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}
+    shape = SHAPE | sizes | heads | changes
     config = {
-        "llama": lambda: LlamaConfig(**SHAPE, **sizes, **heads),
-        "qwen2": lambda: Qwen2Config(**SHAPE, **sizes, **heads),
-        "qwen3": lambda: Qwen3Config(**SHAPE, **sizes, **heads, head_dim=8),
-        "mistral": lambda: MistralConfig(**SHAPE, **sizes, **heads, sliding_window=16),
+        "llama": lambda: LlamaConfig(**shape),
+        "qwen2": lambda: Qwen2Config(**shape),
+        "qwen3": lambda: Qwen3Config(**shape, head_dim=8),
+        "mistral": lambda: MistralConfig(**shape, sliding_window=16),
         "gpt2": lambda: GPT2Config(**SHAPE, n_embd=32, n_layer=2, n_head=4, n_positions=512),
     }[family]()
     config.initializer_range = 0.3
