@@ -5,11 +5,13 @@ itself has sent there since is remembered until beats must know better.
 """
 
 from protos import discovery_pb2 as pb
-from protos.prefixes import Filter, Prefixes, salt_of
+from protos.prefixes import MOST_BYTES, Filter, Prefixes, salt_of
 
 # A beat comes every second and takes a moment to be heard of.
 UNTOLD_FOR = 2.0  # seconds
 MOST_UNTOLD = 4096  # names
+MOST_BYTE_SECONDS = 0.01
+MOST_ADAPTER_SECONDS = 60.0
 
 
 class Kept:
@@ -28,9 +30,11 @@ class Kept:
 
     def update(self, load: pb.Load, now: float) -> None:
         """Takes what a newer beat says."""
-        self._filter = Filter(load.prefixes, self._salt)
-        self._byte_seconds = max(0.0, load.prefix_byte_seconds)
-        self._adapter_seconds = max(0.0, load.adapter_seconds)
+        # Backends are believed within reason: one that says nonsense must not draw everything.
+        bits = load.prefixes if len(load.prefixes) <= MOST_BYTES else b""
+        self._filter = Filter(bits, self._salt)
+        self._byte_seconds = _bounded(load.prefix_byte_seconds, MOST_BYTE_SECONDS)
+        self._adapter_seconds = _bounded(load.adapter_seconds, MOST_ADAPTER_SECONDS)
         self._adapters = frozenset(load.adapters)
         if now - self._since > UNTOLD_FOR:
             self._untold, self._sent, self._since = self._sent.copy(), set(), now
@@ -52,3 +56,7 @@ class Kept:
 
     def __repr__(self) -> str:
         return f"<Kept {self._filter}, {len(self._adapters)} adapters>"
+
+
+def _bounded(seconds: float, most: float) -> float:
+    return min(seconds, most) if seconds > 0.0 else 0.0  # what is no number is 0, too

@@ -1,11 +1,13 @@
 """What an endpoint has kept is what its beats say, and what was just sent there."""
 
+from math import inf, nan
+
 import pytest
 
 from protos import discovery_pb2 as pb
-from protos.prefixes import NONE, Filter, prefixes_of, salt_of
+from protos.prefixes import MOST_BYTES, NONE, Filter, prefixes_of, salt_of
 from protos.values import Prompt
-from routing.kept import UNTOLD_FOR, Kept
+from routing.kept import MOST_ADAPTER_SECONDS, MOST_BYTE_SECONDS, UNTOLD_FOR, Kept
 
 PROMPT = prefixes_of(Prompt({"prompt": "x" * 1000}), "t", "m")
 
@@ -52,3 +54,20 @@ def test_an_adapter_in_memory_saves_reading_it(kept):
 def test_nothing_is_saved_while_nothing_was_measured(kept):
     kept.sent(PROMPT)
     assert kept.saves("m", PROMPT) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "believed"), [(-1.0, 0.0), (nan, 0.0), (inf, MOST_ADAPTER_SECONDS)]
+)
+def test_nonsense_draws_nothing_and_no_more_than_the_most(kept, seconds, believed):
+    kept.update(
+        told(*PROMPT.names, prefix_byte_seconds=seconds, adapters=["m"], adapter_seconds=seconds),
+        0.0,
+    )
+    assert kept.saves("m", NONE) == believed
+    assert kept.saves("n", PROMPT) <= MOST_BYTE_SECONDS * PROMPT.length
+
+
+def test_a_filter_that_is_too_large_is_none(kept):
+    kept.update(pb.Load(prefixes=b"\xff" * (MOST_BYTES + 1)), 0.0)
+    assert kept.reach(PROMPT) == 0
