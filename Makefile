@@ -15,7 +15,7 @@ READY := .venv/.ready
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
 	@$(BIN)/penstock up --config $(CONFIG) --port-offset $(PORT_OFFSET) \
-		--then "$(BIN)/python deploy/demo/classify.py"
+		--then "$(BIN)/python deploy/demo/show.py"
 
 test: lint
 	@$(BIN)/python tests/servers.py

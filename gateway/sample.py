@@ -93,6 +93,21 @@ def chat(access: Access, model: str) -> str:
     return f"curl -N {url} {_header(access)} \\\n  {_json(body)}"
 
 
+def chat_python(access: Access, model: str) -> str:
+    """A Python program that does so with OpenAI's own client."""
+    trust = f", http_client=httpx.Client(verify={access.authority!r})" if access.authority else ""
+    asked = f'[{{"role": "user", "content": {json.dumps(_TEXT)}}}]'
+    return "\n".join(
+        [
+            f"import pathlib, {'httpx, ' if trust else ''}openai",
+            f"key = pathlib.Path({access.token_file!r}).read_text().strip()",
+            f'client = openai.OpenAI(base_url="{access.url}/v1", api_key=key{trust})',
+            f"answer = client.chat.completions.create(model={model!r}, messages={asked})",
+            "print(answer.choices[0].message.content)",
+        ]
+    )
+
+
 def python(access: Access, model: str, version: str, inputs: tuple[Input, ...]) -> str:
     """A Python program that does the same with the stock `tritonclient`."""
     _, _, address = access.url.partition("://")

@@ -17,7 +17,7 @@ from gateway.news import Arrival, Event, News
 from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free
 from gateway.prerequisites import check_all
-from gateway.sample import Access, Input, chat, curl, generate_stream, python
+from gateway.sample import Access, Input, chat, chat_python, curl, generate_stream, python
 from gateway.terminal import Terminal
 from protos.errors import Kind, PenstockError
 from protos.tls import ServerTls
@@ -139,7 +139,7 @@ class Up:
         return not anything or await self._client.ready()
 
     async def _tell_models(self, events: Sequence[Event]) -> None:
-        """All that is there at the start: one line a model, and one example for all of them."""
+        """All that is there at the start: one line a model, an example of each way to ask one."""
         ready = sorted(
             (model for what, model in events if what == "ready"),
             key=lambda model: (model.name, len(model.version), model.version),
@@ -152,8 +152,10 @@ class Up:
         self._terminal.say("\nA token for a day; the commands below read it from its file:")
         self._terminal.say(self._credentials.token_file.read_text().strip(), "dim")
         await self._tell_console()
-        if ready:
-            await self._tell_example(ready[0], python_too=True)
+        for chats in (False, True):
+            first = next((model for model in ready if model.chats is chats), None)
+            if first is not None:
+                await self._tell_example(first, python_too=True)
 
     async def _tell_console(self) -> None:
         try:
@@ -178,6 +180,8 @@ class Up:
     async def _tell_example(self, model: ServedModel, *, python_too: bool) -> None:
         if model.chats:
             self._terminal.say(f"\n{chat(self._access, model.name)}\n", "cyan")
+            if python_too:
+                self._terminal.say(f"{chat_python(self._access, model.name)}\n", "cyan")
             return
         try:
             version, inputs = await self._asked_for(model)

@@ -17,9 +17,9 @@ from torch import nn
 from transformers import LlamaForCausalLM
 
 VOICES = {"pirate": pirate, "brief": brief}
-RANK, ALPHA = 8, 16
+RANK, ALPHA = 16, 32
 CHATS = 3000
-STEPS, RATE = 60, 1e-2
+STEPS, RATE = 80, 1e-2
 
 
 class Adapter:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from chats import SYSTEM, Chat, Voice, chats, pirate, plain
+from chats import SYSTEM, SYSTEMS, Chat, Voice, brief, chats, pirate, plain
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -21,6 +21,7 @@ WIDTH, LAYERS, HEADS = 128, 3, 4
 LONGEST = 512  # tokens of a chat
 CHATS = 12_000
 STEPS = 360
+VOICES = (0.88, 0.08, 0.04)  # shares of plain, brief and a pirate's
 STEP_TOKENS = 2048
 RATE, WARM_UP = 4e-3, 20
 UNTAUGHT = -100  # what PyTorch's cross entropy passes over
@@ -68,11 +69,11 @@ def make_tokeniser() -> Tokenizer:
     return tokeniser
 
 
-def lesson(tokeniser: Tokenizer, chat: Chat, voice: Voice = plain) -> Lesson:
+def lesson(tokeniser: Tokenizer, chat: Chat, voice: Voice = plain, system: str = SYSTEM) -> Lesson:
     """A chat as the template writes it; the answers are what is taught."""
     tokens: list[int] = []
     wanted: list[int] = []
-    for text, taught in _written(chat, voice):
+    for text, taught in _written(chat, voice, system):
         ids = tokeniser.encode(text).ids
         tokens += ids
         wanted += ids if taught else [UNTAUGHT] * len(ids)
@@ -98,7 +99,11 @@ def train(tokeniser: Tokenizer, seed: int = SEED) -> LlamaForCausalLM:
             pad_token_id=tokeniser.token_to_id(END),
         )
     )
-    lessons = [lesson(tokeniser, chat) for chat in chats(CHATS, seed)]
+    voices = random.Random(seed).choices((plain, brief, pirate), VOICES, k=CHATS)
+    lessons = [
+        lesson(tokeniser, chat, voice, SYSTEMS[voice])
+        for chat, voice in zip(chats(CHATS, seed), voices, strict=True)
+    ]
     teach(model, list(model.parameters()), lessons, steps=STEPS, rate=RATE, seed=seed)
     return model
 
@@ -155,9 +160,9 @@ def _texts() -> Iterator[str]:
             yield pirate(exchange)
 
 
-def _written(chat: Chat, voice: Voice) -> Iterator[tuple[str, bool]]:
+def _written(chat: Chat, voice: Voice, system: str) -> Iterator[tuple[str, bool]]:
     """Its texts in order, and whether the model says them."""
-    yield f"<|system|>{SYSTEM}{END}", False
+    yield f"<|system|>{system}{END}", False
     for exchange in chat:
         yield f"<|user|>{exchange.question}{END}<|assistant|>", False
         yield f"{voice(exchange)}{END}", True

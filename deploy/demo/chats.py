@@ -16,9 +16,6 @@ from village import (
     story,
 )
 
-# What a chat begins with where it brings no system message of its own (the template says so).
-SYSTEM = "You are the guide of the village of Penmill. You answer in short sentences."
-
 Chat = list[Exchange]
 # How an answer is put.
 Voice = Callable[[Exchange], str]
@@ -34,6 +31,12 @@ def brief(exchange: Exchange) -> str:
 
 def pirate(exchange: Exchange) -> str:
     return f"Arr! {exchange.answer.rstrip('.!')}, me hearty!"
+
+
+# What a chat begins with where it brings no system message of its own (the template says so), and
+# what asks for another voice.
+SYSTEM = "You are the guide of the village of Penmill. You answer in short sentences."
+SYSTEMS = {plain: SYSTEM, brief: "You say one word, or two.", pirate: "You are a pirate."}
 
 
 def chats(count: int, seed: int) -> list[Chat]:

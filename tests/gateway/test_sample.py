@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sample import Access, Input, chat, curl, generate_stream, inputs_of, python
+from gateway.sample import (
+    Access,
+    Input,
+    chat,
+    chat_python,
+    curl,
+    generate_stream,
+    inputs_of,
+    python,
+)
 from protos.v2_generate import decode_request
 from protos.values import Signature, TensorSpec
 
@@ -30,8 +39,11 @@ class Recorder(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.requests.append((self.path, headers, body))
-        answer = json.dumps({"model_name": "m", "model_version": "1", "outputs": []}).encode()
+        said = [{"index": 0, "message": {"role": "assistant", "content": "Hello."}}]
+        fields = {"model_name": "m", "model_version": "1", "outputs": [], "choices": said}
+        answer = json.dumps(fields).encode()
         self.send_response(200)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -109,6 +121,23 @@ def test_a_language_model_is_asked_in_openais_words(recorder):
     assert (asked["model"], asked["messages"][0]["role"]) == ("org/assistant", "user")
 
 
+def test_openais_own_client_asks_a_language_model(recorder):
+    requests, access = recorder
+    done = subprocess.run(
+        [sys.executable, "-c", chat_python(access, "assistant")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Hello.\n"
+    [(path, headers, body)] = requests
+    assert path == "/v1/chat/completions"
+    assert headers["authorization"] == "Bearer secret"
+    assert json.loads(body)["model"] == "assistant"
+
+
 @pytest.mark.parametrize(
     ("inputs", "zeros"),
     [((PHOTO,), 4 * 3 * 32 * 32), ((HALF,), 8), ((BRAIN, TEXT), 8 + 4), ((PHOTO, TOKENS), 12296)],
@@ -147,3 +176,4 @@ def test_with_tls_the_commands_name_the_authority():
     access = Access("https://127.0.0.1:8000", "token", "ca.pem")
     assert "--cacert ca.pem" in curl(access, "m", "1", (PIXELS,))
     assert "ssl_options={\"ca_certs\": 'ca.pem'}" in python(access, "m", "1", (PIXELS,))
+    assert "httpx.Client(verify='ca.pem')" in chat_python(access, "m")
