@@ -95,11 +95,15 @@ def chat(access: Access, model: str) -> str:
 
 def chat_python(access: Access, model: str) -> str:
     """A Python program that does so with OpenAI's own client."""
-    trust = f", http_client=httpx.Client(verify={access.authority!r})" if access.authority else ""
+    trust = (
+        f", http_client=openai.DefaultHttpxClient(verify={access.authority!r})"
+        if access.authority
+        else ""
+    )
     asked = f'[{{"role": "user", "content": {json.dumps(_TEXT)}}}]'
     return "\n".join(
         [
-            f"import pathlib, {'httpx, ' if trust else ''}openai",
+            "import openai, pathlib",
             f"key = pathlib.Path({access.token_file!r}).read_text().strip()",
             f'client = openai.OpenAI(base_url="{access.url}/v1", api_key=key{trust})',
             f"answer = client.chat.completions.create(model={model!r}, messages={asked})",
