@@ -87,7 +87,7 @@ MODEL = Dashboard(
                         ),
                     ),
                     "cps",
-                    "Full, in time for a deadline, because nothing more came, …",
+                    "Such as full, in time for a deadline, or because nothing more came.",
                     stacked=True,
                 ),
                 Panel(
