@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from protos import discovery_pb2 as pb
+from protos.prefixes import NONE
 from routing.endpoints import EndpointTable
 from tests.routing.leased import FakeExchange, lease, snapshot
 
@@ -85,3 +86,26 @@ async def test_a_revision_is_what_all_that_serve_a_version_report(table):
     table.apply(snapshot())
     assert told("", "") is None
     assert table.revision_of("m", "2") is None
+
+
+async def test_models_that_keep_prompts_are_known_where_several_endpoints_have_them(table):
+    def leases(*instances):
+        found = [lease(name, models=(("m", "1", pb.READY), ("chat", "1", pb.READY)))
+                 for name in instances]  # fmt: skip
+        for each in found:
+            each.beat.models.models[1].openai = True
+        return found
+
+    table.apply(snapshot(*leases("a")))
+    assert table.keeping == frozenset()
+    table.apply(snapshot(*leases("a", "b"), revision=2))
+    assert table.keeping == {("chat", "1")}
+
+
+async def test_what_an_endpoint_has_kept_comes_with_its_beats(table):
+    load = pb.Load(adapters=["m:legal"], adapter_seconds=0.5)
+    table.apply(snapshot(lease(access_key="key", load=load)))
+    (endpoint,) = table.endpoints()
+    assert endpoint.kept.saves("m:legal", NONE) == 0.5
+    table.apply(snapshot(lease(access_key="key"), revision=2))
+    assert endpoint.kept.saves("m:legal", NONE) == 0.0
