@@ -46,10 +46,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Deltas by the module's name in the base model; `size` in bytes."""
+    """Deltas by the module's name in the base model; `size` in bytes.
+
+    `number` is what other ranks know it by, where the model is divided.
+    """
 
     deltas: dict[str, Delta]
     size: int
+    number: int = 0
 
 
 def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> Adapter:
@@ -131,7 +135,7 @@ class Source(Protocol):
         """Raises ValueError with a sentence for one that can't be had."""
         ...
 
-    def drop(self, id_: str) -> None:
+    def drop(self, adapter: Adapter) -> None:
         """It is in memory no more."""
         ...
 
@@ -145,7 +149,7 @@ class Files:
     def fetch(self, id_: str, folder: Path) -> Adapter:
         return read(folder, self._model)
 
-    def drop(self, id_: str) -> None:
+    def drop(self, adapter: Adapter) -> None:
         """Nobody else has it."""
 
 
@@ -168,6 +172,10 @@ class Adapters:
     def here(self) -> list[str]:
         """Those in memory, the longest unused first."""
         return list(self._here)
+
+    def number(self, id_: str) -> int:
+        """What other ranks know it by, which is in memory."""
+        return self._here[id_].number
 
     def place(self, id_: str, folder: Path) -> None:
         """From now on `id_` is the adapter in the folder; it must be one that can be read."""
@@ -210,12 +218,14 @@ class Adapters:
             if held <= self._budget:
                 return
             if id_ not in needed:
-                held -= self._here.pop(id_).size
-                self._source.drop(id_)
+                held -= self._drop(self._here.pop(id_))
         while held > self._budget and self._ready:  # whoever asked for them may be gone
             id_ = next(iter(self._ready))
-            held -= self._ready.pop(id_).size
-            self._source.drop(id_)
+            held -= self._drop(self._ready.pop(id_))
+
+    def _drop(self, adapter: Adapter) -> int:
+        self._source.drop(adapter)
+        return adapter.size
 
     def _hook(self, name: str) -> None:
         def add(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +37,7 @@ class Lead:
         self._mates = mates
         self._group = Group.join(Path(job.meeting), job.rank, job.size, torch.device(job.device))
         self._broken = ""
-        self._numbers: dict[str, int] = {}  # of adapters
-        self._counter = count(1)
+        self._numbers = count(1)  # of adapters
         self.part = join(job, self._group)
         self.adapters = Adapters(self.part.model, adapter_memory // job.size, self)
         self._runner = self.part.runner(job, self.adapters)
@@ -52,8 +52,9 @@ class Lead:
         demands = demands_of(plan)
         # What fails here harms its own requests alone: nobody else has heard of the step yet.
         self._runner.use(demands)
+        numbers = numbers_of(demands, self.adapters.number, self._job.block)
         try:
-            self._group.tell(numbers_of(demands, self._numbers.__getitem__, self._job.block))
+            self._group.tell(numbers)
             return self._runner.compute(demands)
         except Exception as error:
             # Ranks that are not at the same place in a step would wait for each other for ever.
@@ -64,12 +65,13 @@ class Lead:
     def fetch(self, id_: str, folder: Path) -> Adapter:
         """The rank's part of an adapter, of which all others read theirs."""
         found = read(folder, self.part.model, self.part.shards)
-        number = self._numbers[id_] = next(self._counter)
+        # A new one for each reading: what is dropped and read again at once is not mixed up.
+        number = next(self._numbers)
         self._mates.read(str(number), folder)
-        return found
+        return replace(found, number=number)
 
-    def drop(self, id_: str) -> None:
-        self._mates.drop(str(self._numbers.pop(id_)))
+    def drop(self, adapter: Adapter) -> None:
+        self._mates.drop(str(adapter.number))
 
     def close(self) -> None:
         self._mates.close()

@@ -41,7 +41,7 @@ class Handed:
     def fetch(self, id_: str, folder: Path) -> Adapter:
         return self._read[id_]
 
-    def drop(self, id_: str) -> None:
+    def drop(self, adapter: Adapter) -> None:
         """Rank 0 says when it is no longer needed."""
 
     def obey(self, message: dict[str, str], say: Say) -> None:

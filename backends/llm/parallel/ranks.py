@@ -40,7 +40,8 @@ class Ranks:
     """Processes on this machine, one for each job. They end with this process, however it ends."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._reading = threading.Lock()  # which takes long: nothing else waits for it
         self._processes = [_Process(job) for job in jobs]
 
     def wait_here(self) -> None:
@@ -62,9 +63,8 @@ class Ranks:
 
     def read(self, id_: str, folder: Path) -> None:
         faults: list[ValueError] = []
-        with self._lock:
-            for each in self._processes:
-                each.tell({"read": id_, "folder": str(folder.resolve())})
+        with self._reading:
+            self._tell({"read": id_, "folder": str(folder.resolve())})
             # All answers are taken, or the next reading would get those of this one.
             for each in self._processes:
                 try:
@@ -76,15 +76,18 @@ class Ranks:
             raise faults[0]
 
     def drop(self, id_: str) -> None:
-        with self._lock:
-            for each in self._processes:
-                each.tell({"drop": id_})
+        self._tell({"drop": id_})
 
     def close(self) -> None:
         for each in self._processes:
             each.hang_up()
         for each in self._processes:
             each.wait()
+
+    def _tell(self, message: dict[str, str]) -> None:
+        with self._telling:
+            for each in self._processes:
+                each.tell(message)
 
 
 class _Process:
