@@ -95,15 +95,15 @@ def chat(access: Access, model: str) -> str:
 
 def chat_python(access: Access, model: str) -> str:
     """A Python program that does so with OpenAI's own client."""
-    trust = (
-        f", http_client=openai.DefaultHttpxClient(verify={access.authority!r})"
-        if access.authority
-        else ""
-    )
+    trust, modules = "", "openai, pathlib"
+    if access.authority:
+        context = f"ssl.create_default_context(cafile={access.authority!r})"
+        trust = f", http_client=openai.DefaultHttpxClient(verify={context})"
+        modules += ", ssl"
     asked = f'[{{"role": "user", "content": {json.dumps(_TEXT)}}}]'
     return "\n".join(
         [
-            "import openai, pathlib",
+            f"import {modules}",
             f"key = pathlib.Path({access.token_file!r}).read_text().strip()",
             f'client = openai.OpenAI(base_url="{access.url}/v1", api_key=key{trust})',
             f"answer = client.chat.completions.create(model={model!r}, messages={asked})",

@@ -176,4 +176,4 @@ def test_with_tls_the_commands_name_the_authority():
     access = Access("https://127.0.0.1:8000", "token", "ca.pem")
     assert "--cacert ca.pem" in curl(access, "m", "1", (PIXELS,))
     assert "ssl_options={\"ca_certs\": 'ca.pem'}" in python(access, "m", "1", (PIXELS,))
-    assert "DefaultHttpxClient(verify='ca.pem')" in chat_python(access, "m")
+    assert "create_default_context(cafile='ca.pem')" in chat_python(access, "m")
