@@ -135,7 +135,7 @@ def _evidence(each: Status) -> Markup | None:
         for role in ("candidate", "baseline")
     ]
     pairs = evidence["pairs"]
-    seen = table("Evidence at this weight", ("Arm", "Requests", "Errors", "Share"), rows)
+    seen = table("Evidence at this weight", ("Arm", "Requests", "Errors", "Share"), rows, "cards")
     if not pairs["sampled"]:
         return seen
     text = f"{pairs['compared']:,} of {pairs['sampled']:,} mirrored pairs were compared."
@@ -153,7 +153,7 @@ def _findings(each: Status) -> Markup | None:
         ]
         for finding in each["findings"]
     ]
-    return table("What the evidence says", ("Metric", "Verdict", "Why"), rows)
+    return table("What the evidence says", ("Metric", "Verdict", "Why"), rows, "cards")
 
 
 def _gates(each: Status, visitor: Visitor) -> Markup | None:

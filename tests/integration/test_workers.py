@@ -159,3 +159,18 @@ def test_it_drains_when_it_is_told_to_stop(mesh: Mesh) -> None:
     assert mesh.gateway.stop() == 0
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{mesh.url}/v2/health/live")
+
+
+def test_requests_that_failed_are_told_of_whichever_worker_had_them(
+    mesh: Mesh, bearer: dict[str, str]
+):
+    def told() -> set[str]:
+        answer = mesh.admin("GET", "/admin/requests/recent", params={"code": "400"})
+        return {row["request_id"] for row in answer.raise_for_status().json()["requests"]}
+
+    sent = {f"broken-{index}" for index in range(12)}
+    for name in sent:
+        # A connection each, so that both workers get some.
+        headers = {**bearer, "x-request-id": name}
+        httpx.post(f"{mesh.url}{INFER}", content=b"{", headers=headers, timeout=30.0)
+    mesh.wait(lambda: sent <= told(), "all that failed")
