@@ -12,10 +12,7 @@ from gateway.tour.guide import Guide
 from gateway.tour.site import Site, until
 
 ROUTE = "tour-private"
-_WORDS = (
-    "I am writing from ada@example.org, my card is 4111 1111 1111 1111, call +44 20 7946 0018."
-    " Who keeps the lighthouse?"
-)
+_WORDS = "My card is 4111 1111 1111 1111, write to ada@example.org. Who keeps the lighthouse?"
 
 _POLICY = """\
 # Written by `penstock tour`, which removes it again.
