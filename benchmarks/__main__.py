@@ -17,6 +17,7 @@ from benchmarks import (
     screening,
     sharing,
     stages,
+    tracing,
 )
 
 FOLDER = Path(".penstock/bench").absolute()
@@ -30,6 +31,7 @@ NAMES = (
     "caching",
     "limiting",
     "auditing",
+    "tracing",
     "screening",
     "sharing",
     "fairness",
@@ -74,6 +76,8 @@ def main() -> None:
             limiting.run(quick=given.quick)
         elif name == "auditing":
             auditing.run(quick=given.quick)
+        elif name == "tracing":
+            tracing.run(quick=given.quick)
         elif name == "screening":
             screening.run(quick=given.quick)
         else:

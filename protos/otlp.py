@@ -4,8 +4,7 @@ import logging
 import os
 import platform
 import socket
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,14 +74,16 @@ class OtlpExporter:
             credentials = channel_credentials(collector.tls)
         # Its lines would come for every batch; one for each turn of events is enough.
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
-        self._endpoint = collector.endpoint
-        self._resource = Resource(
-            {
-                **resource,
-                "telemetry.sdk.name": "opentelemetry",
-                "telemetry.sdk.language": "python",
-                "telemetry.sdk.version": sdk,
-            }
+        self.endpoint = collector.endpoint
+        self._readable = _converter(
+            Resource(
+                {
+                    **resource,
+                    "telemetry.sdk.name": "opentelemetry",
+                    "telemetry.sdk.language": "python",
+                    "telemetry.sdk.version": sdk,
+                }
+            )
         )
         self._exporter = OTLPSpanExporter(
             endpoint=collector.endpoint,
@@ -99,18 +100,21 @@ class OtlpExporter:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            readable = list(map(partial(_readable, self._resource), spans))
-            taken = self._exporter.export(readable) is SpanExportResult.SUCCESS
+            taken = self._exporter.export(self.readable(spans)) is SpanExportResult.SUCCESS
         except Exception as raised:
             log.debug("spans could not be sent", exc_info=raised)
             taken = False
         if taken == self._failing:
             self._failing = not taken
             if taken:
-                log.info("the collector at %s takes spans again", self._endpoint)
+                log.info("the collector at %s takes spans again", self.endpoint)
             else:
-                log.warning("the collector at %s takes no spans; they are lost", self._endpoint)
+                log.warning("the collector at %s takes no spans; they are lost", self.endpoint)
         return taken
+
+    def readable(self, spans: Sequence[Span]) -> "list[ReadableSpan]":
+        """As the SDK has them."""
+        return list(map(self._readable, spans))
 
     def close(self) -> None:
         """Gives up what is being tried again."""
@@ -133,33 +137,38 @@ def _headers(file: Path | None) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _readable(resource: "Resource", span: Span) -> "ReadableSpan":
+def _converter(resource: "Resource") -> Callable[[Span], "ReadableSpan"]:
+    """Makes the SDK's spans of ours."""
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
     from opentelemetry.trace.status import Status, StatusCode
 
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    state = TraceState.from_header([span.tracestate]) if span.tracestate else None
+    scope, sampled, unset = InstrumentationScope(SCOPE), TraceFlags(TraceFlags.SAMPLED), Status()
 
-    def context(trace_id: int, span_id: int, *, remote: bool = False) -> SpanContext:
-        return SpanContext(trace_id, span_id, remote, sampled, state)
+    def readable(span: Span) -> ReadableSpan:
+        state = TraceState.from_header([span.tracestate]) if span.tracestate else None
 
-    parent = None
-    if span.parent_id:
-        parent = context(span.trace_id, span.parent_id, remote=span.remote)
-    return ReadableSpan(
-        span.name,
-        context(span.trace_id, span.span_id),
-        parent,
-        resource,
-        span.attributes,
-        [Event(each.name, each.attributes, each.at) for each in span.events],
-        [Link(context(each.trace_id, each.span_id), each.attributes) for each in span.links],
-        SpanKind(span.kind),
-        None,
-        Status(StatusCode.ERROR, span.error) if span.error else Status(),
-        span.start,
-        span.end,
-        InstrumentationScope(SCOPE),
-    )
+        def context(trace_id: int, span_id: int, *, remote: bool = False) -> SpanContext:
+            return SpanContext(trace_id, span_id, remote, sampled, state)
+
+        parent = None
+        if span.parent_id:
+            parent = context(span.trace_id, span.parent_id, remote=span.remote)
+        return ReadableSpan(
+            span.name,
+            context(span.trace_id, span.span_id),
+            parent,
+            resource,
+            span.attributes,
+            [Event(each.name, each.attributes, each.at) for each in span.events],
+            [Link(context(each.trace_id, each.span_id), each.attributes) for each in span.links],
+            SpanKind(span.kind),
+            None,
+            Status(StatusCode.ERROR, span.error) if span.error else unset,
+            span.start,
+            span.end,
+            scope,
+        )
+
+    return readable

@@ -83,7 +83,7 @@ class WallClock(NamedTuple):
 
     def at(self, seconds: float) -> int:
         """Nanoseconds since 1970 of `time.monotonic()` seconds."""
-        return self.offset + int(seconds * 1e9)
+        return self.offset + round(seconds * 1e9)
 
 
 WALL = WallClock.now()
