@@ -1,4 +1,5 @@
 # make up     sets everything up and serves the demo          make up PORT_OFFSET=100
+# make tour   shows what the running demo can do             make tour PORT_OFFSET=100
 # make test   linters, types and all tests
 
 PYTHON ?= python3
@@ -10,12 +11,15 @@ CONFIG ?= deploy/demo/penstock.yaml
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: up test lint protos schemas bench clean
+.PHONY: up tour test lint protos schemas bench clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
 	@$(BIN)/penstock up --config $(CONFIG) --port-offset $(PORT_OFFSET) \
 		--then "$(BIN)/python deploy/demo/show.py"
+
+tour: $(READY)
+	@$(BIN)/penstock tour --config $(CONFIG) --port-offset $(PORT_OFFSET)
 
 test: lint
 	@$(BIN)/python tests/servers.py
