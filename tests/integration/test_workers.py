@@ -154,13 +154,6 @@ def test_a_limit_holds_exactly_over_both(
     assert codes.count(200) == limit or leases_lost(mesh)
 
 
-def test_it_drains_when_it_is_told_to_stop(mesh: Mesh) -> None:
-    """The last one: no worker is left behind."""
-    assert mesh.gateway.stop() == 0
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"{mesh.url}/v2/health/live")
-
-
 def test_requests_that_failed_are_told_of_whichever_worker_had_them(
     mesh: Mesh, bearer: dict[str, str]
 ):
@@ -174,3 +167,10 @@ def test_requests_that_failed_are_told_of_whichever_worker_had_them(
         headers = {**bearer, "x-request-id": name}
         httpx.post(f"{mesh.url}{INFER}", content=b"{", headers=headers, timeout=30.0)
     mesh.wait(lambda: sent <= told(), "all that failed")
+
+
+def test_it_drains_when_it_is_told_to_stop(mesh: Mesh) -> None:
+    """The last one: no worker is left behind."""
+    assert mesh.gateway.stop() == 0
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{mesh.url}/v2/health/live")
