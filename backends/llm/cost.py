@@ -6,7 +6,7 @@ The three are fitted to the newest steps, none below zero, older ones counting l
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 FORGET = 0.98  # what a step counts after the next one
 # The pull towards what was fitted before: what the newest steps say nothing of stays as it was.
@@ -67,6 +67,8 @@ class Cost:
             return 0
         pair = self._parts[2] / WHOLE[2]
         linear = self._parts[1] / WHOLE[1] + pair * start
+        if left == inf:
+            return MOST
         below = linear + sqrt(linear * linear + 2 * pair * left)
         return int(min(2 * left / below, MOST)) if below > 0.0 else MOST
 

@@ -12,6 +12,7 @@ none is there, somebody who comes may interrupt.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from backends.llm.blocks import BlockPool
 from backends.llm.cost import Cost, Size, size_of
@@ -57,7 +58,7 @@ class Plan:
 class Scheduler:
     """`budget` tokens a step, `most` sequences at once; prompts must fit into the pool.
 
-    `step_time` in seconds bounds steps in which long prompts and others meet.
+    `step_time` in seconds bounds steps in which long prompts and others meet, as far as it can.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Scheduler:
         self.pool = pool
         self.budget = budget
         self.most = most
-        self.step_time = step_time
+        self._step_time = step_time
         self.cost = Cost()
         self.waiting = Waiting()
         self.running: list[Sequence] = []
@@ -93,7 +94,9 @@ class Scheduler:
             self.remove(sequence)
         self._steps += 1
         preemptions = self.preemptions
-        step = _Step(self.budget)
+        # Among themselves short prompts are served the sooner the more of them share a step.
+        met = any(each.long for each in self.running)
+        step = _Step(self.budget, ALONE * self._bound() if met else inf)
         for sequence in list(self.running):
             if sequence in self.running and not self._is_long(sequence):
                 self._run(sequence, step)
@@ -135,21 +138,28 @@ class Scheduler:
             for at in range(known, full):
                 self.pool.publish(sequence.blocks[at], keys[at])
 
+    def _bound(self) -> float:
+        """Seconds of a step in which long prompts and others meet.
+
+        Twice what a token takes by itself at least: of less, most would be for nothing.
+        """
+        return max(self._step_time, 2 * self.cost.seconds(Size(1)))
+
     def _is_long(self, sequence: Sequence) -> bool:
         """Whether it stands back; one that does so goes on with it until it is caught up."""
         if not sequence.prefilling:
             sequence.long = False
         elif not sequence.long:
             size = size_of(sequence.computed, sequence.lacking)
-            taking = self.cost.seconds(size) > ALONE * self.step_time
+            taking = self.cost.seconds(size) > ALONE * self._bound()
             sequence.long = taking or sequence.lacking > self.budget
         return sequence.long
 
     def _run(self, sequence: Sequence, step: "_Step") -> None:
-        """All of it that has room; of prompts no more than fits into a step's time."""
+        """All of it that has room; of prompts no more than fits into the step's limit."""
         count = min(sequence.lacking, step.left)
         if sequence.prefilling:
-            room = self.cost.tokens(step.size, sequence.computed, ALONE * self.step_time)
+            room = self.cost.tokens(step.size, sequence.computed, step.limit)
             count = min(count, room if step.prompts else max(room, self.pool.size))
         self._give(sequence, count, step)
 
@@ -157,7 +167,7 @@ class Scheduler:
         """Pieces of long prompts, first of the one that was longest without; a block at least."""
         long = [each for each in self.running if each.long and each not in step.work]
         alone = not step.work and len(long) == len(self.running) and not self.waiting
-        limit = self.step_time * (ALONE if alone and not self._hurried else 1)
+        limit = self._bound() * (ALONE if alone and not self._hurried else 1)
         # Where others' own work takes long, half as much beside them is little to them.
         limit = max(limit, 1.5 * self.cost.seconds(step.size) if step.work else 0.0)
         for sequence in sorted(long, key=lambda each: (each.priority, each.turn, each.order)):
@@ -190,8 +200,7 @@ class Scheduler:
     def _admit_waiting(self, step: "_Step") -> None:
         while self.waiting and step.left and len(self.running) < self.most:
             sequence = self.waiting.next()
-            limit = ALONE * self.step_time
-            if step.prompts and self.cost.seconds(step.size) > limit:
+            if step.prompts and self.cost.seconds(step.size) > step.limit:
                 break
             if not self._admit(sequence):
                 break
@@ -245,10 +254,14 @@ def _cut(sequence: Sequence, most: int) -> int:
 
 
 class _Step:
-    """What a step has to do so far; `left` tokens more may come to it."""
+    """What a step has to do so far; `left` tokens more may come to it, of prompts up to `limit`.
 
-    def __init__(self, budget: int) -> None:
+    That one is in seconds.
+    """
+
+    def __init__(self, budget: int, limit: float) -> None:
         self.left = budget
+        self.limit = limit
         self.size = Size()
         self.work: dict[Sequence, Work] = {}
 

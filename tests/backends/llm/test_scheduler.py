@@ -181,9 +181,9 @@ def test_what_is_too_late_is_dropped_waiting_or_running() -> None:
     assert scheduler.pool.free == 16
 
 
-def knowing(pool: BlockPool, **settings: int) -> Scheduler:
+def knowing(pool: BlockPool, *, step_time: float = 0.02, **settings: int) -> Scheduler:
     """Its steps take 1 ms a token, and may take 20 where long prompts and others meet."""
-    scheduler = Scheduler(pool, step_time=0.02, **settings)
+    scheduler = Scheduler(pool, step_time=step_time, **settings)
     for tokens in (1, 10, 30) * 10:
         scheduler.cost.learn(Size(tokens), tokens * 1e-3)
     return scheduler
@@ -217,6 +217,16 @@ def test_beside_many_others_a_long_prompt_gets_a_block_at_least() -> None:
         plan = scheduler.schedule(0.0)
         run(scheduler, plan)
     assert counts(plan) == {0: 8} | dict.fromkeys(range(1, 15), 1)
+
+
+def test_a_step_is_not_aimed_below_twice_what_a_token_takes_alone() -> None:
+    scheduler = Scheduler(BlockPool(256, 8), step_time=0.02)
+    for tokens in (1, 10, 100) * 10:
+        scheduler.cost.learn(Size(tokens), 1.0 + tokens * 0.01)
+    scheduler.add(sequence(1, prompt=3, new=20))
+    run(scheduler, scheduler.schedule(0.0))
+    scheduler.add(sequence(2, prompt=900))
+    assert 95 <= counts(scheduler.schedule(0.0))[2] <= 105
 
 
 def test_who_comes_has_a_first_token_before_a_long_prompt_goes_on() -> None:
@@ -265,9 +275,16 @@ def test_long_prompts_take_turns() -> None:
     assert turns == [[1], [2], [1], [2]]
 
 
-def test_many_short_prompts_share_their_steps_time() -> None:
-    scheduler = knowing(BlockPool(128, 8))
+def test_many_short_prompts_share_a_step_which_is_bounded_where_a_long_one_waits_for_them() -> None:
+    scheduler = knowing(BlockPool(256, 8))
     for order in range(9):
+        scheduler.add(sequence(order, prompt=30, new=1))
+    plan = scheduler.schedule(0.0)
+    assert counts(plan) == dict.fromkeys(range(9), 30)
+    run(scheduler, plan)
+    scheduler.add(sequence(9, prompt=300))
+    run(scheduler, scheduler.schedule(0.0))
+    for order in range(10, 19):
         scheduler.add(sequence(order, prompt=30))
     plan = scheduler.schedule(0.0)
     assert 70 <= sum(counts(plan).values()) <= 80
@@ -300,8 +317,8 @@ def test_everybody_comes_to_an_end_and_blocks_are_counted(
 ) -> None:
     scheduler = Scheduler(BlockPool(blocks, 2), budget=budget, most=most)
     if rng.random() < 0.5:
-        scheduler = knowing(BlockPool(blocks, 2), budget=budget, most=most)
-        scheduler.step_time = rng.choice([0.001, 0.004])
+        step_time = rng.choice([0.001, 0.004])
+        scheduler = knowing(BlockPool(blocks, 2), budget=budget, most=most, step_time=step_time)
     coming = list(crowd)
     finished: list[Sequence] = []
     steps = 0
