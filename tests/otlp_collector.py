@@ -71,6 +71,7 @@ class Traces(TraceServiceServicer):
     requests: list[ExportTraceServiceRequest] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     endpoint: str = ""
+    collector: subprocess.Popen[bytes] | None = None
 
     def Export(
         self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
@@ -166,6 +167,7 @@ def collecting(folder: Path) -> Iterator[Traces]:
         )
         try:
             _wait_for(grpc_port, process, folder / "rotel.log")
+            traces.collector = process
             traces.endpoint = f"http://127.0.0.1:{grpc_port}"
             yield traces
         finally:

@@ -19,6 +19,7 @@ from tests.integration.mesh import Mesh
 from tests.otlp_collector import Traces, Tree, collecting, complete
 
 EXCHANGE = "penstock.v1.Backend/Exchange"
+RETROSPECTIVE = 'penstock_traces_total{why="retrospective"}'
 CLIENT = "00f067aa0ba902b7"  # the client's own span
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 WHO_TOO = """
@@ -279,6 +280,19 @@ def test_healthy_unsampled_requests_are_not_traced(site: Site) -> None:
     assert site.traces.of(trace) == []
 
 
+def test_how_spans_fare_is_counted(site: Site) -> None:
+    def counted(series: str) -> float:
+        lines = site.mesh.metrics().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(series)), 0.0)
+
+    def told() -> bool:
+        sampled_, later = counted('penstock_traces_total{why="sampled"}'), counted(RETROSPECTIVE)
+        return sampled_ > 0 and later > 0 and counted("penstock_spans_exported_total") > 0
+
+    site.mesh.wait(told, "the counts of spans")
+    assert counted("penstock_spans_dropped_total") == 0
+
+
 def test_a_repeated_attempt_says_why(site: Site) -> None:
     site.release.unlink(missing_ok=True)
     trace = "f" * 31 + "1"
@@ -311,3 +325,27 @@ def test_a_repeated_attempt_says_why(site: Site) -> None:
     assert not tree.root.failed  # the client has its answer
     pids = {span.resource["process.pid"] for span in site.traces.spans}
     assert len(pids) == 4  # the gateway and three backends
+
+
+def test_a_dead_collector_hurts_nobody(site: Site) -> None:
+    collector = site.traces.collector
+    assert collector is not None
+    collector.kill()
+    collector.wait()
+    received = len(site.traces.spans)
+    chat = {"model": "tiny", "messages": [{"role": "user", "content": "one"}], "max_tokens": 2}
+    for number in range(20):
+        headers = sampled(f"{number:032x}"[:-1] + "9")
+        answer = site.client.post("/v1/chat/completions", json=chat, headers=headers)
+        assert answer.is_success, answer.text
+
+    def dropped() -> bool:
+        lines = site.mesh.metrics().splitlines()
+        return any(
+            line.startswith("penstock_spans_dropped_total") and float(line.split()[-1]) > 0
+            for line in lines
+        )
+
+    site.mesh.wait(dropped, "lost spans to be counted")
+    assert len(site.traces.spans) == received
+    assert site.client.post("/v1/chat/completions", json=chat).is_success
