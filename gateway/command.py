@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.text import Text
 from gateway.client import GatewayClient
 from gateway.config import FACES, Config, load_config
 from gateway.credentials import Credentials
-from protos.errors import invalid
+from protos.errors import PenstockError, invalid
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ Offset = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Prints JSON for programs.")]
 DEFAULT_FILE = Path("penstock.yaml")
+# Of an administrator, where no development issuer is there to sign one: a token or an API key.
+ADMIN_TOKEN = "PENSTOCK_ADMIN_TOKEN"  # noqa: S105 (a variable's name)
 _LAST_PORT = 65535
 _WIDEST = 10_000  # characters of a line that nobody looks at on a terminal
 
@@ -46,17 +49,33 @@ def load_settings(file: Path, port_offset: int | None = None) -> Config:
 def ask(
     file: Path, port_offset: int | None, question: Callable[[GatewayClient], Awaitable[T]]
 ) -> T:
-    """What a running gateway answers to the configuration's administrator."""
+    """What a running gateway answers to an administrator."""
     settings = load_settings(file, port_offset)
-    credentials = Credentials(settings)
+    token = administrator(settings)
 
     async def answer() -> T:
-        async with GatewayClient(settings, lambda: credentials.admin(time.time())) as client:
+        async with GatewayClient(settings, token) as client:
             return await question(client)
 
     # On a terminal only, and not into what programs read.
     with Console(stderr=True).status("asking the gateway"):
         return asyncio.run(answer())
+
+
+def administrator(settings: Config) -> Callable[[], str]:
+    """Gives bearer tokens: PENSTOCK_ADMIN_TOKEN, or else what the development issuer signs.
+
+    Raises INVALID where there is neither.
+    """
+    given = os.environ.get(ADMIN_TOKEN, "").strip()
+    if given:
+        return lambda: given
+    try:
+        credentials = Credentials(settings)
+    except PenstockError as error:
+        hint = f"{ADMIN_TOKEN} may hold a token or key of the scope admin"
+        raise invalid(f"{error.message}; {hint}") from None
+    return lambda: credentials.admin(time.time())
 
 
 def show(value: Any, rows: list[list[str]], columns: tuple[str, ...], as_json: bool) -> None:

@@ -1,8 +1,11 @@
-"""Tables on a pipe and on a terminal."""
+"""Tables on a pipe and on a terminal, and in whose name a gateway is asked."""
+
+from pathlib import Path
 
 import pytest
 
-from gateway.command import show
+from gateway.command import ADMIN_TOKEN, administrator, load_settings, show
+from protos.errors import PenstockError
 
 ID = "mdp4gtjdg" * 20
 
@@ -27,3 +30,15 @@ def test_a_terminal_folds_and_cuts_nothing_off(
     out = capsys.readouterr().out
     assert "…" not in out
     assert ID in "".join(out.split())
+
+
+def test_an_administrators_own_token_is_shown_where_one_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "penstock.yaml").write_text("apiVersion: penstock/v1\nkind: Penstock\n")
+    settings = load_settings(tmp_path / "penstock.yaml")
+    monkeypatch.delenv(ADMIN_TOKEN, raising=False)
+    with pytest.raises(PenstockError, match=f"development.*{ADMIN_TOKEN}"):
+        administrator(settings)
+    monkeypatch.setenv(ADMIN_TOKEN, "pk_key\n")
+    assert administrator(settings)() == "pk_key"
