@@ -33,6 +33,12 @@ class Face(BaseHTTPRequestHandler):
         else:
             self.answer(404, {"error": "not found"})
 
+    def do_POST(self) -> None:
+        if self.path == "/admin/console/links":
+            self.answer(201, {"path": "/login?code=once", "expires_in": 600})
+        else:
+            self.answer(404, {"error": "not found"})
+
     def answer(self, status: int, value: object) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)

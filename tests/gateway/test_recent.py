@@ -7,6 +7,7 @@ from gateway.recent import (
     KEPT,
     KEPT_REFUSALS,
     REFUSALS_A_REPORT,
+    SLOW_A_REPORT,
     SLOW_FOR,
     Ended,
     Noted,
@@ -61,6 +62,13 @@ class TestAWorker:
         found = noted.take(0.0)
         assert len(found) == FAILURES_A_REPORT + REFUSALS_A_REPORT
         assert found[-1].end == 999.0
+
+    def test_tells_the_slowest_of_many_slow_ones(self):
+        noted = Noted()
+        for index in range(KEPT):
+            noted.note(ended(end=float(index)), seconds=float(index))
+        found = noted.take(0.0)
+        assert [each.end for each in found] == [float(KEPT - 1 - i) for i in range(SLOW_A_REPORT)]
 
     def test_tells_rows_as_json(self):
         (found,) = packed([ended(500)], lambda each: {"code": each.code})

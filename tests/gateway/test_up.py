@@ -112,6 +112,7 @@ def test_it_shows_how_to_ask_runs_the_command_and_stops_in_order(session: Sessio
     session.line("pairs, version 2, on onnx")
     token = session.line(r"^(ey\S+)$")[1]
     assert (tmp_path / "state" / "token").read_text() == f"{token}\n"
+    session.line(r"^http://127\.0\.0\.1:\d+/login\?code=once$")
     session.line(rf"^curl {session.url}/v2/models/pairs/versions/2/infer -H .*Bearer")
     session.line("^client = triton.InferenceServerClient")
     session.line(f"^then {session.url}$")
