@@ -164,6 +164,7 @@ class Adapters:
         self._folders: dict[str, Path] = {}
         self._here: OrderedDict[str, Adapter] = OrderedDict()
         self._ready: dict[str, Adapter] = {}  # read, and not used since
+        self._retired: set[str] = set()
         self._reading = threading.Lock()
         self._hooked: set[str] = set()
         self._active: list[tuple[Adapter, torch.Tensor]] = []
@@ -180,6 +181,16 @@ class Adapters:
     def place(self, id_: str, folder: Path) -> None:
         """From now on `id_` is the adapter in the folder; it must be one that can be read."""
         self._folders[id_] = folder
+        self._retired.discard(id_)
+
+    def retire(self, id_: str, *, changed: bool) -> None:
+        """Nobody asks for it any more, and no memory is kept for it.
+
+        Those that did are still answered, unless its files have `changed`: they would get others.
+        """
+        self._retired.add(id_)
+        if changed:
+            self._folders.pop(id_, None)
 
     def prepare(self, id_: str) -> None:
         """Reads it if it isn't here, so that no step has to; in any thread.
@@ -189,7 +200,10 @@ class Adapters:
         with self._reading:
             if id_ not in self._here and id_ not in self._ready:
                 begun = time.perf_counter()
-                self._ready[id_] = self._source.fetch(id_, self._folders[id_])
+                folder = self._folders.get(id_)
+                if folder is None:
+                    raise ValueError("the adapter is there no more")
+                self._ready[id_] = self._source.fetch(id_, folder)
                 self.read_seconds = time.perf_counter() - begun
 
     def use(self, rows: Sequence[tuple[str, int, int]]) -> None:
@@ -213,6 +227,10 @@ class Adapters:
         return found
 
     def _make_room(self, needed: Mapping[str, object]) -> None:
+        for id_ in self._retired - needed.keys():
+            for kept in (self._here, self._ready):
+                if id_ in kept:
+                    self._drop(kept.pop(id_))
         held = sum(each.size for each in (*self._here.values(), *self._ready.copy().values()))
         for id_ in list(self._here):
             if held <= self._budget:

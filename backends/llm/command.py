@@ -13,9 +13,9 @@ import typer
 import uvloop
 
 from backends.host import Identity, Place, host
-from backends.language.unary import Unary
 from backends.llm.models import Options
 from backends.llm.presence import Presence
+from backends.llm.unary import LlmUnary
 from backends.llm.worker import LlmWorker
 from backends.options import placed
 from protos.quantities import seconds, size
@@ -109,16 +109,18 @@ class Generating:
 
     def __init__(self, worker: LlmWorker, identity: Identity) -> None:
         self.worker = worker
+        self._changed: Callable[[], None] = lambda: None  # until the tasks are there
         self.presence = Presence(identity, worker, device="cpu")
 
     @property
     def in_flight(self) -> int:
         return self.worker.in_flight
 
-    def unary(self, access_key: str | None) -> Unary:
-        return Unary(self.worker.models, "llm")
+    def unary(self, access_key: str | None) -> LlmUnary:
+        return LlmUnary(self.worker.models, lambda: self._changed())
 
     def tasks(self, changed: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
+        self._changed = changed
         return [self._load(changed), self._watch()]
 
     async def close(self) -> None:

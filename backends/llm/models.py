@@ -5,17 +5,20 @@ Models are loaded once, at the start; adapters come and go while they serve.
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.language.models import ready
 from backends.llm import adapters as adapter_files
+from backends.llm.adapters import Adapters
 from backends.llm.engine import Engine, Step
 from backends.llm.engine_thread import EngineThread
 from backends.llm.loading import Loaded, load
 from backends.models.config import name_fault
 from protos import discovery_pb2 as pb
+from protos.errors import Kind, PenstockError, unknown_model
 from protos.wording import quote
 
 log = logging.getLogger(__name__)
@@ -71,6 +74,8 @@ class Models:
         self._options = options
         self._deliver = deliver
         self._entries = {each.name: each for each in _entries(root)}
+        self._unloaded: set[str] = set()  # adapters that are not served though they are there
+        self._changing = threading.Lock()  # which adapters there are
         self.revision = 1
 
     def entries(self) -> list[Entry]:
@@ -130,21 +135,67 @@ class Models:
         for base in self.entries():
             if base.loaded is None or base.adapter:
                 continue
-            found = {each.name: each for each in _adapters(base)}
-            for name, entry in found.items():
-                known = self._entries.get(name)
-                if known is None or known.stamp != entry.stamp:
-                    self._set(_read_adapter(self._root, base, entry))
-            gone = {
-                name
-                for name in self._entries
-                if name.startswith(f"{base.name}:") and name not in found
-            }
-            if gone:
-                left = [entry for entry in self.entries() if entry.name not in gone]
-                self._entries = {entry.name: entry for entry in left}
-                self.revision += 1
+            with self._changing:
+                self._look(base, base.loaded.adapters)
         return self.revision != before
+
+    def load_adapter(self, name: str) -> None:
+        """Serves an adapter, as its folder is now, and has it in memory.
+
+        Raises NOT_FOUND if there is none, UNAVAILABLE with the reason if it can't be served.
+        """
+        base = self.get(name.partition(":")[0], "")
+        with self._changing:
+            found = next((each for each in _adapters(base) if each.name == name), None)
+            if found is None or base.loaded is None:
+                raise unknown_model(name)
+            self._unloaded.discard(name)
+            known = self._entries.get(name)
+            if known is None or known.stamp != found.stamp or known.state != pb.READY:
+                self._exchange(known, _read_adapter(self._root, base, found), base.loaded.adapters)
+            entry = self._entries[name]
+        if entry.state != pb.READY:
+            raise PenstockError(Kind.UNAVAILABLE, entry.reason)
+        try:
+            base.loaded.adapters.prepare(entry.adapter)
+        except ValueError as error:
+            raise PenstockError(Kind.UNAVAILABLE, str(error)) from error
+
+    def unload_adapter(self, name: str) -> None:
+        """Serves an adapter no more, whatever its folder holds; those under way are answered.
+
+        Raises NOT_FOUND if there is none.
+        """
+        with self._changing:
+            entry = self._entries.get(name)
+            if entry is None or ":" not in name:
+                raise unknown_model(name)
+            self._unloaded.add(name)
+            if entry.loaded:
+                entry.loaded.adapters.retire(entry.adapter, changed=False)
+            self._set(
+                Entry(name, entry.folder, pb.UNAVAILABLE, "it was unloaded", stamp=entry.stamp)
+            )
+
+    def _look(self, base: Entry, adapters: Adapters) -> None:
+        found = {each.name: each for each in _adapters(base)}
+        for name, entry in found.items():
+            known = self._entries.get(name)
+            if name not in self._unloaded and (known is None or known.stamp != entry.stamp):
+                self._exchange(known, _read_adapter(self._root, base, entry), adapters)
+        for name in [each for each in self._entries if each.startswith(f"{base.name}:")]:
+            if name not in found:
+                gone = self._entries[name]
+                self._entries = {each: e for each, e in self._entries.items() if each != name}
+                self._unloaded.discard(name)
+                self.revision += 1
+                adapters.retire(gone.adapter, changed=True)
+
+    def _exchange(self, known: Entry | None, entry: Entry, adapters: Adapters) -> None:
+        """Serves the adapter in the place of the one that was known by its name."""
+        self._set(entry)
+        if known is not None and known.adapter != entry.adapter:
+            adapters.retire(known.adapter, changed=True)
 
     def threads(self) -> list[EngineThread]:
         return [each.thread for each in self.entries() if each.thread and not each.adapter]

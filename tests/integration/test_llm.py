@@ -181,6 +181,15 @@ def test_adapters_come_and_go_while_the_model_serves(client: openai.OpenAI, mesh
         return row is not None and row["load"]["adapters"] == ["tiny:loud"]
 
     mesh.wait(in_memory, "the adapter to be told of")
+    with mesh.client("admin", "infer:*") as operator:
+        path = "/v2/repository/models/tiny:loud"
+        assert operator.post(f"{path}/unload").status_code == 200
+        with pytest.raises(openai.APIStatusError):
+            answer(client, model="tiny:loud")
+        assert operator.post(f"{path}/load").status_code == 200
+        assert answer(client, model="tiny:loud") != answer(client)
+        assert operator.post("/v2/repository/models/tiny:quiet/load").status_code == 404
+        assert operator.post("/v2/repository/models/tiny/load").status_code == 501
     place.rename(mesh.folder / "gone")
 
     def gone() -> bool:

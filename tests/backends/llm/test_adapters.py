@@ -114,3 +114,28 @@ def test_what_is_prepared_and_never_used_makes_room(model: PreTrainedModel, fold
     adapters.use([("b", 0, 1)])  # it was read before
     with pytest.raises(ValueError, match="can't be read"):
         adapters.prepare("a")
+
+
+def test_no_memory_is_kept_for_one_that_is_retired(model: PreTrainedModel, folder: Path) -> None:
+    adapters = Adapters(model, 1 << 30)
+    for id_ in "ab":
+        adapters.place(id_, folder)
+    adapters.use([("a", 0, 1), ("b", 1, 2)])
+    adapters.retire("a", changed=False)
+    adapters.use([("a", 0, 1)])  # whoever is answered with it, still is
+    assert adapters.here == ["b", "a"]
+    adapters.use([("b", 0, 1)])
+    assert adapters.here == ["b"]
+    adapters.use([("a", 0, 1)])
+
+
+def test_nobody_is_answered_with_files_that_changed_meanwhile(
+    model: PreTrainedModel, folder: Path
+) -> None:
+    adapters = Adapters(model, 1 << 30)
+    adapters.place("a", folder)
+    adapters.use([("a", 0, 1)])
+    adapters.retire("a", changed=True)
+    adapters.use([("", 0, 1)])
+    with pytest.raises(ValueError, match="there no more"):
+        adapters.use([("a", 0, 1)])

@@ -83,6 +83,49 @@ def test_an_adapter_that_cant_be_served_says_why(root: Path, models: Models) -> 
     assert "LORA" in entry.reason
 
 
+def test_an_adapter_that_breaks_is_served_again_once_it_is_whole(
+    root: Path, models: Models
+) -> None:
+    folder = write_adapter(root, "one")
+    models.find_adapters()
+    whole = (folder / "adapter_config.json").read_bytes()
+    (folder / "adapter_config.json").write_text("{}")
+    models.find_adapters()
+    assert states(models) == {"base": pb.READY, "base:one": pb.UNAVAILABLE}
+    (folder / "adapter_config.json").write_bytes(whole)
+    models.find_adapters()
+    assert states(models) == {"base": pb.READY, "base:one": pb.READY}
+
+
+def test_adapters_are_unloaded_until_they_are_loaded(root: Path, models: Models) -> None:
+    write_adapter(root, "one")
+    models.load_adapter("base:one")
+    first = models.get("base:one", "")
+    assert models.adapters() == []  # read, and in memory with its first request
+    models.unload_adapter("base:one")
+    assert not models.find_adapters()
+    with pytest.raises(PenstockError) as caught:
+        models.get("base:one", "")
+    assert caught.value.kind is Kind.UNAVAILABLE
+    models.load_adapter("base:one")
+    assert models.get("base:one", "").adapter == first.adapter
+
+
+def test_what_is_not_there_is_not_found(root: Path, models: Models) -> None:
+    for change in (models.load_adapter, models.unload_adapter):
+        with pytest.raises(PenstockError) as caught:
+            change("base:none")
+        assert caught.value.kind is Kind.NOT_FOUND
+
+
+def test_loading_what_cant_be_served_says_why(root: Path, models: Models) -> None:
+    folder = write_adapter(root, "one")
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(PenstockError, match=r"there is no adapter_model\.safetensors") as caught:
+        models.load_adapter("base:one")
+    assert caught.value.kind is Kind.UNAVAILABLE
+
+
 def test_links_that_leave_the_folder_are_not_followed(
     root: Path, models: Models, tmp_path: Path
 ) -> None:
