@@ -1,6 +1,7 @@
 """What holds for all tests: what could not be run is named, and in CI that is a failure.
 
-A test that needs an NVIDIA GPU is marked `gpu`; it alone may stay out on machines without one.
+A test that needs an NVIDIA GPU is marked `gpu`, and one that needs a Jaeger `jaeger`; they alone
+may stay out on machines without one, as neither can be installed by a package manager.
 """
 
 import os
@@ -8,22 +9,31 @@ import shutil
 
 import pytest
 
+from tests.servers import find_jaeger
+
 # Before any test imports gRPC: its fork handlers have broken children that tests start.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 NO_GPU = "needs an NVIDIA GPU, and there is none here"
+NO_JAEGER = "needs a Jaeger, and there is none here (PATH, PENSTOCK_JAEGER)"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu: needs an NVIDIA GPU")
+    config.addinivalue_line("markers", "jaeger: needs a Jaeger of one program")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if shutil.which("nvidia-smi") is not None:
-        return
+    if shutil.which("nvidia-smi") is None:
+        _leave_out(items, "gpu", NO_GPU)
+    if find_jaeger() is None:
+        _leave_out(items, "jaeger", NO_JAEGER)
+
+
+def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:
     for item in items:
-        if item.get_closest_marker("gpu") is not None:
-            item.add_marker(pytest.mark.skip(reason=NO_GPU))
+        if item.get_closest_marker(marker) is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,10 +54,14 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 
 
 def _not_run(config: pytest.Config) -> list[str]:
-    """Tests skipped for another reason than a missing GPU; known to the main process only."""
+    """Tests skipped for other reasons than those; known to the main process only."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return []
     # A skip's longrepr is (file, line, reason).
     skipped = [(report.nodeid, report.longrepr[2]) for report in reporter.stats.get("skipped", ())]
-    return [f"{node}: {reason}" for node, reason in skipped if NO_GPU not in reason]
+    return [f"{node}: {reason}" for node, reason in skipped if not _excused(reason)]
+
+
+def _excused(reason: str) -> bool:
+    return NO_GPU in reason or NO_JAEGER in reason

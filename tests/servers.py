@@ -34,6 +34,13 @@ def find(program: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def find_jaeger() -> Path | None:
+    """The program; no package manager has it, so PENSTOCK_JAEGER or the path must."""
+    named = os.environ.get("PENSTOCK_JAEGER")
+    found = named or shutil.which("jaeger") or shutil.which("jaeger-all-in-one")
+    return None if found is None else Path(found)
+
+
 def _programs(program: str, folders: str) -> Iterable[str]:
     return glob(f"{folders}/{program}") if folders else ()
 
