@@ -10,6 +10,7 @@ from gateway.cache import cache_headers
 from gateway.gate import Gate, usable_id
 from gateway.grpc_guard import credential_of, names_of, one_value
 from gateway.ratelimit_headers import ratelimit_headers
+from gateway.server_timing import server_timing
 from protos.errors import PenstockError
 from protos.incident import incident
 from protos.principal import Principal
@@ -78,6 +79,7 @@ def trailers_of(timeline: Timeline) -> Trailers:
         trailers += ratelimit_headers(timeline.quota)
     if timeline.arm_shown:
         trailers.append(("x-penstock-arm", f"{timeline.route}/{timeline.arm}"))
+    trailers.append(("server-timing", server_timing(timeline)))
     return tuple(trailers)
 
 

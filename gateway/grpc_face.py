@@ -32,7 +32,9 @@ class GrpcFace(ControlCalls):
         model = message.model_name
         try:
             request, typed = self.request(message, timeline, context, streaming=False)
+            timeline.mark("decode", self._gate.clock())
             reply = await self._gate.service(request)
+            timeline.mark("serve", self._gate.clock())
             try:
                 if reply.rest is not None:
                     raise PenstockError(

@@ -1,6 +1,5 @@
 """Writes replies and errors of the inference paths as ASGI messages."""
 
-import time
 from collections.abc import Callable, Sequence
 from math import ceil
 
@@ -10,8 +9,8 @@ from starlette.types import Send
 from gateway.cache import cache_headers
 from gateway.http.head import Head
 from gateway.ratelimit_headers import ratelimit_headers
+from gateway.server_timing import server_timing
 from protos.errors import Kind, PenstockError
-from protos.timeline import Timeline
 from protos.values import Bytes
 
 JSON = b"application/json"
@@ -105,7 +104,7 @@ def common_headers(head: Head) -> Headers:
     timeline = head.timeline
     headers = [
         (b"x-request-id", head.request_id.encode()),
-        (b"server-timing", server_timing(timeline)),
+        (b"server-timing", server_timing(timeline).encode()),
     ]
     if timeline.arm_shown:
         headers.append((b"x-penstock-arm", f"{timeline.route}/{timeline.arm}".encode()))
@@ -116,22 +115,3 @@ def common_headers(head: Head) -> Headers:
         headers += [(name.encode(), value.encode()) for name, value in cache_headers(timeline)]
     return headers
 
-
-def server_timing(timeline: Timeline) -> bytes:
-    """W3C Server-Timing: each stage's milliseconds, the backend's queue and compute, the total.
-
-    Stages follow each other; `queue` and `compute` are the backend's own part of `serve`, as it
-    told with the answer. It is of the moment at which the head is written: of a stream, whose first
-    part is there then, it says what that took.
-    """
-    pieces = []
-    before = timeline.start
-    for stage, at in timeline.marks:
-        pieces.append(f"{stage};dur={(at - before) * 1e3:.3f}")
-        before = at
-    # Those that pass requests on to another server have no batches, but tell what that took.
-    if timeline.batch_rows or timeline.compute_us:
-        pieces.append(f"queue;dur={timeline.queue_us / 1e3:.3f}")
-        pieces.append(f"compute;dur={timeline.compute_us / 1e3:.3f}")
-    pieces.append(f"total;dur={(time.monotonic() - timeline.start) * 1e3:.3f}")
-    return ", ".join(pieces).encode()
