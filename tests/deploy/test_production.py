@@ -1,5 +1,5 @@
-"""The first afternoon on Kubernetes, on this machine: the configuration that the chart makes and the
-commands of docs/deploy.md, with processes instead of pods."""
+"""The first afternoon on Kubernetes, on this machine: what the chart makes and the commands of
+docs/deploy.md, with processes instead of pods."""
 
 import os
 import subprocess
