@@ -114,4 +114,3 @@ def common_headers(head: Head) -> Headers:
     if timeline.cache:
         headers += [(name.encode(), value.encode()) for name, value in cache_headers(timeline)]
     return headers
-
