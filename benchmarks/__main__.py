@@ -17,6 +17,7 @@ from benchmarks import (
     screening,
     sharing,
     stages,
+    telemetry,
     tracing,
 )
 
@@ -32,6 +33,7 @@ NAMES = (
     "limiting",
     "auditing",
     "tracing",
+    "telemetry",
     "screening",
     "sharing",
     "fairness",
