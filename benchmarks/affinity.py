@@ -31,8 +31,8 @@ from tests.integration.mesh import Mesh
 
 ENDPOINTS = 3
 ROUNDS = 3
-CONVERSATIONS, AT_ONCE, TURNS = 9, 3, 5
-WORDS_A_TURN = 60
+CONVERSATIONS, AT_ONCE, TURNS = 6, 3, 4
+WORDS_A_TURN = 300
 NEW = 4  # tokens of an answer
 SIZES: dict[str, Any] = {
     "hidden_size": 256,
