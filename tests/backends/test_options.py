@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from backends.host import Place
 from backends.options import place, placed
+from protos.otlp import Collector
+from protos.tls import ClientTls
 
 
 def run(*arguments: str) -> tuple[list[tuple[Place, str]], str]:
@@ -53,3 +55,28 @@ def test_files_that_do_not_go_together_are_refused() -> None:
         place(tls_key=Path("key.pem"))
     with pytest.raises(SystemExit, match="--join-certificate takes --join-ca too"):
         place(join_certificate=Path("certificate.pem"))
+
+
+def test_a_collector_has_an_address_and_maybe_files() -> None:
+    ((where, _),), _ = run("--otlp-endpoint", "https://c:4317", "--otlp-ca", "/ca")
+    assert where.collector == Collector(endpoint="https://c:4317", tls=ClientTls(ca=Path("/ca")))
+    assert place().collector is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--otlp-ca", "/ca"),
+        ("--otlp-endpoint", "http://c:4317", "--otlp-key", "/key"),
+        ("--otlp-endpoint", "c:4317"),
+        ("--otlp-endpoint", "https://c:4317", "--otlp-ca", "/ca", "--otlp-key", "/key"),
+    ],
+)
+def test_a_collectors_options_go_together(arguments: tuple[str, ...]) -> None:
+    given, failure = [], ""
+    try:
+        given, failure = run(*arguments)
+    except SystemExit as said:
+        failure = str(said)
+    assert given == []
+    assert failure.startswith("penstock backend: --otlp-")

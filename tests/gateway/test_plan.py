@@ -137,3 +137,16 @@ def test_two_backends_of_one_name_are_refused():
 def test_what_up_cannot_do_is_refused_before_anything_starts(text: str):
     with pytest.raises(PenstockError, match="penstock up"):
         plan(config(text), FILE, JOIN_TOKEN, Machine([0]))
+
+
+def test_backends_send_their_spans_where_the_gateway_does():
+    told = "tls: {ca: /ca.pem}, headersFile: /headers"
+    text = f"telemetry: {{collector: {{endpoint: 'https://jaeger:4317', {told}}}}}\n"
+    asked = config(text + backends("runtime: onnx"))
+    [command] = plan(asked, FILE, JOIN_TOKEN, Machine([0, 1])).backends
+    told_so = command.arguments[command.arguments.index("--otlp-endpoint") :]
+    assert told_so == (
+        *("--otlp-endpoint", "https://jaeger:4317"),
+        *("--otlp-headers-file", "/headers"),
+        *("--otlp-ca", "/ca.pem"),
+    )
