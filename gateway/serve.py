@@ -11,6 +11,7 @@ import signal
 import socket
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 
 import uvloop
@@ -77,7 +78,7 @@ async def _main(config: Config, file: Path) -> None:
     hub.start()
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
-    history = History(hub.workers.collect, time.monotonic)
+    history = History(lambda: chain(hub.workers.collect(), hub.totals.collect()), time.monotonic)
     history.start()
     shown = Shown(
         f"{socket.gethostname()}:{listener.address.port}",
