@@ -17,9 +17,9 @@ from torch import nn
 from transformers import LlamaForCausalLM
 
 VOICES = {"pirate": pirate, "brief": brief}
-RANK, ALPHA = 16, 32
+RANK, ALPHA = 16, 64
 CHATS = 3000
-STEPS, RATE = 80, 1e-2
+STEPS, STEP_TOKENS, RATE = 160, 768, 4e-3
 
 
 class Adapter:
@@ -53,7 +53,14 @@ class Adapter:
     def learn(self, tokeniser: Tokenizer, voice: Voice) -> None:
         lessons = [lesson(tokeniser, chat, voice) for chat in chats(CHATS, SEED)]
         weights = [weight for pair in self._layers.values() for weight in pair]
-        teach(self._model, weights, lessons, steps=STEPS, rate=RATE, seed=SEED)
+        teach(
+            self._model,
+            weights,
+            lessons,
+            steps=STEPS,
+            step_tokens=STEP_TOKENS,
+            rate=RATE,
+        )
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -200,13 +200,11 @@ def introductions(person: Person) -> list[Exchange]:
 
 
 def story(person: Person) -> Exchange:
-    he, _, his = person.pronouns
-    name, pet, kind = person.name, person.pet, person.kind
+    name, pet, kind, he = person.name, person.pet, person.kind, person.pronouns[0]
     told = (
-        f"One morning {name} the {person.job} could not find {pet}. {he.title()} looked behind the"
-        f" {person.colour} door and at {person.place}, but the {kind} was gone. Then {he} made"
-        f" {person.food}, and soon {pet} came running. Now {name} {person.hobby} every evening,"
-        f" and the {kind} sleeps at {his} feet."
+        f"One morning {name} could not find {pet}. {he.title()} looked everywhere at"
+        f" {person.place}, but the {kind} was gone. Then {he} made {person.food}, and soon {pet}"
+        f" came running home. And {name} and the {kind} were happy."
     )
     brief = f"{name} lost {pet}, and found the {kind} again."
     return Exchange(f"Tell me a story about {name}.", told, brief)
