@@ -33,11 +33,11 @@ def main() -> None:
     with openai.OpenAI(base_url=f"{url}/v1", api_key=token) as client:
         for question in sys.argv[1:] or QUESTIONS:
             messages.append({"role": "user", "content": question})
-            print(f"  you        {question}\n  {MODEL}  ", end="", flush=True)
+            print(f"{'you':>11}  {question}\n{MODEL:>11}  ", end="", flush=True)
             answer, took = say(client, messages)
             messages.append({"role": "assistant", "content": answer})
             print(
-                f"\n             {took.prompt} tokens read, {took.cached} of them from the cache;"
+                f"\n{'':11}  {took.prompt} tokens read, {took.cached} of them from the cache;"
                 f" the first word after {took.first * 1000:.0f} ms, {took.answer} tokens in all"
             )
 

@@ -29,6 +29,15 @@ spec:
   backends: [{name: stable, model: echo, version: "1"}]
   limits: [{per: route, requests: 1/1h}]
 """,
+    "brisk.yaml": """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: brisk}
+spec:
+  match: [{model: brisk}]
+  backends: [{name: stable, model: echo, version: "1"}]
+  limits: [{per: route, requests: 1/s, burst: 1}]
+""",
     "hurried.yaml": """
 apiVersion: penstock/v1
 kind: Route
@@ -49,6 +58,22 @@ spec:
   privacy: {policy: bank}
   cache: {ttl: 5m}
   limits: [{per: tenant, tokens: 100k/1h}]
+""",
+    "forbidding.yaml": """
+apiVersion: penstock/v1
+kind: Route
+metadata: {name: forbidding}
+spec:
+  match: [{model: forbidding}]
+  backends: [{name: stable, model: echo, version: "1"}]
+  privacy: {policy: none}
+""",
+    "none.yaml": """
+apiVersion: penstock/v1
+kind: Privacy
+metadata: {name: none}
+spec:
+  default: {action: block}
 """,
     "bank.yaml": """
 apiVersion: penstock/v1

@@ -1,5 +1,6 @@
 """A language model of a local folder behind the gate, asked by OpenAI's own client."""
 
+import asyncio
 import json
 import os
 import re
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openai
@@ -136,19 +138,95 @@ def test_what_cant_be_done_is_refused(client: openai.OpenAI) -> None:
     assert caught.value.param == "response_format"
 
 
+def idle(mesh: Mesh) -> bool:
+    row = mesh.instance("llm")
+    load = row["load"] if row else {"in_flight": 1}
+    return load["in_flight"] == 0 and load["running"] == 0 and load["cache_use"] == 0.0
+
+
+# Some seconds of work: many choices, in a cache that holds one of them at a time.
+LONG: dict[str, Any] = {
+    "model": "tiny",
+    "messages": MESSAGES,
+    "max_tokens": 90,
+    "n": 64,
+    "extra_body": {"ignore_eos": True},
+}
+
+
 def test_who_leaves_a_stream_leaves_the_engine(client: openai.OpenAI, mesh: Mesh) -> None:
-    stream = client.chat.completions.create(
-        model="tiny", messages=MESSAGES, max_tokens=90, stream=True, extra_body={"ignore_eos": True}
-    )
+    stream = client.chat.completions.create(**LONG, stream=True)
     next(iter(stream))
     stream.close()
+    mesh.wait(lambda: idle(mesh), "the engine to be idle, its blocks free")
 
-    def idle() -> bool:
-        row = mesh.instance("llm")
-        load = row["load"] if row else {"in_flight": 1}
-        return load["in_flight"] == 0 and load["running"] == 0 and load["cache_use"] == 0.0
 
-    mesh.wait(idle, "the engine to be idle, its blocks free")
+def test_who_waits_no_longer_leaves_the_engine(client: openai.OpenAI, mesh: Mesh) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.chat.completions.create(**LONG, timeout=0.2)
+    mesh.wait(lambda: idle(mesh), "the engine to be idle, its blocks free")
+    assert answer(client)
+
+
+async def test_a_task_that_is_cancelled_leaves_the_engine(
+    client: openai.OpenAI, mesh: Mesh
+) -> None:
+    async with openai.AsyncOpenAI(
+        base_url=client.base_url, api_key=client.api_key, max_retries=0
+    ) as other:
+        asked = asyncio.create_task(other.chat.completions.create(**LONG))
+        await asyncio.to_thread(mesh.wait, lambda: not idle(mesh), "the engine to be at work")
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    await asyncio.to_thread(mesh.wait, lambda: idle(mesh), "the engine to be idle")
+
+
+def test_choices_of_a_stream_come_under_their_numbers(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="tiny", messages=MESSAGES, max_tokens=6, n=3, seed=5, stream=True
+    )
+    said = {0: "", 1: "", 2: ""}
+    for chunk in stream:
+        for choice in chunk.choices:
+            said[choice.index] += choice.delta.content or ""
+    whole = client.chat.completions.create(
+        model="tiny", messages=MESSAGES, max_tokens=6, n=3, seed=5
+    )
+    assert said == {choice.index: choice.message.content for choice in whole.choices}
+
+
+def test_what_one_asks_for_in_vain_harms_no_neighbour(client: openai.OpenAI) -> None:
+    alone = answer(client)
+    too_long = [{"role": "user", "content": "x" * 400}]
+    with ThreadPoolExecutor(8) as pool:
+        wrong = [pool.submit(answer, client, messages=too_long) for _ in range(4)]
+        right = [pool.submit(answer, client) for _ in range(4)]
+    assert [each.result() for each in right] == [alone] * 4
+    for each in wrong:
+        with pytest.raises(openai.BadRequestError) as caught:
+            each.result()
+        assert caught.value.code == "context_length_exceeded"
+
+
+def test_signs_of_several_bytes_pass_in_both_directions(client: openai.OpenAI) -> None:
+    text = "Köln 東京 🙂👩‍🚀"
+    found = client.chat.completions.create(
+        model="tiny", messages=[{"role": "user", "content": text}], max_tokens=4
+    )
+    assert found.usage.prompt_tokens == len(text.encode())
+    stream = client.chat.completions.create(
+        model="tiny",
+        messages=[{"role": "user", "content": text}],
+        max_tokens=24,
+        seed=2,
+        stream=True,
+    )
+    whole = client.chat.completions.create(
+        model="tiny", messages=[{"role": "user", "content": text}], max_tokens=24, seed=2
+    )
+    parts = [chunk.choices[0].delta.content or "" for chunk in stream]
+    assert "".join(parts) == whole.choices[0].message.content
 
 
 def test_it_is_a_model_of_texts_too(mesh: Mesh) -> None:
