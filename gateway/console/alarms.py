@@ -11,16 +11,16 @@ from protos.wording import quote
 
 Tone = Literal["bad", "warn"]
 
+# What happened so many times.
 _TROUBLES = {
-    "penstock_panic_picks": "picks were made among endpoints in doubt, as fewer than half of a "
-    "model's were well",
-    "penstock_ejections": "endpoints were taken out of the choice, as they failed",
-    "penstock_lease_losses": "times the shared state couldn't be reached; each process admits its "
-    "share",
-    "penstock_lease_evictions": "backends fell silent and were removed",
-    "penstock_audit_records_dropped": "audit records of requests were dropped",
+    "penstock_panic_picks": "an endpoint in doubt was picked, as fewer than half of a model's were "
+    "well",
+    "penstock_ejections": "an endpoint was taken out of the choice, as it failed",
+    "penstock_lease_losses": "the shared state couldn't be reached; each process admits its share",
+    "penstock_lease_evictions": "a backend fell silent and was removed",
+    "penstock_audit_records_dropped": "an audit record of a request was dropped",
     "penstock_arm_counts_dropped": "counts of arms were dropped; rollouts see less evidence",
-    "penstock_shadow_records_dropped": "comparisons of mirrored requests were dropped",
+    "penstock_shadow_records_dropped": "a comparison of mirrored requests was dropped",
 }
 
 
@@ -94,4 +94,4 @@ def _routes(hub: Hub, rules: Rules) -> Iterator[Alarm]:
 def _troubles(history: History) -> Iterator[Alarm]:
     for name, times in history.troubles().items():
         tone: Tone = "bad" if "audit" in name else "warn"
-        yield Alarm(tone, "In the last minute", f"{times:,} {_TROUBLES[name]}.")
+        yield Alarm(tone, "In the last minute", f"{times:,} × {_TROUBLES[name]}.")

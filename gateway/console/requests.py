@@ -12,7 +12,7 @@ from gateway.reports.tables import note, table
 
 FILTERS = {"model": "Model", "code": "Code", "request_id": "Request id"}
 # How many of each kind are shown at once; all that fit a filter are.
-_KINDS = (("Failed", 50), ("Refused", 25), ("Slowest", 25))
+_KINDS = (("Failed", 25), ("Refused", 25), ("Slowest", 25))
 
 
 def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup]:

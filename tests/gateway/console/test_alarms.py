@@ -78,7 +78,7 @@ def test_what_else_can_be_wrong_has_its_alarm():
 
 def test_what_happened_within_a_minute_is_counted():
     (alarm,) = told(WELL, troubles={"penstock_panic_picks": 1234})
-    assert alarm.sentence.startswith("1,234 picks")
+    assert alarm.sentence.startswith("1,234 × an endpoint in doubt")
 
 
 def test_the_worst_comes_first():
