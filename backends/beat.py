@@ -37,6 +37,7 @@ def beat_of(
         unhealthy_reason=unhealthy or "",
         process=os.getpid(),
         activity=activity,
+        accelerators=identity.gpus.told(device),
     )
     if models is not None:
         beat.models.CopyFrom(pb.ModelTable(models=models))

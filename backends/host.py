@@ -7,7 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from backends.exchange import ExchangeService, Worker
+from backends.gpus import Gpus
 from backends.guard import Guard
 from backends.health import Health
 from backends.heartbeat import Heartbeat
@@ -76,6 +77,7 @@ class Identity:
     address: str
     access_key: str
     tracing: Tracing | None = None  # where a collector is named
+    gpus: Gpus = field(default_factory=Gpus)
 
 
 class Presence(Protocol):
