@@ -2,7 +2,7 @@
 
 *On the way* is what the event loop does for a request: ids, an attempt, and in the end the spans if
 it is traced. *In the thread* is what the exporter does for the spans of a request before they are
-on the wire: the SDK's form of them, OTLP and gzip. *In a backend* is what a call costs there. The
+on the wire: OTLP and gzip. *In a backend* is what a call costs there. The
 first case is what a request had to note before there were traces, and is there twice (A/A); of the
 others' costs its own is taken off. All cases take turns within a round.
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from backends.tracing import Tracing
 from benchmarks import turns
@@ -23,7 +23,8 @@ from gateway.tracing.settings import TelemetrySettings
 from gateway.tracing.tracer import Tracer
 from protos import exchange_parts
 from protos.exchange_calls import Call
-from protos.otlp import Collector, OtlpExporter, resource_of
+from protos.otlp import Collector
+from protos.otlp_wire import encode
 from protos.span import Span
 from protos.timeline import Attempt, Target, Timeline
 from protos.trace_context import accepted, is_sampled, new_span_id
@@ -101,7 +102,7 @@ def _backend(tracing: Tracing, traceparent: str) -> Callable[[], None]:
 
 
 def _thread(spans: Sequence[Span]) -> Callable[[], None]:
-    exporter = OtlpExporter(Collector(endpoint="http://127.0.0.1:1"), resource_of("s", "i"))
+    resource = Resource(attributes=[])
     batch = 512 // len(spans)  # traces in a batch
     spans = list(spans) * batch
     rest = [0]
@@ -109,7 +110,7 @@ def _thread(spans: Sequence[Span]) -> Callable[[], None]:
     def work() -> None:
         # One of `batch` requests pays for all of them.
         if not rest[0]:
-            gzip.compress(encode_spans(exporter.readable(spans)).SerializeToString(), 6)
+            gzip.compress(encode(resource, spans).SerializeToString(), 6)
             rest[0] = batch
         rest[0] -= 1
 

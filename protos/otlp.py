@@ -4,10 +4,9 @@ import logging
 import os
 import platform
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -16,14 +15,9 @@ from protos.settings import Settings
 from protos.span import Attributes, Span
 from protos.tls import ClientTls, channel_credentials
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
-
 log = logging.getLogger(__name__)
 
 TIMEOUT = 5.0  # seconds for a batch, with all tries
-SCOPE = "penstock"
 
 
 class Collector(Settings):
@@ -64,9 +58,8 @@ class OtlpExporter:
     def __init__(self, collector: Collector, resource: Attributes) -> None:
         """Raises INVALID for files that can't be read."""
         from grpc import Compression
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.version import __version__ as sdk
+
+        from protos.otlp_wire import Exporter
 
         secure = collector.endpoint.startswith("https://")
         credentials = None
@@ -75,17 +68,8 @@ class OtlpExporter:
         # Its lines would come for every batch; one for each turn of events is enough.
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
         self.endpoint = collector.endpoint
-        self._readable = _converter(
-            Resource(
-                {
-                    **resource,
-                    "telemetry.sdk.name": "opentelemetry",
-                    "telemetry.sdk.language": "python",
-                    "telemetry.sdk.version": sdk,
-                }
-            )
-        )
-        self._exporter = OTLPSpanExporter(
+        self._exporter = Exporter(
+            resource,
             endpoint=collector.endpoint,
             insecure=not secure,
             credentials=credentials,
@@ -100,7 +84,7 @@ class OtlpExporter:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            taken = self._exporter.export(self.readable(spans)) is SpanExportResult.SUCCESS
+            taken = self._exporter.export(spans) is SpanExportResult.SUCCESS
         except Exception as raised:
             log.debug("spans could not be sent", exc_info=raised)
             taken = False
@@ -111,10 +95,6 @@ class OtlpExporter:
             else:
                 log.warning("the collector at %s takes no spans; they are lost", self.endpoint)
         return taken
-
-    def readable(self, spans: Sequence[Span]) -> "list[ReadableSpan]":
-        """As the SDK has them."""
-        return list(map(self._readable, spans))
 
     def close(self) -> None:
         """Gives up what is being tried again."""
@@ -135,40 +115,3 @@ def _headers(file: Path | None) -> tuple[tuple[str, str], ...]:
             raise invalid(f"headersFile: {file} has a line that isn't `name: value`")
         found.append((name.strip().lower(), value.strip()))
     return tuple(found)
-
-
-def _converter(resource: "Resource") -> Callable[[Span], "ReadableSpan"]:
-    """Makes the SDK's spans of ours."""
-    from opentelemetry.sdk.trace import Event, ReadableSpan
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-    from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
-    from opentelemetry.trace.status import Status, StatusCode
-
-    scope, sampled, unset = InstrumentationScope(SCOPE), TraceFlags(TraceFlags.SAMPLED), Status()
-
-    def readable(span: Span) -> ReadableSpan:
-        state = TraceState.from_header([span.tracestate]) if span.tracestate else None
-
-        def context(trace_id: int, span_id: int, *, remote: bool = False) -> SpanContext:
-            return SpanContext(trace_id, span_id, remote, sampled, state)
-
-        parent = None
-        if span.parent_id:
-            parent = context(span.trace_id, span.parent_id, remote=span.remote)
-        return ReadableSpan(
-            span.name,
-            context(span.trace_id, span.span_id),
-            parent,
-            resource,
-            span.attributes,
-            [Event(each.name, each.attributes, each.at) for each in span.events],
-            [Link(context(each.trace_id, each.span_id), each.attributes) for each in span.links],
-            SpanKind(span.kind),
-            None,
-            Status(StatusCode.ERROR, span.error) if span.error else unset,
-            span.start,
-            span.end,
-            scope,
-        )
-
-    return readable
