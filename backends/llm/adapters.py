@@ -90,7 +90,8 @@ def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> 
             down = shard.cut(down, 1) if shard.dimension == INPUTS else down
             up = shard.cut(up, 0) if shard.dimension == OUTPUTS else up
         deltas[name] = Delta(
-            down.t().to(model.dtype).contiguous(), (up.t() * scale).to(model.dtype).contiguous()
+            down.t().to(model.device, model.dtype).contiguous(),
+            (up.t() * scale).to(model.device, model.dtype).contiguous(),
         )
     if not deltas:
         raise ValueError(f"{WEIGHTS} holds nothing")
@@ -211,7 +212,9 @@ class Adapters:
         stretches: dict[str, list[torch.Tensor]] = {}
         for id_, begin, end in rows:
             if id_:
-                stretches.setdefault(id_, []).append(torch.arange(begin, end))
+                stretches.setdefault(id_, []).append(
+                    torch.arange(begin, end, device=self._model.device)
+                )
         self._active = [(self._get(id_), torch.cat(each)) for id_, each in stretches.items()]
         self._make_room(stretches)
 

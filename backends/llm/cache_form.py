@@ -38,7 +38,7 @@ class CacheForm:
             raise ValueError(f"its cache takes {one} bytes a block, and has {memory} in all")
         return blocks
 
-    def make(self, blocks: int, ranks: int = 1) -> KeyValues:
+    def make(self, blocks: int, ranks: int = 1, device: torch.device | None = None) -> KeyValues:
         """The cache of one of so many ranks, each of which has its share of the heads."""
         heads = self.heads // ranks
-        return KeyValues(self.layers, blocks, self.block, heads, self.width, self.dtype)
+        return KeyValues(self.layers, blocks, self.block, heads, self.width, self.dtype, device)

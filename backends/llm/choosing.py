@@ -38,7 +38,7 @@ def choose(
         return [[] for _ in plan]
     sound: list[bool] = logits.amax(-1).isfinite().tolist()
     if not all(sound):
-        logits = torch.where(torch.tensor(sound).unsqueeze(1), logits, 0.0)
+        logits = torch.where(torch.tensor(sound, device=logits.device).unsqueeze(1), logits, 0.0)
     chosen = sample(logits, rows)
     found: list[Chosen] = []
     at = 0

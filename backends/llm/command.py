@@ -32,24 +32,23 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
-class Device(StrEnum):
-    CPU = "cpu"
-
-
 @placed
 def main(
     where: Place,
     model_repository: Annotated[
         Path, typer.Option(help="A folder of Hugging Face model folders (safetensors).")
     ],
-    precision: Annotated[Precision, typer.Option(help="Of weights and cache.")] = Precision.FP32,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of weights and cache: fp32, on GPUs bf16.")
+    ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Keeps the layers' weights in eight bits.")
     ] = False,
     memory_budget: Annotated[
-        str, typer.Option(help="Of each model's cache of keys and values, such as 4GiB.")
-    ] = "1GiB",
-    device: Annotated[Device, typer.Option(help="Where models run.")] = Device.CPU,
+        str,
+        typer.Option(help="Of each model's cache: 1GiB, on GPUs most of what is left."),
+    ] = "",
+    device: Annotated[str, typer.Option(help="Where models run: cpu or cuda:N.")] = "cpu",
     block_size: Annotated[
         int, typer.Option(min=1, max=1024, help="Tokens in a block of the cache.")
     ] = 16,
@@ -81,9 +80,10 @@ def main(
     """Serves language models with continuous batching to the gateways that it joins."""
     torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // tp))
     options = Options(
-        dtype=precision.value,
+        dtype=(precision or (Precision.FP32 if device == "cpu" else Precision.BF16)).value,
+        device=_device(device),
         int8=int8,
-        memory=size(memory_budget),
+        memory=size(memory_budget) if memory_budget else None,
         block=block_size,
         budget=step_tokens,
         step_time=seconds(step_time),
@@ -96,7 +96,7 @@ def main(
     async def serve() -> None:
         loop = asyncio.get_running_loop()
         worker = LlmWorker(model_repository, options, loop, most=max_in_flight)
-        await host(where.named("llm"), lambda identity: Generating(worker, identity))
+        await host(where.named("llm"), lambda identity: Generating(worker, identity, device))
 
     try:
         uvloop.run(serve())
@@ -104,13 +104,24 @@ def main(
         raise SystemExit(f"penstock backend llm: {error}") from None
 
 
+def _device(name: str) -> str:
+    """As it is written; ends the program where there is none of that name."""
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and number.isdecimal() and int(number) < torch.cuda.device_count():
+        return name
+    if name != "cpu":
+        there = ", ".join(["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))])
+        raise SystemExit(f"penstock backend llm: --device {name}: there are {there}")
+    return name
+
+
 class Generating:
     """The engines, and the way to them."""
 
-    def __init__(self, worker: LlmWorker, identity: Identity) -> None:
+    def __init__(self, worker: LlmWorker, identity: Identity, device: str) -> None:
         self.worker = worker
         self._changed: Callable[[], None] = lambda: None  # until the tasks are there
-        self.presence = Presence(identity, worker, device="cpu")
+        self.presence = Presence(identity, worker, device=device)
 
     @property
     def in_flight(self) -> int:

@@ -58,7 +58,7 @@ class Batch:
         rows, new = self.queries.shape
         heads, shared = flat.shape[1], keys.shape[2]
         times = heads // shared
-        k, v = (_heads_first(cache.index_select(0, self.blocks), rows) for cache in (keys, values))
+        k, v = (heads_first(cache.index_select(0, self.blocks), rows) for cache in (keys, values))
         q = flat if new == 1 and rows == flat.shape[0] else flat[self.queries.flatten()]
         # Heads that share keys are further queries: no key is copied for them.
         q = q.view(rows, new, shared, times, -1).permute(0, 2, 3, 1, 4)
@@ -76,7 +76,7 @@ class Batch:
 
     def _mask(self, length: int, window: int, dtype: torch.dtype, times: int) -> torch.Tensor:
         if window not in self._masks:
-            self._masks[window] = _mask(self.positions, 0, length, window, dtype, times)
+            self._masks[window] = mask_of(self.positions, 0, length, window, dtype, times)
         return self._masks[window]
 
 
@@ -108,11 +108,11 @@ class Stretch:
         q = q.reshape(1, shared, times * new, -1)
         found, sums = [], []
         for first, last in seen.runs:
-            k, v = (_heads_first(cache[first:last], 1) for cache in (keys, values))
+            k, v = (heads_first(cache[first:last], 1) for cache in (keys, values))
             part, its_sum = _scaled_dot_product(q, k, v, None, scale)
             found.append(part)
             sums.append(its_sum)
-        k, v = (_heads_first(cache.index_select(0, seen.rest), 1) for cache in (keys, values))
+        k, v = (heads_first(cache.index_select(0, seen.rest), 1) for cache in (keys, values))
         part, its_sum = _scaled_dot_product(q, k, v, seen.mask, scale)
         if found:
             # Each part's share of the sum of exponentials.
@@ -139,7 +139,7 @@ class Stretch:
         return _Seen(
             runs,
             torch.tensor(blocks[first:last]),
-            _mask(positions, first * self.size, length, window, dtype, times),
+            mask_of(positions, first * self.size, length, window, dtype, times),
         )
 
 
@@ -153,6 +153,19 @@ class _Seen:
 
 
 Group = Batch | Stretch
+
+
+def groups_of(rows: list[Row], size: int, _: torch.device) -> list[Group]:
+    """Rows of few tokens by how long they are, each longer one by itself."""
+    found: list[Group] = []
+    few: dict[int, list[Row]] = {}
+    for row in rows:
+        if row.tokens > FEW:
+            found.append(Stretch(row, size))
+        else:
+            # Twice as long is padded at most, but where all of them are short.
+            few.setdefault(max(9, (row.start + row.tokens).bit_length()), []).append(row)
+    return found + [batch(members, size) for members in few.values()]
 
 
 def batch(members: Sequence[Row], size: int) -> Batch:
@@ -187,21 +200,22 @@ def _runs(blocks: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _heads_first(blocks: torch.Tensor, rows: int) -> torch.Tensor:
+def heads_first(blocks: torch.Tensor, rows: int) -> torch.Tensor:
     """[rows x blocks, size, heads, width] as [rows, heads, tokens, width], not copied."""
     return blocks.view(rows, -1, *blocks.shape[2:]).transpose(1, 2)
 
 
-def _mask(
+def mask_of(
     positions: torch.Tensor, first: int, length: int, window: int, dtype: torch.dtype, times: int
 ) -> torch.Tensor:
     """[rows, 1, times x new tokens, length]: each sees itself and those before it."""
-    places = torch.arange(first, first + length)
+    places = torch.arange(first, first + length, device=positions.device)
     at = positions.unsqueeze(-1)
     hidden = places > at
     if window:
         hidden |= places <= at - window
-    mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -torch.inf)
+    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
+    mask = mask.masked_fill_(hidden, -torch.inf)
     return mask.repeat(1, times, 1).unsqueeze(1)
 
 

@@ -28,6 +28,8 @@ from backends.llm.scheduler import Work
 from backends.llm.sequence import Sequence
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+ON_CPU = 1 << 30  # bytes of a cache where nothing is said
+SHARE = 0.85  # of the memory that a GPU has left beside the weights; the rest is for computing
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -61,12 +63,15 @@ def load(
     *,
     dtype: str,
     block: int,
-    memory: int,
+    memory: int | None,
+    device: str = "cpu",
     int8: bool = False,
     adapter_memory: int = 1 << 28,
     ranks: int = 1,
 ) -> Loaded:
     """Reads the model, with a cache of at most `memory` bytes in blocks of `block` tokens.
+
+    Without `memory` the cache takes most of what the GPU has left, or 1 GiB on the CPU.
 
     With `int8` its layers' weights are kept in eight bits. Adapters that nobody uses stay in memory
     up to `adapter_memory` bytes. All of that is divided among `ranks`, each a process of its own.
@@ -81,9 +86,12 @@ def load(
     if not getattr(tokeniser, "is_fast", False):
         raise ValueError("its tokeniser has no tokenizer.json")
     form = CacheForm.of(config, block, DTYPES[dtype])
-    blocks = form.blocks(memory)
+    where = torch.device(device)
     lead = None
     if ranks > 1:
+        if where.type != "cpu":
+            raise ValueError("models are divided among processes on the CPU alone")
+        blocks = form.blocks(memory or ON_CPU)
         lead = divide(folder, config, form, blocks, ranks, int8, adapter_memory)
         model, shards, adapters = lead.part.model, lead.part.shards, lead.adapters
         runner: Runner = lead
@@ -91,8 +99,10 @@ def load(
         model, shards = _read(folder, config, form.dtype), {}
         if int8:
             quantise(model)
+        model.to(where)  # type: ignore[arg-type]
+        blocks = form.blocks(memory or _room(where))
         adapters = Adapters(model, adapter_memory)
-        runner = ModelRunner(model, form.make(blocks), adapters)
+        runner = ModelRunner(model, form.make(blocks, device=where), adapters)
     loaded = Loaded(
         model,
         runner,
@@ -110,6 +120,13 @@ def load(
         loaded.close()
         raise
     return loaded
+
+
+def _room(device: torch.device) -> int:
+    if device.type != "cuda":
+        return ON_CPU
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(SHARE * free)
 
 
 def _read(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:

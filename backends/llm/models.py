@@ -32,11 +32,15 @@ Stamp = tuple[tuple[str, int, int], ...]  # name, size, time of change
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How models are run; `memory` in bytes is each one's cache of keys and values."""
+    """How models are run; `memory` in bytes is each one's cache of keys and values.
+
+    Without it the cache takes what a GPU has left.
+    """
 
     dtype: str = "fp32"
     int8: bool = False
-    memory: int = 1 << 30
+    memory: int | None = 1 << 30
+    device: str = "cpu"
     block: int = 16
     budget: int = 512
     step_time: float = 0.02  # seconds of a step in which long prompts and others meet
@@ -97,6 +101,7 @@ class Models:
                 int8=options.int8,
                 block=options.block,
                 memory=options.memory,
+                device=options.device,
                 adapter_memory=options.adapter_memory,
                 ranks=options.ranks,
             )

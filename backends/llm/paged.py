@@ -4,21 +4,42 @@ All tokens of a step lie in one flat row, prompts and single tokens mixed. Each 
 keys and values to the cache and reads back, by blocks, those that each may see.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AttentionInterface
 
+from backends.llm import gathered
 from backends.llm.engine import Interrupted
-from backends.llm.gathered import FEW, Group, Row, Stretch, batch
+from backends.llm.gathered import Row
 
 NAME = "penstock_paged"
 # What the attention of some models takes beside, and this one doesn't know.
 UNKNOWN = ("softcap", "s_aux", "position_bias")
+
+
+class Group(Protocol):
+    """Rows whose attention is one thing to do."""
+
+    def attend(
+        self,
+        flat: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        out: torch.Tensor,
+        scale: float | None,
+        window: int,
+    ) -> None:
+        """Writes its tokens' rows of `out`; `flat` and `out` are [tokens, heads, width]."""
+        ...
+
+
+# Of rows, the size of a block, and where the cache is.
+GroupsOf = Callable[[list[Row], int, torch.device], Sequence[Group]]
 
 
 class KeyValues:
@@ -28,12 +49,26 @@ class KeyValues:
     """
 
     def __init__(
-        self, layers: int, blocks: int, size: int, heads: int, width: int, dtype: torch.dtype
+        self,
+        layers: int,
+        blocks: int,
+        size: int,
+        heads: int,
+        width: int,
+        dtype: torch.dtype,
+        device: torch.device | None = None,
     ) -> None:
+        """On the CPU where no `device` is named."""
         shape = (layers, blocks + 1, size, heads, width)
         self.size = size
-        self.keys = torch.zeros(shape, dtype=dtype)
-        self.values = torch.zeros(shape, dtype=dtype)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.device = self.keys.device
+        self.groups_of: GroupsOf = gathered.groups_of
+        if self.device.type == "cuda":
+            from backends.llm import on_gpu  # Triton comes with PyTorch for GPUs alone
+
+            self.groups_of = on_gpu.groups_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +88,7 @@ class Step:
     tokens: torch.Tensor  # [1, tokens]
     positions: torch.Tensor
     slots: torch.Tensor  # [tokens], of the cache
-    groups: list[Group]
+    groups: Sequence[Group]
     ends: list[int]  # of each work in the flat row
     interrupted: Callable[[], bool] | None = None  # asked before each layer's attention
 
@@ -67,8 +102,7 @@ def lay_out(
     positions: list[NDArray[np.int64]] = []
     slots: list[NDArray[np.int64]] = []
     ends: list[int] = []
-    few: dict[int, list[Row]] = {}
-    groups: list[Group] = []
+    rows: list[Row] = []
     for piece in pieces:
         row = Row(len(tokens), len(piece.tokens), piece.start, piece.blocks)
         tokens += piece.tokens
@@ -78,18 +112,13 @@ def lay_out(
         blocks = np.asarray(row.blocks[first : -(-end // size)], np.int64)
         positions.append(places)
         slots.append(blocks[places // size - first] * size + places % size)
-        if row.tokens > FEW:
-            groups.append(Stretch(row, size))
-        else:
-            # Twice as long is padded at most, but where all of them are short.
-            few.setdefault(max(9, end.bit_length()), []).append(row)
-    groups += [batch(members, size) for members in few.values()]
+        rows.append(row)
     return Step(
         cache,
-        torch.tensor([tokens]),
-        torch.from_numpy(np.concatenate(positions)).unsqueeze(0),
-        torch.from_numpy(np.concatenate(slots)),
-        groups,
+        torch.tensor([tokens], device=cache.device),
+        torch.from_numpy(np.concatenate(positions)).unsqueeze(0).to(cache.device),
+        torch.from_numpy(np.concatenate(slots)).to(cache.device),
+        cache.groups_of(rows, size, cache.device),
         ends,
         interrupted,
     )

@@ -56,7 +56,7 @@ class ModelRunner:
             input_ids=step.tokens,
             position_ids=step.positions,
             use_cache=False,
-            logits_to_keep=torch.tensor(wanted, dtype=torch.long),
+            logits_to_keep=torch.tensor(wanted, dtype=torch.long, device=self._cache.device),
             step=step,
         )
         logits: torch.Tensor = out.logits[0].float()

@@ -49,7 +49,7 @@ def _altered(logits: torch.Tensor, rows: Rows[Row]) -> torch.Tensor:
     for values, row in zip(logits, rows, strict=True):
         sampling = row.sampling
         if sampling.repetition != 1.0:
-            seen = torch.tensor(sorted(set(row.tokens)))
+            seen = torch.tensor(sorted(set(row.tokens)), device=values.device)
             old = values[seen]
             values[seen] = torch.where(
                 old > 0, old / sampling.repetition, old * sampling.repetition
@@ -57,11 +57,13 @@ def _altered(logits: torch.Tensor, rows: Rows[Row]) -> torch.Tensor:
         if sampling.presence or sampling.frequency:
             counts = Counter(row.tokens[len(row.tokens) - row.said :] if row.said else ())
             if counts:
-                often = torch.tensor(list(counts.values()), dtype=values.dtype)
+                often = torch.tensor(
+                    list(counts.values()), dtype=values.dtype, device=values.device
+                )
                 values[list(counts)] -= sampling.presence + sampling.frequency * often
         if sampling.bias:
             values[list(sampling.bias)] += torch.tensor(
-                list(sampling.bias.values()), dtype=values.dtype
+                list(sampling.bias.values()), dtype=values.dtype, device=values.device
             )
     return logits
 
@@ -74,12 +76,12 @@ def _draw(logits: torch.Tensor, rows: Rows[Row]) -> list[int]:
     """
 
     def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
+        return torch.tensor(values, dtype=torch.float64, device=logits.device).unsqueeze(1)
 
     scaled = logits.double() / column([row.sampling.temperature for row in rows])
     found, order = scaled.softmax(-1).sort(descending=True, stable=True)
     size = found.shape[1]
-    rank = torch.arange(size)
+    rank = torch.arange(size, device=logits.device)
     found = found * (rank < column([float(row.sampling.top_k or size) for row in rows]))
     found = found / found.sum(-1, keepdim=True)
     before = found.cumsum(-1) - found
