@@ -11,7 +11,7 @@ CONFIG ?= deploy/demo/penstock.yaml
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: up tour test lint protos schemas bench clean
+.PHONY: up tour test lint protos schemas manifests bench clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -39,6 +39,11 @@ schemas: $(READY)
 	$(BIN)/penstock routes schema > docs/schemas/route.json
 	$(BIN)/penstock routes schema --kind Privacy > docs/schemas/privacy.json
 	$(BIN)/penstock routes schema --kind Output > docs/schemas/output.json
+
+# Grafana's dashboards, and the plain manifests that the chart makes.
+manifests: $(READY)
+	$(BIN)/python deploy/grafana/dashboards.py
+	$(BIN)/python deploy/kubernetes/render.py
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -188,6 +188,19 @@ def test_the_balancer_understands_its_configuration() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_prometheus_understands_its_configuration(starts: Starts) -> None:
+    promtool = servers.program("promtool")
+    text = (COMPOSE / "prometheus" / "prometheus.yml").read_text()
+    text = text.replace("/etc/prometheus/alerts.yml", str(DEPLOY / "prometheus" / "alerts.yml"))
+    text = text.replace(SECRETS, str(starts[0].parent / "secrets"))
+    file = starts[0].parent / "prometheus.yml"
+    file.write_text(text)
+    done = subprocess.run(
+        [promtool, "check", "config", file], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_grafana_is_given_its_sources_and_dashboards() -> None:
     sources = yaml.safe_load((COMPOSE / "grafana" / "datasources.yaml").read_text())
     found = {each["uid"]: each["url"] for each in sources["datasources"]}

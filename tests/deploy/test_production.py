@@ -5,13 +5,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import grpc
 import httpx
+import pytest
 import yaml
 
-from tests.deploy.rendered import objects, of_kind
+from protos import open_inference_pb2 as pb
+from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from protos.orphans import die_with
+from tests import servers
+from tests.deploy.rendered import DEPLOY, objects, of_kind
 from tests.deploy.watched_mesh import answers
 from tests.integration.mesh import FACES, LOOK, PATIENCE, Process, free_ports
 from tests.integration.mesh_models import write_instances
@@ -46,6 +53,8 @@ class Production:
             text = text.replace(there, str(here))
         self.file = folder / "penstock.yaml"
         self.file.write_text(text)
+        self.join = self.key("backend:join")
+        self.everything = self.key("infer:*", "metrics", "admin")
 
     def command(self, *arguments: str, token: str = "") -> str:
         """What `kubectl exec deploy/penstock-gateway -- penstock …` prints."""
@@ -71,41 +80,86 @@ class Production:
         return f"http://127.0.0.1:{self.ports[face]}"
 
 
-def test_keys_join_backends_and_let_clients_prometheus_and_administrators_in(
-    tmp_path: Path,
-) -> None:
-    here = Production(tmp_path)
-    processes = [Process("gateway", ["gateway", "serve", "--config", str(here.file)], tmp_path)]
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    """A gateway, and a backend that has joined it with a key."""
+    folder = tmp_path_factory.mktemp("production")
+    made = Production(folder)
+    processes = [Process("gateway", ["gateway", "serve", "--config", str(made.file)], folder)]
     try:
-        join, everything = here.key("backend:join"), here.key("infer:*", "metrics", "admin")
-        (tmp_path / "join").write_text(join)
-        write_instances(tmp_path / "models")
-        where = ["--join", f"127.0.0.1:{here.ports['discovery']}"]
-        where += ["--join-token-file", str(tmp_path / "join"), "--name", "python-0"]
-        what = ["python", "--model-repository", str(tmp_path / "models"), "--allow-code"]
-        processes.append(Process("python", ["backends", *what, "--threads", "1", *where], tmp_path))
-        ready = f"{here.url('http')}/v2/health/ready"
-        until(lambda: answers(ready), processes)
-
-        def ask(key: str) -> int:
-            url = f"{here.url('http')}/v2/models/who/infer"
-            return httpx.post(url, json=WHO, headers={"x-api-key": key}).status_code
-
-        assert ask(everything) == 200
-        assert ask(join) == 404, "what may join may not ask"
-        bearer = {"authorization": f"Bearer {everything}"}
-        page = httpx.get(f"{here.url('admin')}/metrics", headers=bearer)
-        assert 'penstock_endpoint_state{backend="python-0",state="ready"} 1' in page.text
-        assert "python-0" in here.command("endpoints", token=everything)
+        (folder / "join").write_text(made.join)
+        write_instances(folder / "models")
+        where = ["--join", f"127.0.0.1:{made.ports['discovery']}"]
+        where += ["--join-token-file", str(folder / "join"), "--name", "python-0"]
+        what = ["python", "--model-repository", str(folder / "models"), "--allow-code"]
+        processes.append(Process("python", ["backends", *what, "--threads", "1", *where], folder))
+        until(lambda: answers(f"{made.url('http')}/v2/health/ready"), processes)
+        yield made
     finally:
         for process in reversed(processes):
             process.stop()
 
 
-def until(condition: Callable[[], bool], processes: list[Process]) -> None:
+def ask(url: str, key: str) -> int:
+    to = f"{url}/v2/models/who/infer"
+    return httpx.post(to, json=WHO, headers={"x-api-key": key}).status_code
+
+
+def test_a_clients_key_opens_models_and_that_of_backends_does_not(here: Production) -> None:
+    assert ask(here.url("http"), here.everything) == 200
+    assert ask(here.url("http"), here.join) == 404
+
+
+def test_prometheus_and_administrators_are_let_in_by_theirs(here: Production) -> None:
+    bearer = {"authorization": f"Bearer {here.everything}"}
+    page = httpx.get(f"{here.url('admin')}/metrics", headers=bearer)
+    assert 'penstock_endpoint_state{backend="python-0",state="ready"} 1' in page.text
+    assert "python-0" in here.command("endpoints", token=here.everything)
+
+
+def test_the_balancer_of_compose_passes_rest_and_grpc_on(here: Production) -> None:
+    haproxy = servers.program("haproxy")
+    rest, grpc_port = free_ports(2)
+    text = (DEPLOY / "compose" / "haproxy.cfg").read_text()
+    for there, nearby in (
+        ("server-template gateway 8 gateway:8000", f"server one 127.0.0.1:{here.ports['http']}"),
+        ("server-template gateway 8 gateway:8001", f"server one 127.0.0.1:{here.ports['grpc']}"),
+        ("bind :8000", f"bind 127.0.0.1:{rest}"),
+        ("bind :8001", f"bind 127.0.0.1:{grpc_port}"),
+        ("maxconn 8000", "maxconn 100"),  # whatever the limit of descriptors is here
+        ("check port 8000", f"check port {here.ports['http']}"),
+        ("init-addr none resolvers docker resolve-prefer ipv4", ""),  # there are addresses
+    ):
+        assert there in text
+        text = text.replace(there, nearby)
+    file = here.folder / "haproxy.cfg"
+    file.write_text(text)
+    log = here.folder / "haproxy.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [haproxy, "-db", "-f", file],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=partial(die_with, os.getpid()),
+        )
+    try:
+        ready = f"http://127.0.0.1:{rest}/v2/health/ready"
+        until(lambda: answers(ready), [], log)
+        assert ask(f"http://127.0.0.1:{rest}", here.everything) == 200
+        with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            assert stub.ServerReady(pb.ServerReadyRequest(), timeout=PATIENCE).ready
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def until(condition: Callable[[], bool], processes: list[Process], *logs: Path) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
-        words = "\n".join(each.last_words() for each in processes)
+        words = "\n".join(
+            [*(each.last_words() for each in processes), *(each.read_text() for each in logs)]
+        )
         assert time.monotonic() < end, words
         assert all(each.status is None for each in processes), words
         time.sleep(LOOK)
