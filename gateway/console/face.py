@@ -19,6 +19,7 @@ from gateway.audit.log import AuditLog
 from gateway.console import login
 from gateway.console.access import Access, Visitor, check_origin, read_form
 from gateway.console.alarms import alarms
+from gateway.console.explain import read_question
 from gateway.console.frame import Frame
 from gateway.console.headers import REPORT_POLICY, guarded, html
 from gateway.console.history import History
@@ -26,7 +27,7 @@ from gateway.console.overview import overview
 from gateway.console.reports import Report
 from gateway.console.requests import FILTERS, request_page, requests_page
 from gateway.console.rollouts import ACTIONS, confirm_page, rollouts_page
-from gateway.console.routes import read_question, routes_page
+from gateway.console.routes import routes_page
 from gateway.console.sessions import LINK_SECONDS, Sessions
 from gateway.console.shadow import shadow_page
 from gateway.console.usage import usage_page

@@ -77,7 +77,7 @@ class Frame:
         if not visitor.csrf:
             return None
         principal = visitor.principal
-        return joined_form(
+        return posted_form(
             "/logout",
             visitor,
             element("span", foreign(f"{principal.subject}@{principal.tenant}")),
@@ -86,7 +86,7 @@ class Frame:
         )
 
 
-def joined_form(action: str, visitor: Visitor, *content: Child, class_: str = "") -> Markup:
+def posted_form(action: str, visitor: Visitor, *content: Child, class_: str = "") -> Markup:
     """A form that is posted with the session's token."""
     return element(
         "form",

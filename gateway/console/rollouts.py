@@ -6,7 +6,7 @@ from urllib.parse import quote as percent
 
 from gateway.console import figures
 from gateway.console.access import Visitor
-from gateway.console.frame import empty, heading, joined_form, live, state
+from gateway.console.frame import empty, heading, live, posted_form, state
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import note, table
 
@@ -59,7 +59,7 @@ def confirm_page(route: str, action: str, visitor: Visitor) -> list[Markup]:
     return [
         heading(joined(f"{action.capitalize()} the rollout of ", foreign(route), "?")),
         element("p", ACTIONS[action], class_="lead"),
-        joined_form(
+        posted_form(
             _path(route, action),
             visitor,
             element("button", f"Yes, {action}", class_=_button(action)),
