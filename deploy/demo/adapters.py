@@ -19,7 +19,7 @@ from transformers import LlamaForCausalLM
 VOICES = {"pirate": pirate, "brief": brief}
 RANK, ALPHA = 16, 64
 CHATS = 3000
-STEPS, STEP_TOKENS, RATE = 160, 768, 4e-3
+STEPS, STEP_TOKENS, RATE = 260, 640, 4e-3
 
 
 class Adapter:
