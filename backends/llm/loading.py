@@ -89,10 +89,10 @@ def load(
     where = torch.device(device)
     lead = None
     if ranks > 1:
-        if where.type != "cpu":
-            raise ValueError("models are divided among processes on the CPU alone")
+        if where.type == "cuda" and not memory:
+            raise ValueError("a model that is divided among GPUs takes a --memory-budget")
         blocks = form.blocks(memory or ON_CPU)
-        lead = divide(folder, config, form, blocks, ranks, int8, adapter_memory)
+        lead = divide(folder, config, form, blocks, ranks, int8, adapter_memory, where)
         model, shards, adapters = lead.part.model, lead.part.shards, lead.adapters
         runner: Runner = lead
     else:

@@ -85,13 +85,17 @@ def divide(
     size: int,
     int8: bool,
     adapter_memory: int,
+    device: torch.device,
 ) -> Lead:
     """Starts `size` - 1 further ranks, and reads the model into all of them.
+
+    Of GPUs, `device` is the first one's, and the next ones' follow it.
 
     Raises ValueError with a sentence for what can't be served.
     """
     whole = outline(config, form.dtype, NAME)
     shards_of(whole, 0, size)
+    devices = _devices(device, size)
     bytes_ = sum(each.nbytes for each in whole.parameters())
     with TemporaryDirectory(prefix="penstock-ranks-") as meeting:
         jobs = [
@@ -105,7 +109,7 @@ def divide(
                 block=form.block,
                 blocks=blocks,
                 threads=torch.get_num_threads(),
-                device="cpu",
+                device=devices[rank],
             )
             for rank in range(size)
         ]
@@ -123,3 +127,13 @@ def divide(
     for rank, part in enumerate(held):
         log.info("%s: rank %d holds %d of %d bytes of weights", folder.name, rank, part, bytes_)
     return lead
+
+
+def _devices(first: torch.device, size: int) -> list[str]:
+    if first.type != "cuda":
+        return [first.type] * size
+    begin = first.index or 0
+    if begin + size > torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise ValueError(f"{size} ranks from {first} on take more GPUs than the {there} there are")
+    return [f"cuda:{begin + rank}" for rank in range(size)]

@@ -27,7 +27,9 @@ class Part:
     def runner(self, job: Job, adapters: Adapters) -> ModelRunner:
         """Runs it, with a cache for the rank's share of the heads."""
         form = CacheForm.of(self.model.config, job.block, self.model.dtype)
-        return ModelRunner(self.model, form.make(job.blocks, job.size), adapters)
+        return ModelRunner(
+            self.model, form.make(job.blocks, job.size, torch.device(job.device)), adapters
+        )
 
 
 def join(job: Job, group: Group) -> Part:

@@ -94,6 +94,8 @@ def main() -> None:
 
     job = Job.parse(sys.stdin.buffer.readline())
     torch.set_num_threads(job.threads)
+    if job.device.startswith("cuda"):
+        torch.cuda.set_device(job.device)
     begun: list[Handed] = []
     threading.Thread(target=_listen, args=(sys.stdin.buffer, begun, say), daemon=True).start()
     say({"here": job.rank})
