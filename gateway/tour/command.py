@@ -5,7 +5,7 @@ import time
 
 from rich.console import Console
 
-from gateway.client import GatewayClient, url
+from gateway.client import GatewayClient
 from gateway.command import DEFAULT_FILE, File, Offset, load_settings
 from gateway.config import Config
 from gateway.credentials import Credentials
@@ -30,5 +30,5 @@ async def _tour(config: Config) -> None:
         for stop in STOPS:
             await stop.visit(site, guide)
         guide.stop(f"That was it, in {time.monotonic() - began:.0f} s. Look around yourself:")
-        guide.link("the console", url(config.listener("admin")) + "/")
+        guide.link("the console", await client.console_link())
         guide.link("shadow report", (site.folder / shadow.PAGE).resolve().as_uri())

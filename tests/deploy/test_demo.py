@@ -1,6 +1,8 @@
 """The demo, end to end: real processes, real models, every answer compared."""
 
+import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny_llama
+
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 CONFIG = """
 apiVersion: penstock/v1
 kind: Penstock
 stateFolder: state
+routes: routes
 issuers:
   - {{name: dev, issuer: dev, algorithm: HS256, secretFile: state/secret, development: true}}
 listeners:
@@ -25,6 +30,7 @@ listeners:
 backends:
   - {{runtime: torch, repository: models}}
   - {{runtime: onnx, repository: models}}
+  - {{runtime: llm, repository: language, memoryBudget: 16MiB, threads: 1}}
 """
 
 
@@ -58,8 +64,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def up(repository: Path) -> Iterator[subprocess.Popen[str]]:
     file = repository.parent / "penstock.yaml"
     file.write_text(CONFIG.format(*free_ports(4)))
+    (repository.parent / "routes").mkdir()
+    shutil.copy(DEMO / "routes" / "digits.yaml", repository.parent / "routes")
+    tiny_llama.write(repository.parent / "language" / "tiny")
     classify = shlex.join([sys.executable, str(DEMO / "classify.py"), str(repository)])
-    arguments = [sys.executable, "-m", "gateway", "up", "--config", str(file), "--then", classify]
+    tour = shlex.join([sys.executable, "-m", "gateway", "tour", "--config", str(file)])
+    then = shlex.join(["sh", "-c", f"{classify} && {tour}"])
+    arguments = [sys.executable, "-m", "gateway", "up", "--config", str(file), "--then", then]
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -73,7 +84,10 @@ def test_the_model_is_made_once(repository: Path):
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == files
 
 
-def test_every_version_answers_through_the_gateway_as_it_does_alone(up: subprocess.Popen[str]):
+@pytest.mark.timeout(300)
+def test_every_version_answers_as_it_does_alone_and_the_tour_shows_what_it_promises(
+    up: subprocess.Popen[str], repository: Path
+):
     lines = []
     for line in up.stdout or ():
         lines.append(line)
@@ -83,3 +97,13 @@ def test_every_version_answers_through_the_gateway_as_it_does_alone(up: subproce
     assert up.wait(30) == 0, told
     assert "Accuracy through the gateway equals the model's own, to the image." in told
     assert lines[-1] == "Everything has stopped.\n"
+    toured = " ".join(told.split())
+    assert "400 answers" in toured
+    assert "compared pairs" in toured
+    assert "rolled back after" in toured
+    assert re.search(r"the model saw .*?\[EMAIL_\w{6}\]", toured)
+    assert re.search(r"more answers in the \S+ s after it, 0 failures", toured)
+    assert re.search(r"[\d.]+ times as many", toured)
+    assert (repository.parent / "state" / "tour" / "shadow-report.html").stat().st_size > 10_000
+    assert sorted(each.name for each in (repository.parent / "routes").iterdir()) == ["digits.yaml"]
+    assert sorted(each.name for each in repository.iterdir()) == ["digits"]
