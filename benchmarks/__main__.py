@@ -18,6 +18,7 @@ from benchmarks import (
     sharing,
     stages,
     telemetry,
+    telemetry_rates,
     tracing,
 )
 
@@ -34,6 +35,7 @@ NAMES = (
     "auditing",
     "tracing",
     "telemetry",
+    "telemetry-rates",
     "screening",
     "sharing",
     "fairness",
@@ -80,6 +82,10 @@ def main() -> None:
             auditing.run(quick=given.quick)
         elif name == "tracing":
             tracing.run(quick=given.quick)
+        elif name == "telemetry":
+            telemetry.run(quick=given.quick)
+        elif name == "telemetry-rates":
+            telemetry_rates.run(options, FOLDER)
         elif name == "screening":
             screening.run(quick=given.quick)
         else:

@@ -55,10 +55,11 @@ def gateway(
     cores: Sequence[int] = (),
     routes: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    module: str = "gateway",
 ) -> Gateway:
     """A gateway with JWT, everything else that is on by default, and routes by file name.
 
-    `settings` are further ones of its configuration.
+    `settings` are further ones of its configuration, `module` is what is run.
     """
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def gateway(
             sort_keys=False,
         )
     )
-    command = [sys.executable, "-m", "gateway", "gateway", "--config", str(config)]
+    command = [sys.executable, "-m", module, "gateway", "--config", str(config)]
     child = Child(name, command, place / "log", cores)
     wait_for_port(child, ports["discovery"])
     return Gateway(child, config, ports["http"], ports["grpc"], ports["discovery"])
