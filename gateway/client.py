@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from gateway.config import FACES, Config, Listener
+from gateway.config import Config
+from gateway.listening import FACES, Listener
 from gateway.sample import Input, inputs_of
 from protos.errors import TABLE, Kind, PenstockError
 from protos.quantities import Address

@@ -14,8 +14,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gateway.client import GatewayClient
-from gateway.config import FACES, Config, load_config
+from gateway.config import Config, load_config
 from gateway.credentials import Credentials
+from gateway.listening import FACES
 from protos.errors import PenstockError, invalid
 
 T = TypeVar("T")

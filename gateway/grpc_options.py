@@ -2,7 +2,7 @@
 
 from grpc import aio
 
-from gateway.config import Listener
+from gateway.listening import Listener
 from protos.errors import invalid
 from protos.tls import server_credentials
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.backend_settings import Backend, ModelServer
 from gateway.children import Command
 from gateway.client import reachable
-from gateway.config import Backend, Config, ModelServer
+from gateway.config import Config
 from gateway.cores import share
 from protos.errors import invalid
 from protos.otlp import Collector

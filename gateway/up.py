@@ -10,9 +10,10 @@ from pathlib import Path
 
 from gateway.children import Child, Command, ended, run
 from gateway.client import GatewayClient, Instance, ServedModel, url
-from gateway.config import FACES, Config
+from gateway.config import Config
 from gateway.credentials import Credentials
 from gateway.grace import AFTER_DRAIN
+from gateway.listening import FACES
 from gateway.news import Arrival, Event, News
 from gateway.plan import Plan, plan, this_machine
 from gateway.ports import check_free

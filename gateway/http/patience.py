@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from gateway.config import Limits
+from gateway.listening import Limits
 
 MIN_BODY_RATE = 64 * 1024  # bytes a second that a body must keep up once bodyTimeout is over
 LINGER = 2.0  # seconds for a client to read a reply that came before it had sent everything

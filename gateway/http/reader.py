@@ -13,12 +13,12 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.config import Limits
 from gateway.http.cycle import Cycle
 from gateway.http.framing import CHUNKED, Framing, check_size, framing, headers_too_large
 from gateway.http.patience import Phase
 from gateway.http.scope import Scope, http_scope
 from gateway.http.upgrade import parser_after_head
+from gateway.listening import Limits
 from protos.errors import Kind, PenstockError, invalid
 
 MAX_PIPELINED = 64  # requests; one read of the socket may hold thousands

@@ -11,9 +11,9 @@ from functools import partial
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 
-from gateway.config import Limits
 from gateway.http.protocol import Connection
 from gateway.http.reader import Connections
+from gateway.listening import Limits
 from protos.errors import invalid
 from protos.quantities import Address
 from protos.tls import ServerTls, server_context

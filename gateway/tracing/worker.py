@@ -5,7 +5,8 @@ import random
 from collections.abc import Mapping
 from typing import Self
 
-from gateway.config import Config, Listener
+from gateway.config import Config
+from gateway.listening import Listener
 from gateway.metrics import Totals
 from gateway.tracing.tracer import Tracer
 from protos.otlp import OtlpExporter, resource_of

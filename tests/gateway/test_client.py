@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from gateway.client import GatewayClient, reachable, url
-from gateway.config import Config, Listener
+from gateway.config import Config
+from gateway.listening import Listener
 from gateway.sample import Input
 from protos.errors import Kind, PenstockError
 from protos.quantities import address

@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.config import Limits
 from gateway.http.body import read_body
 from gateway.http.server import HttpServer, serve
+from gateway.listening import Limits
 from protos.quantities import Address
 from protos.tls import ServerTls
 

@@ -1,7 +1,7 @@
 import pytest
 
-from gateway.config import Limits
 from gateway.http.patience import DRAIN_IDLE, MIN_BODY_RATE, Phase, patience
+from gateway.listening import Limits
 
 LIMITS = Limits()
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.config import Limits
 from gateway.http.body import on_disconnect, watch_disconnect
 from gateway.http.server import bind, serve
+from gateway.listening import Limits
 from protos.errors import Kind, PenstockError
 from protos.quantities import Address
 from protos.tls import ServerTls
