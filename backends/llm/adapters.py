@@ -89,8 +89,10 @@ def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> 
         if shard is not None:
             down = shard.cut(down, 1) if shard.dimension == INPUTS else down
             up = shard.cut(up, 0) if shard.dimension == OUTPUTS else up
+        # Copies, also of one rank: what is read is a mapping of the file, which may change.
+        whole = torch.contiguous_format
         deltas[name] = Delta(
-            down.t().to(model.device, model.dtype).contiguous(),
+            down.t().to(model.device, model.dtype, copy=True, memory_format=whole),
             (up.t() * scale).to(model.device, model.dtype).contiguous(),
         )
     if not deltas:

@@ -13,16 +13,19 @@ import typer
 import uvloop
 
 from backends.host import Identity, Place, host
-from backends.llm.models import Options
+from backends.llm.entry import Options
+from backends.llm.models import SETTLE
 from backends.llm.presence import Presence
 from backends.llm.unary import LlmUnary
 from backends.llm.worker import LlmWorker
 from backends.options import placed
+from protos import discovery_pb2 as pb
+from protos.garbage import settle
 from protos.quantities import seconds, size
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0  # seconds, for adapters that come and go
+LOOK_EVERY = 2.0  # seconds, for models and adapters that come and go
 WATCH_EVERY = 0.5  # seconds, over the processes of a model's ranks
 
 
@@ -132,7 +135,7 @@ class Generating:
 
     def tasks(self, changed: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
         self._changed = changed
-        return [self._load(changed), self._watch()]
+        return [self._load(changed), self._load_adapters(changed), self._watch()]
 
     async def close(self) -> None:
         self.worker.close()
@@ -147,12 +150,26 @@ class Generating:
         os._exit(1)
 
     async def _load(self, changed: Callable[[], None]) -> None:
-        """Models one after the other, each served as soon as it is there; then their adapters."""
-        models = self.worker.models
-        for entry in models.entries():
-            await asyncio.to_thread(models.load, entry)
-            changed()
+        """Models one after the other, each served as soon as it is there."""
+        models, seen = self.worker.models, 0
         while True:
-            if await asyncio.to_thread(models.find_adapters):
+            for name in await asyncio.to_thread(models.look):
+                await asyncio.to_thread(models.take, name)
+                changed()
+            for leaving in models.drained(self.worker.asks):
+                await asyncio.to_thread(models.end, leaving)
+            if models.revision != seen:
+                seen = models.revision
+                changed()
+                await asyncio.to_thread(settle)
+            loading = any(entry.state == pb.LOADING for entry in models.entries())
+            await asyncio.sleep(SETTLE if loading else LOOK_EVERY)
+
+    async def _load_adapters(self, changed: Callable[[], None]) -> None:
+        models = self.worker.models
+        while True:
+            before = models.revision
+            await asyncio.to_thread(models.look_for_adapters)
+            if models.revision != before:
                 changed()
             await asyncio.sleep(LOOK_EVERY)

@@ -97,6 +97,8 @@ def load(
         runner: Runner = lead
     else:
         model, shards = _read(folder, config, form.dtype), {}
+        if where.type == "cpu":
+            _copy(model)
         if int8:
             quantise(model)
         model.to(where)  # type: ignore[arg-type]
@@ -125,8 +127,15 @@ def load(
 def _room(device: torch.device) -> int:
     if device.type != "cuda":
         return ON_CPU
+    torch.cuda.empty_cache()  # what a model held that serves no more
     free, _ = torch.cuda.mem_get_info(device)
     return int(SHARE * free)
+
+
+def _copy(model: PreTrainedModel) -> None:
+    """Its weights are a mapping of the files, and would change with them while they serve."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def _read(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:

@@ -4,7 +4,7 @@ from backends.beat import beat_of
 from backends.host import Identity
 from backends.language.load import load_of
 from backends.language.models import told
-from backends.llm.models import Entry
+from backends.llm.entry import Entry
 from backends.llm.worker import LlmWorker
 from protos import discovery_pb2 as pb
 from protos.prefixes import MOST_NAMES, Filter, salt_of

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol of language models, whose adapters are loaded at run time."""
+"""The Open Inference Protocol of language models, loaded at run time as their adapters are."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from grpc import aio
 from backends.language.unary import Unary
 from backends.llm.models import Models
 from protos import open_inference_pb2 as pb
-from protos.errors import Kind, PenstockError
+from protos.errors import PenstockError
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -25,23 +25,17 @@ class LlmUnary(Unary):
     async def RepositoryModelLoad(  # noqa: N802 (the service's names, here and below)
         self, message: pb.RepositoryModelLoadRequest, context: Context
     ) -> pb.RepositoryModelLoadResponse:
-        await self._change(self._models.load_adapter, message.model_name, context)
+        await self._change(self._models.load, message.model_name, context)
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(  # noqa: N802
         self, message: pb.RepositoryModelUnloadRequest, context: Context
     ) -> pb.RepositoryModelUnloadResponse:
-        await self._change(self._models.unload_adapter, message.model_name, context)
+        await self._change(self._models.unload, message.model_name, context)
         return pb.RepositoryModelUnloadResponse()
 
     async def _change(self, change: Callable[[str], None], name: str, context: Context) -> None:
         try:
-            if any(entry.name == name and ":" not in name for entry in self._models.entries()):
-                raise PenstockError(
-                    Kind.UNIMPLEMENTED,
-                    "language models are loaded when their backend starts; only their adapters "
-                    "are loaded and unloaded meanwhile",
-                )
             await asyncio.to_thread(change, name)
             self._changed()
         except PenstockError as error:

@@ -19,9 +19,10 @@ from backends.language.times import Times, time_queued
 from backends.llm.answering import Answering
 from backends.llm.engine import Ask, Engine, Step
 from backends.llm.engine_thread import EngineThread
+from backends.llm.entry import Entry, Options
 from backends.llm.forms import Form
 from backends.llm.loading import Loaded
-from backends.llm.models import Entry, Models, Options
+from backends.llm.models import Models
 from backends.llm.preparing import Preparing
 from backends.llm.prompts import is_long, prompts_of
 from backends.llm.wishes import Wishes, wishes_of
@@ -78,13 +79,18 @@ class LlmWorker:
         self._clock = clock
         self._ids = count()
         self._loop = loop
-        self._calls: dict[int, Answering] = {}
-        self._preparing: dict[int, Preparing] = {}
+        self._calls: dict[int, tuple[Answering, EngineThread]] = {}
+        self._preparing: dict[int, EngineThread] = {}  # that each call is on its way to
         self._readers = ThreadPoolExecutor(READERS, "prompts")
 
     @property
     def in_flight(self) -> int:
         return len(self._calls) + len(self._preparing)
+
+    def asks(self, thread: EngineThread) -> bool:
+        """Whether a call under way has still to do with this engine."""
+        preparing = thread in self._preparing.values()
+        return preparing or any(each is thread for _, each in self._calls.values())
 
     def take(self, calls: Sequence[tuple[Call, Answer]]) -> list[Taken | PenstockError]:
         """Hands the calls to their engines; see `backends.exchange.Worker`."""
@@ -156,7 +162,7 @@ class LlmWorker:
             taking.answer(exchange_parts.encode_failure(call.id, error, executed=False), True)
 
         preparing = Preparing(go, fail, leave=partial(self._preparing.pop, key))
-        self._preparing[key] = preparing
+        self._preparing[key] = taking.thread
         self._readers.submit(read).add_done_callback(
             lambda found: self._loop.call_soon_threadsafe(preparing.done, found)
         )
@@ -195,7 +201,7 @@ class LlmWorker:
             ),
             leave=partial(self._leave, key, len(prompts), thread),
         )
-        self._calls[key] = taken
+        self._calls[key] = (taken, thread)
         for at, (prompt, most) in enumerate(zip(prompts, mosts, strict=True)):
             ask = Ask(
                 prompt,
@@ -229,9 +235,9 @@ class LlmWorker:
     def _say(self, step: Step) -> None:
         for id_, said in step:
             key, at = cast(tuple[int, int], id_)  # as `_begin` made it
-            taken = self._calls.get(key)
-            if taken is None:
+            if key not in self._calls:
                 continue
+            taken, _ = self._calls[key]
             if isinstance(said, PenstockError):
                 taken.fail(said)
             else:

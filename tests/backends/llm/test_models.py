@@ -1,11 +1,15 @@
-"""Which models and adapters a folder holds, now and later."""
+"""Which models a folder holds, now and later."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backends.llm.models import Models, Options
+from backends.llm.engine import Ask
+from backends.llm.entry import Options
+from backends.llm.models import Models
+from backends.llm.sampling import Sampling
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from tests.backends.llm import tiny_models
@@ -21,21 +25,30 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def models(root: Path) -> Iterator[Models]:
-    found = Models(root, OPTIONS, lambda step: None)
-    for entry in found.entries():
-        found.load(entry)
+    found = tiny_models.serve(Models(root, OPTIONS, lambda step: None))
     yield found
-    for thread in found.threads():
-        thread.stop(5.0)
+    found.close()
 
 
 def states(models: Models) -> dict[str, int]:
     return {each.name: each.state for each in models.entries()}
 
 
-def write_adapter(root: Path, name: str, *, seed: int = 0) -> Path:
-    folder = root / "base" / "adapters" / name
-    return tiny_models.write_adapter(folder, tiny_models.reference(root / "base"), seed=seed)
+def answer(models: Models) -> list[int]:
+    """Of the model "base", as its weights are now."""
+    loaded = models.get("base", "").loaded
+    assert loaded is not None
+    engine = tiny_models.engine(loaded)
+    engine.add("a", Ask([5, 6, 7], 8, Sampling(temperature=0.0), ignore_end=True))
+    choice = engine._requests["a"].choices[0]
+    tiny_models.finish(engine)
+    return choice.sequence.output
+
+
+def drain(models: Models) -> None:
+    """Ends what nobody asks any more."""
+    for leaving in models.drained(lambda thread: False):
+        models.end(leaving)
 
 
 def test_models_are_there_before_they_are_ready(root: Path) -> None:
@@ -56,81 +69,105 @@ def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
         Models(tmp_path / "none", OPTIONS, lambda step: None)
 
 
-def test_adapters_come_change_and_go(root: Path, models: Models) -> None:
-    assert not models.find_adapters()
-    folder = write_adapter(root, "one")
-    assert models.find_adapters()
-    assert not models.find_adapters()
-    first = models.get("base:one", "1")
-    assert first.revision != models.get("base", "1").revision
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-    write_adapter(root, "one", seed=1)
-    assert models.find_adapters()
-    assert models.get("base:one", "1").adapter != first.adapter
-    folder.rename(root / "elsewhere")
-    assert models.find_adapters()
+def test_a_changed_model_takes_the_old_ones_place(root: Path, models: Models) -> None:
+    old, before = models.get("base", ""), answer(models)
+    tiny_models.write_adapter(
+        root / "base" / "adapters" / "one", tiny_models.reference(root / "base"), seed=0
+    )
+    models.look_for_adapters()
+    tiny_models.write(root / "base", seed=1)
+    assert models.look() == []  # its files may still change
+    assert answer(models) == before  # although they were written over
+    assert models.look() == ["base"]
+    models.take("base")
+    new = models.get("base", "")
+    assert (new.revision != old.revision, answer(models) != before) == (True, True)
+    assert models.get("base:one", "").loaded is new.loaded
+    assert models.threads() == [new.thread, old.thread]
+    assert models.drained(lambda thread: thread is old.thread) == []
+    drain(models)
+    assert models.threads() == [new.thread]
+    assert old.thread is not None
+    assert not old.thread.alive
+
+
+def test_files_that_are_touched_are_no_new_model(root: Path, models: Models) -> None:
+    old = models.get("base", "")
+    (root / "base" / "config.json").touch()
+    tiny_models.serve(models)
+    assert models.get("base", "").thread is old.thread
+
+
+def test_one_that_cant_be_loaded_leaves_the_old_one_serving(root: Path, models: Models) -> None:
+    old = models.get("base", "")
+    weights = root / "base" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    tiny_models.serve(models)
+    entry = models.get("base", "")
+    assert entry.thread is old.thread
+    assert "a newer revision was not taken" in entry.reason
+    weights.write_bytes(whole)
+    tiny_models.serve(models)
+    assert models.get("base", "").reason == ""
+
+
+def test_a_folder_that_comes_is_served_and_one_that_goes_is_not(
+    root: Path, models: Models, tmp_path: Path
+) -> None:
+    shutil.copytree(root / "base", root / "other")
+    models.look()
+    assert states(models) == {"base": pb.READY, "other": pb.LOADING}
+    tiny_models.serve(models)
+    assert states(models) == {"base": pb.READY, "other": pb.READY}
+    (root / "other").rename(tmp_path / "elsewhere")
+    models.look()
+    models.look()
+    assert states(models) == {"base": pb.READY, "other": pb.UNLOADING}
+    with pytest.raises(PenstockError):
+        models.get("other", "")
+    drain(models)
     assert states(models) == {"base": pb.READY}
 
 
-def test_an_adapter_that_cant_be_served_says_why(root: Path, models: Models) -> None:
-    folder = write_adapter(root, "one")
-    (folder / "adapter_config.json").write_text("{}")
-    models.find_adapters()
-    (_, entry) = models.entries()
-    assert entry.state == pb.UNAVAILABLE
-    assert "LORA" in entry.reason
-
-
-def test_an_adapter_that_breaks_is_served_again_once_it_is_whole(
-    root: Path, models: Models
+def test_a_repository_that_is_away_changes_nothing(
+    root: Path, models: Models, tmp_path: Path
 ) -> None:
-    folder = write_adapter(root, "one")
-    models.find_adapters()
-    whole = (folder / "adapter_config.json").read_bytes()
-    (folder / "adapter_config.json").write_text("{}")
-    models.find_adapters()
-    assert states(models) == {"base": pb.READY, "base:one": pb.UNAVAILABLE}
-    (folder / "adapter_config.json").write_bytes(whole)
-    models.find_adapters()
-    assert states(models) == {"base": pb.READY, "base:one": pb.READY}
+    root.rename(tmp_path / "elsewhere")
+    assert models.look() == []
+    assert states(models) == {"base": pb.READY}
 
 
-def test_adapters_are_unloaded_until_they_are_loaded(root: Path, models: Models) -> None:
-    write_adapter(root, "one")
-    models.load_adapter("base:one")
-    first = models.get("base:one", "")
-    assert models.adapters() == []  # read, and in memory with its first request
-    models.unload_adapter("base:one")
-    assert not models.find_adapters()
-    with pytest.raises(PenstockError) as caught:
-        models.get("base:one", "")
-    assert caught.value.kind is Kind.UNAVAILABLE
-    models.load_adapter("base:one")
-    assert models.get("base:one", "").adapter == first.adapter
+def test_a_name_that_none_can_have_is_passed_over(root: Path, models: Models) -> None:
+    shutil.copytree(root / "base", root / ".half")
+    tiny_models.serve(models)
+    assert states(models) == {"base": pb.READY}
+    with pytest.raises(ValueError, match="dot"):
+        Models(root, OPTIONS, lambda step: None)
 
 
-def test_what_is_not_there_is_not_found(root: Path, models: Models) -> None:
-    for change in (models.load_adapter, models.unload_adapter):
+def test_a_model_is_unloaded_until_it_is_loaded(root: Path, models: Models) -> None:
+    models.unload("base")
+    assert states(models) == {"base": pb.UNLOADING}
+    drain(models)
+    tiny_models.write(root / "base", seed=1)
+    tiny_models.serve(models)
+    assert states(models) == {"base": pb.UNAVAILABLE}
+    models.load("base")
+    assert states(models) == {"base": pb.READY}
+    assert models.look() == models.look() == []
+
+
+def test_what_is_not_there_is_not_found(models: Models) -> None:
+    for change in (models.load, models.unload):
         with pytest.raises(PenstockError) as caught:
-            change("base:none")
+            change("none")
         assert caught.value.kind is Kind.NOT_FOUND
 
 
 def test_loading_what_cant_be_served_says_why(root: Path, models: Models) -> None:
-    folder = write_adapter(root, "one")
-    (folder / "adapter_model.safetensors").unlink()
-    with pytest.raises(PenstockError, match=r"there is no adapter_model\.safetensors") as caught:
-        models.load_adapter("base:one")
+    (root / "base" / "model.safetensors").rename(root / "base" / "model.bin")
+    models.unload("base")
+    with pytest.raises(PenstockError, match="no weights in safetensors") as caught:
+        models.load("base")
     assert caught.value.kind is Kind.UNAVAILABLE
-
-
-def test_links_that_leave_the_folder_are_not_followed(
-    root: Path, models: Models, tmp_path: Path
-) -> None:
-    outside = write_adapter(root, "one").rename(tmp_path / "outside")
-    (root / "base" / "adapters" / "one").symlink_to(outside)
-    models.find_adapters()
-    (_, entry) = models.entries()
-    assert (entry.state, "link" in entry.reason) == (pb.UNAVAILABLE, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backends.host import Identity
-from backends.llm.models import Options
+from backends.llm.entry import Options
 from backends.llm.presence import Presence
 from backends.llm.worker import LlmWorker
 from protos import discovery_pb2 as pb
@@ -34,9 +34,7 @@ async def worker(root: Path) -> AsyncIterator[LlmWorker]:
     # Room for some 500 tokens.
     options = Options(memory=512 * 256, block=4)
     found = LlmWorker(root, options, asyncio.get_running_loop(), most=8)
-    for entry in found.models.entries():
-        found.models.load(entry)
-    found.models.find_adapters()
+    tiny_models.serve(found.models)
     yield found
     found.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backends.llm.models import Options
+from backends.llm.entry import Options
 from backends.llm.worker import LlmWorker
 from protos import exchange_parts
 from protos.errors import Kind, PenstockError
@@ -75,9 +75,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def worker(root: Path) -> AsyncIterator[LlmWorker]:
     options = Options(memory=1 << 20, block=4)
     found = LlmWorker(root, options, asyncio.get_running_loop(), most=4)
-    for entry in found.models.entries():
-        found.models.load(entry)
-    found.models.find_adapters()
+    tiny_models.serve(found.models)
     yield found
     found.close()
 
@@ -160,3 +158,27 @@ async def test_more_than_may_be_under_way_are_refused(worker: LlmWorker) -> None
     assert [caller.refused for caller in callers] == [False] * 4 + [True]
     for caller in callers[:4]:
         assert await caller.text()
+
+
+async def test_who_asked_a_model_that_is_exchanged_is_answered_by_it(
+    worker: LlmWorker, root: Path
+) -> None:
+    models = worker.models
+    question = {"prompt": "one two", "max_tokens": 8}
+    before = await Caller(worker, question, "base:one").text()
+    old = models.get("base", "").thread
+    open_ = threading.Event()
+    for _ in range(2):
+        worker._readers.submit(open_.wait, PATIENCE)
+    models.get("base:one", "").loaded.adapters._here.clear()  # type: ignore[union-attr]
+    caller = Caller(worker, question, "base:one")  # has to wait for its adapter
+    tiny_models.write(root / "base", seed=1)
+    await asyncio.to_thread(tiny_models.serve, models)
+    assert models.get("base", "").thread is not old
+    assert await Caller(worker, question).text() != before
+    assert models.drained(worker.asks) == []
+    open_.set()
+    assert await caller.text() == before
+    (leaving,) = models.drained(worker.asks)
+    models.end(leaving)
+    tiny_models.write(root / "base")

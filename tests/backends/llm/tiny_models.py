@@ -23,6 +23,7 @@ from backends.llm.blocks import BlockPool
 from backends.llm.choice import Said
 from backends.llm.engine import Engine
 from backends.llm.loading import Loaded, load
+from backends.llm.models import Models
 from protos.errors import PenstockError
 
 TEXTS = [
@@ -116,6 +117,15 @@ def tokeniser() -> PreTrainedTokenizerFast:
 def read(folder: Path, *, block: int = 4) -> Loaded:
     """The model with a cache of 4 MiB."""
     return load(folder, dtype="fp32", block=block, memory=1 << 22)
+
+
+def serve(models: Models) -> Models:
+    """Loads what has settled; two looks at the folder see that it has."""
+    for _ in range(2):
+        for name in models.look():
+            models.take(name)
+    models.look_for_adapters()
+    return models
 
 
 def engine(loaded: Loaded, *, blocks: int = 96, **settings: Any) -> Engine:
