@@ -11,7 +11,7 @@ CONFIG ?= deploy/demo/penstock.yaml
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: up tour test lint protos schemas manifests bench clean
+.PHONY: up tour test lint protos schemas reference manifests bench clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -39,6 +39,10 @@ schemas: $(READY)
 	$(BIN)/penstock routes schema > docs/schemas/route.json
 	$(BIN)/penstock routes schema --kind Privacy > docs/schemas/privacy.json
 	$(BIN)/penstock routes schema --kind Output > docs/schemas/output.json
+
+# docs/reference, from the code.
+reference: $(READY)
+	$(BIN)/python docs/reference
 
 # Grafana's dashboards, and the plain manifests that the chart makes.
 manifests: $(READY)
