@@ -4,8 +4,11 @@ A test that needs an NVIDIA GPU is marked `gpu`, and one that needs a Jaeger `ja
 may stay out on machines without one, as neither can be installed by a package manager.
 """
 
+import gc
 import os
 import shutil
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,10 @@ from tests.servers import find_jaeger
 
 # Before any test imports gRPC: its fork handlers have broken children that tests start.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+# Each httpx client reads every authority of the web, 20 ms for two hundred, and tests make clients
+# by the thousand. Nothing here asks beyond this machine: one authority is enough.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
 
 NO_GPU = "needs an NVIDIA GPU, and there is none here"
 NO_JAEGER = "needs a Jaeger, and there is none here (PATH, PENSTOCK_JAEGER)"
@@ -28,6 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         _leave_out(items, "gpu", NO_GPU)
     if find_jaeger() is None:
         _leave_out(items, "jaeger", NO_JAEGER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported for tests stays: looking for garbage in it took a second each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:
