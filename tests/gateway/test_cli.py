@@ -13,6 +13,7 @@ import pytest
 
 from gateway.config import load_config
 from policies.authenticate import Authenticator
+from tests.command_line import penstock
 
 CONFIG = """
 apiVersion: penstock/v1
@@ -28,17 +29,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "penstock.yaml"
     path.write_text(CONFIG)
     return path
-
-
-def penstock(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
 
 
 def test_a_token_verifies(file: Path):
@@ -92,10 +82,15 @@ def test_a_good_file_is_fine(file: Path):
 
 def test_a_bad_file_is_refused_with_its_line(file: Path):
     file.write_text(CONFIG + "workres: 2\n")
-    done = penstock("config", "check", "--config", str(file))
+    command = ("config", "check", "--config", str(file))
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *command], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(f"penstock: {file}:7: ")
     assert "workers" in done.stderr
+    here = penstock(*command)
+    assert (here.returncode, here.stdout, here.stderr) == (2, done.stdout, done.stderr)
 
 
 def test_the_schema_is_json():

@@ -3,8 +3,6 @@
 import json
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ import tritonclient.grpc as triton
 from gateway.audit.read import Wanted, records
 from gateway.audit.seal import read_seal
 from gateway.audit.verify import verify
+from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import ROOT, Mesh
+from tests.integration.mesh import Mesh
 
 VALUE = 4711.25
 SECRET = "jane.doe@example.com"
@@ -197,19 +196,22 @@ def test_the_chains_of_all_processes_hold_while_they_are_written(audited: Audite
 
 
 def test_the_command_line_shows_and_verifies(audited: Audited):
-    def penstock(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gateway", "audit", *arguments]
-        return subprocess.run(
-            [*command, "--config", str(audited.mesh.file)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-        )
-
-    shown = penstock("show", "--decision", "refused", "--format", "json", "--since", "1h")
+    file = str(audited.mesh.file)
+    shown = penstock(
+        "audit",
+        "show",
+        "--config",
+        file,
+        "--decision",
+        "refused",
+        "--format",
+        "json",
+        "--since",
+        "1h",
+    )
     assert shown.returncode == 0, shown.stderr
     assert {json.loads(line)["decision"] for line in shown.stdout.splitlines()} == {"refused"}
-    verified = penstock("verify")
+    verified = penstock("audit", "verify", "--config", file)
     assert verified.returncode == 0, verified.stdout
     assert ", 0 faults" in verified.stdout
 

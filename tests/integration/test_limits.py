@@ -1,8 +1,6 @@
 """Limits on a real mesh: what clients are told, what is counted, and what outlives a restart."""
 
 import csv
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import grpc
@@ -13,8 +11,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from policies.tokens import issue
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import ROOT, Mesh
+from tests.integration.mesh import Mesh
 
 ROUTE = """
 apiVersion: penstock/v1
@@ -81,8 +80,9 @@ def metric(mesh: Mesh, name: str, **labels: str) -> float:
 
 
 def usage(mesh: Mesh, *arguments: str) -> str:
-    command = [sys.executable, "-m", "gateway", "usage", "--config", str(mesh.file), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = penstock("usage", "--config", str(mesh.file), *arguments)
+    done.check_returncode()
+    return done.stdout
 
 
 def test_clients_see_their_limit_shrink_and_are_told_when_to_come_again(mesh: Mesh) -> None:

@@ -1,8 +1,6 @@
 """Rollouts on a real mesh: a canary that fails is rolled back by itself, a person opens gates."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import ROOT, Mesh
+from tests.integration.mesh import Mesh
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 ROUTE = """
@@ -120,8 +119,8 @@ def test_a_person_opens_a_gate_and_is_named(mesh: Mesh) -> None:
     mesh.wait_ready(("gated", "1"), ("gated", "2"))
     mesh.wait(lambda: status(mesh, "gated").get("status") == "waiting", "the gate")
 
-    assert json.loads(penstock(mesh, "rollout", "status", "gated", "--json"))
-    penstock(mesh, "rollout", "resume", "gated")
+    assert json.loads(told(mesh, "rollout", "status", "gated", "--json"))
+    told(mesh, "rollout", "resume", "gated")
 
     mesh.wait(lambda: status(mesh, "gated")["status"] == "completed", "the end")
     with Load(mesh, "gated") as load:
@@ -133,6 +132,7 @@ def test_a_person_opens_a_gate_and_is_named(mesh: Mesh) -> None:
     assert "completed" in refused.json()["error"]
 
 
-def penstock(mesh: Mesh, *arguments: str) -> str:
-    command = [sys.executable, "-m", "gateway", *arguments, "--config", str(mesh.file)]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def told(mesh: Mesh, *arguments: str) -> str:
+    done = penstock(*arguments, "--config", str(mesh.file))
+    done.check_returncode()
+    return done.stdout

@@ -1,8 +1,6 @@
 """Routes on a real mesh: splits that stick, pins, reloads, what clients and operators are told."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,8 +11,9 @@ import tritonclient.grpc as triton
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from policies.tokens import issue
+from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import ROOT, Mesh
+from tests.integration.mesh import Mesh
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 
@@ -224,15 +223,17 @@ def test_a_refused_file_changes_nothing_and_shows(mesh: Mesh) -> None:
 
 
 def test_explain_says_what_the_serving_code_does(mesh: Mesh) -> None:
-    for user in ("user-1", "user-2", "user-3", "user-4"):
+    users = {arm(infer(mesh, user)): user for user in (f"user-{i}" for i in range(20))}
+    assert len(users) == 2
+    for serving, user in users.items():
         command = ["routes", "explain", "--model", "fraud", "--tenant", "acme", "--subject", user]
-        told = penstock(mesh, *command, "--issuer", "tests", "--json")
-        explained = json.loads(told)
+        explained = json.loads(told(mesh, *command, "--issuer", "tests", "--json"))
 
-        assert explained["arm"] == arm(infer(mesh, user))
+        assert explained["arm"] == serving
         assert explained["route"] == "fraud"
 
 
-def penstock(mesh: Mesh, *arguments: str) -> str:
-    command = [sys.executable, "-m", "gateway", *arguments, "--config", str(mesh.file)]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+def told(mesh: Mesh, *arguments: str) -> str:
+    done = penstock(*arguments, "--config", str(mesh.file))
+    done.check_returncode()
+    return done.stdout

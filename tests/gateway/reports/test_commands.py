@@ -1,9 +1,6 @@
 """`penstock shadow report` over a real store."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +11,7 @@ from typer.testing import CliRunner
 from gateway.reports.commands import app
 from gateway.store.engine import open_store
 from protos.errors import PenstockError
+from tests.command_line import penstock
 from tests.gateway.reports.made_records import NOW, Made, records
 
 CONFIG = """
@@ -148,13 +146,6 @@ def test_a_file_that_is_no_store_is_told_in_a_sentence(tmp_path: Path):
 
 def test_it_is_a_command_of_penstock(folder: Path):
     command = ("shadow", "report", "--route", "nothing")
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *command, "--config", str(folder / "penstock.yaml")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
+    done = penstock(*command, "--config", str(folder / "penstock.yaml"))
     assert done.returncode == 1, done.stderr
     assert "Nothing was mirrored" in done.stderr
