@@ -183,7 +183,7 @@ def build(
         Samples(chance.random, sample),
         Output(models, clock),
         Plugins(),
-        Split(table, Splitter(chance.random)),
+        Split(table, Splitter(chance.random), budgets, clock),
         cache,
         Fair(fairness, 1.0 / workers, clock, call_at),
         mirror,

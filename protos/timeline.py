@@ -111,6 +111,7 @@ class Timeline:
     rollout: str = ""  # that was under way
     arm: str = ""  # that served, or was to serve
     pinned: bool = False  # whether the client chose it, by a version
+    fell_back: bool = False  # to that arm, from one that could not be reached any more
     arm_shown: bool = False  # whether the client may know it
     began: float = 0.0  # when a backend was first asked
     answered: float = 0.0  # when the first part was there
@@ -173,6 +174,7 @@ class Timeline:
             self.marks,
             waits=self.waits,
             tracestate=self.tracestate,
+            fell_back=self.fell_back,
             first_by_client=self.first_by_client,
             whole_by_client=self.whole_by_client,
         )

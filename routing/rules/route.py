@@ -1,16 +1,17 @@
 """Fixes a request's target: the arm of its route, and the exact version of the arm's model."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from protos.errors import Kind, PenstockError
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply, Service
-from protos.timeline import Target
+from protos.timeline import Attempt, Target, Timeline
 from protos.values import InferRequest
 from protos.wording import quote
 from routing.resolve import Versions, aimed, resolve
+from routing.retry import Budgets
 from routing.rules.snapshot import implicit
 from routing.rules.split import Splitter
 
@@ -96,12 +97,24 @@ def _sent_to(request: InferRequest, found: Place) -> InferRequest:
     return aimed(request, target)
 
 
-class Split:
-    """The filter; `fallbacks` counts requests that went to another arm than they were split to."""
+def _own(timeline: Timeline) -> Iterable[Attempt]:
+    return (each for each in timeline.attempts if not each.shadow and not each.inner)
 
-    def __init__(self, table: Serving, splitter: Splitter) -> None:
+
+class Split:
+    """The filter; `fallbacks` counts requests that went to another arm than they were split to.
+
+    `budgets` pay for those that have been at a backend before, as for every attempt after the
+    first; `clock` is the event loop's.
+    """
+
+    def __init__(
+        self, table: Serving, splitter: Splitter, budgets: Budgets, clock: Callable[[], float]
+    ) -> None:
         self._table = table
         self._splitter = splitter
+        self._budgets = budgets
+        self._clock = clock
         self.fallbacks = 0
 
     def __call__(self, request: InferRequest, service: Service) -> Awaitable[Reply]:
@@ -126,27 +139,41 @@ class Split:
     async def _served(
         self, request: InferRequest, service: Service, route: RouteSnapshot, found: Place
     ) -> Reply:
-        """By the place, or by the next fallback of an arm that turns out not to be reachable."""
+        """By the place, or by the next fallback of an arm that turns out not to be reachable.
+
+        That kind of failure is of calls that nobody began, or that nobody is left to repeat: who
+        may not be repeated fails otherwise.
+        """
+        timeline = request.context.timeline
         tried = {found.arm.name}
         while True:
             try:
                 return await service(_sent_to(request, found))
             except PenstockError as error:
-                following = _fallback(self._table, route, found.arm)
-                if (
-                    error.kind is not Kind.UNAVAILABLE
-                    or following is None
-                    or following.arm.name in tried
-                ):
+                if error.kind is not Kind.UNAVAILABLE or "sequence_id" in request.parameters:
                     raise
-                # It has been where it may have broken something, and may be repeated: that kind of
-                # failure is of calls that nobody began, or that nobody is left to repeat.
-                if request.context.timeline.instances:
-                    context = replace(request.context, suspect=True)
-                    request = replace(request, context=context)
+                following = _fallback(self._table, route, found.arm)
+                if following is None or following.arm.name in tried:
+                    raise
+                lost = any(each.error == Kind.LOST.name for each in _own(timeline))
+                if not self._allowed(request, route, lost):
+                    raise
+                if lost and not request.context.suspect:
+                    request = replace(request, context=replace(request.context, suspect=True))
                 found = following
                 tried.add(found.arm.name)
+                timeline.fell_back = True
                 self.fallbacks += 1
+
+    def _allowed(self, request: InferRequest, route: RouteSnapshot, lost: bool) -> bool:
+        """Whether it may be asked for once more: as for a retry, if it was asked for at all."""
+        now, asked = self._clock(), len(request.context.timeline.instances)
+        if now >= request.context.deadline or asked > route.spec.retries.max:
+            return False
+        if not asked:
+            return True
+        budgets = self._budgets
+        return (budgets.of_lost(request) if lost else budgets.of(request)).withdraw(now)
 
     def __repr__(self) -> str:
         return f"<Split {self.fallbacks} fallbacks>"

@@ -94,6 +94,8 @@ class Mirror:
         route = request.context.route
         if route is None or not route.mirrors or request.context.shadow:
             return service(request)
+        if request.context.timeline.fell_back:
+            return service(request)  # it was here before
         mirrors = chosen(route.mirrors, self._rng)
         # A sequence is state: some of its requests, in any order, mean nothing to a candidate.
         if not mirrors or self._closed or "sequence_id" in request.parameters:

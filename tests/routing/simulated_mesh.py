@@ -77,7 +77,7 @@ class Mesh:
         self.retry = Retry(self.budgets, Poison(), *surroundings)
         self.hedge = Hedge(self.budgets, *surroundings)
         self.circuit = Circuit()
-        self.split = Split(self.table, WatchedSplitter(self))
+        self.split = Split(self.table, WatchedSplitter(self), self.budgets, clock)
         filters = [self.split, self.circuit, self.retry, self.hedge]
         self.service = stack(filters, self.pick)
         self._ejections = 0

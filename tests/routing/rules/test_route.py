@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ from protos.errors import Kind, PenstockError
 from protos.principal import Principal
 from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
-from protos.timeline import Target
+from protos.timeline import Attempt, Target
 from protos.values import InferRequest, Part, Tensors
+from routing.retry import RESERVE, Budget, Budgets
 from routing.rules.route import Split
 from routing.rules.snapshot import snapshot
 from routing.rules.split import Splitter
@@ -59,9 +60,14 @@ class Asked:
         return self.last.context.target
 
 
+def made(endpoints: Endpoints) -> Split:
+    budgets = Budgets(Budget(0.0), lambda: 0.0)
+    return Split(endpoints, Splitter(lambda: 0.0), budgets, lambda: 0.0)
+
+
 def sent(endpoints: Endpoints, given: InferRequest, split: Split | None = None) -> Target:
     service = Asked()
-    split = split or Split(endpoints, Splitter(lambda: 0.0))
+    split = split or made(endpoints)
     assert asyncio.run(_awaited(split, given, service)) is REPLY
     return service.target
 
@@ -102,7 +108,7 @@ def test_what_surrounds_a_request_goes_on_with_it() -> None:
     service = Asked()
     given = request(route=only("stable"), headers=[(b"x", b"1")])
 
-    asyncio.run(_awaited(Split(BOTH, Splitter(lambda: 0.0)), given, service))
+    asyncio.run(_awaited(made(BOTH), given, service))
 
     assert service.last is not None
     context = service.last.context
@@ -134,7 +140,7 @@ def test_a_model_without_a_route_is_served_by_its_own_name_and_shows_no_arm() ->
     ],
 )
 def test_the_fallback_serves_while_the_arm_cannot(endpoints: Endpoints) -> None:
-    split = Split(endpoints, Splitter(lambda: 0.0))
+    split = made(endpoints)
     given = request(route=only("canary", backends=BACKUP))
 
     assert sent(endpoints, given, split) == Target("stable", "fraud", "3")
@@ -143,7 +149,7 @@ def test_the_fallback_serves_while_the_arm_cannot(endpoints: Endpoints) -> None:
 
 
 def test_an_arm_that_can_serve_needs_no_fallback() -> None:
-    split = Split(BOTH, Splitter(lambda: 0.0))
+    split = made(BOTH)
 
     assert sent(BOTH, request(route=only("canary", backends=BACKUP)), split).arm == "canary"
     assert split.fallbacks == 0
@@ -248,52 +254,91 @@ def test_it_is_noted_that_the_client_chose_the_arm_even_if_the_choice_fails(
 class Unreachable:
     """A service whose backends of these arms die, or fail otherwise, with the request."""
 
-    def __init__(self, *arms: str, kind: Kind = Kind.UNAVAILABLE, began: bool = True) -> None:
+    def __init__(self, *arms: str, kind: Kind = Kind.UNAVAILABLE, ended: str = "LOST") -> None:
         self._arms = arms
         self._kind = kind
-        self._began = began
+        self._ended = ended
         self.asked: list[tuple[str, bool]] = []
 
     async def __call__(self, request: InferRequest) -> Reply:
-        assert request.context.target is not None
-        arm = request.context.target.arm
-        self.asked.append((arm, request.context.suspect))
-        if arm not in self._arms:
+        target, timeline = request.context.target, request.context.timeline
+        assert target is not None
+        self.asked.append((target.arm, request.context.suspect))
+        if target.arm not in self._arms:
             return REPLY
-        if self._began:
-            request.context.timeline.instances.append(arm)
+        if self._ended:
+            timeline.instances.append(target.arm)
+            attempt = Attempt(target.arm, target, len(timeline.instances), 0.0)
+            attempt.end(1.0, self._ended)
+            timeline.attempts.append(attempt)
         raise PenstockError(self._kind, "nobody is there")
 
 
 BOTH = Endpoints("fraud/3", "fraud/4")
+CIRCLE = [{**STABLE, "fallback": "canary"}, {**CANARY, "fallback": "stable"}]
+
+
+def served(service: Unreachable, given: InferRequest, split: Split | None = None) -> Split:
+    split = split or made(BOTH)
+    assert asyncio.run(_awaited(split, given, service)) is REPLY
+    return split
+
+
+def failed(service: Unreachable, given: InferRequest, split: Split | None = None) -> None:
+    with pytest.raises(PenstockError):
+        asyncio.run(_awaited(split or made(BOTH), given, service))
 
 
 def test_a_request_whose_arm_dies_under_it_goes_to_the_fallback_as_a_suspect() -> None:
-    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary")
-    given = request(route=only("canary", backends=BACKUP))
-    assert asyncio.run(_awaited(split, given, service)) is REPLY
+    service, given = Unreachable("canary"), request(route=only("canary", backends=BACKUP))
+    split = served(service, given)
     assert service.asked == [("canary", False), ("stable", True)]
     assert given.context.timeline.arm == "stable"
+    assert given.context.timeline.fell_back
     assert split.fallbacks == 1
 
 
-def test_a_request_that_nobody_began_is_no_suspect() -> None:
-    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary", began=False)
-    asyncio.run(_awaited(split, request(route=only("canary", backends=BACKUP)), service))
+@pytest.mark.parametrize("ended", ["", "UNAVAILABLE"])
+def test_a_request_that_nobody_began_or_that_was_refused_is_no_suspect(ended: str) -> None:
+    service = Unreachable("canary", ended=ended)
+    served(service, request(route=only("canary", backends=BACKUP)))
     assert service.asked == [("canary", False), ("stable", False)]
 
 
 def test_circles_of_fallbacks_end_when_all_are_gone() -> None:
-    circle = [{**STABLE, "fallback": "canary"}, {**CANARY, "fallback": "stable"}]
-    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("stable", "canary")
-    with pytest.raises(PenstockError):
-        asyncio.run(_awaited(split, request(route=only("canary", backends=circle)), service))
+    service = Unreachable("stable", "canary")
+    failed(service, request(route=only("canary", backends=CIRCLE)))
     assert [arm for arm, _ in service.asked] == ["canary", "stable"]
+
+
+def test_going_on_to_a_fallback_is_one_of_the_attempts() -> None:
+    service = Unreachable("canary")
+    failed(service, request(route=only("canary", backends=BACKUP, retries={"max": 0})))
+    assert [arm for arm, _ in service.asked] == ["canary"]
+
+
+def test_going_on_to_a_fallback_is_paid_from_the_budget_of_retries() -> None:
+    split, route_ = made(BOTH), only("canary", backends=BACKUP)
+    service = Unreachable("canary", ended="UNAVAILABLE")
+    for _ in range(int(RESERVE)):
+        served(service, request(route=route_), split)
+    failed(service, request(route=route_), split)
+
+
+def test_a_sequence_stays_where_its_state_is() -> None:
+    service, given = Unreachable("canary"), request(route=only("canary", backends=BACKUP))
+    failed(service, replace(given, parameters={"sequence_id": 7}))
+    assert [arm for arm, _ in service.asked] == ["canary"]
+
+
+def test_after_the_deadline_nobody_is_asked() -> None:
+    service, given = Unreachable("canary"), request(route=only("canary", backends=BACKUP))
+    failed(service, replace(given, context=replace(given.context, deadline=0.0)))
+    assert [arm for arm, _ in service.asked] == ["canary"]
 
 
 @pytest.mark.parametrize("kind", [Kind.MODEL_FAILED, Kind.LOST, Kind.OVERLOADED, Kind.INVALID])
 def test_other_failures_are_the_arm_s_own(kind: Kind) -> None:
-    split, service = Split(BOTH, Splitter(lambda: 0.0)), Unreachable("canary", kind=kind)
-    with pytest.raises(PenstockError):
-        asyncio.run(_awaited(split, request(route=only("canary", backends=BACKUP)), service))
+    service = Unreachable("canary", kind=kind)
+    failed(service, request(route=only("canary", backends=BACKUP)))
     assert [arm for arm, _ in service.asked] == ["canary"]
