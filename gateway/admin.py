@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.audit.log import AuditLog
+from gateway.console.access import check_unforged
 from gateway.console.face import Console, Shown
 from gateway.endpoint_rows import endpoint_row
 from gateway.http.keys_first import KeysFirst
@@ -47,6 +48,7 @@ def admin_app(
     """
 
     def require(request: Request, *scopes: str) -> Principal:
+        check_unforged(request)
         scope = request.scope
         principal = authenticator(authorization(scope["headers"]), alternative_names(scope))
         if not any(principal.has(scope) for scope in scopes):

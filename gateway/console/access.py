@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import parse_qsl, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +27,7 @@ from protos.principal import Principal
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 32
 CSRF = "csrf"  # the form's field
+_SAFE = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,32 @@ def check_origin(request: Request) -> None:
 
     The scheme isn't compared: what ends TLS before us leaves `https` in the origin.
     """
-    headers = request.headers
-    origins, hosts = headers.getlist("origin"), headers.getlist("host")
-    ours = (
-        len(origins) == 1
-        and len(hosts) == 1
-        and origins[0] != "null"
-        and urlsplit(origins[0]).netloc == hosts[0]
-        and headers.get("sec-fetch-site", "same-origin") == "same-origin"
-    )
-    if not ours:
+    if not _ours(request.headers):
         raise PenstockError(Kind.FORBIDDEN, "the form was not sent from a page of this console")
+
+
+def check_unforged(request: Request) -> None:
+    """Raises FORBIDDEN for a change that another site has a browser ask for with its certificate.
+
+    Programs say nothing of an origin, and no browser sends a bearer token by itself.
+    """
+    headers = request.headers
+    if request.method in _SAFE or authorization(request.scope["headers"]):
+        return
+    if ("origin" in headers or "sec-fetch-site" in headers) and not _ours(headers):
+        raise PenstockError(Kind.FORBIDDEN, "the request was sent from a page of another site")
+
+
+def _ours(headers: Headers) -> bool:
+    origins, hosts = headers.getlist("origin"), headers.getlist("host")
+    if len(origins) != 1 or len(hosts) != 1:
+        return False
+    try:
+        place = urlsplit(origins[0]).netloc  # of "null" it is empty
+    except ValueError:
+        return False
+    fetched = headers.get("sec-fetch-site", "same-origin")
+    return bool(place) and place == hosts[0] and fetched == "same-origin"
 
 
 async def read_form(request: Request) -> dict[str, str]:

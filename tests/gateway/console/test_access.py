@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.console.access import FORM_FIELDS, Access, check_origin
+from gateway.console.access import FORM_FIELDS, Access, check_origin, check_unforged
 from gateway.console.sessions import Sessions
 from gateway.http.rescue import rescue_handlers
 from policies.refusal import Rejected, refusal
@@ -135,6 +135,7 @@ async def test_a_form_behind_a_proxy_that_ends_tls_is_taken(site: Site):
         {"origin": "null"},
         {"origin": "http://gateway:8003"},
         {"origin": "http://evil.test"},
+        {"origin": "http://[evil"},
         {"origin": "http://gateway:8002.evil.test"},
         {"origin": "http://evil.test@gateway:8003"},
         {"origin": ORIGIN, "sec-fetch-site": "cross-site"},
@@ -193,3 +194,35 @@ def test_several_origins_are_none_of_ours():
     headers = [(b"host", b"gateway:8002"), *[(b"origin", ORIGIN.encode())] * 2]
     with pytest.raises(PenstockError):
         check_origin(Request({"type": "http", "headers": headers}))
+
+
+CERTIFICATE_ONLY = {"host": "gateway:8002"}
+
+
+def asked(method: str, headers: Mapping[str, str]) -> Request:
+    sent = {**CERTIFICATE_ONLY, **headers}
+    raw = [(name.encode(), value.encode()) for name, value in sent.items()]
+    return Request({"type": "http", "method": method, "headers": raw})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.test", "sec-fetch-site": "cross-site"},
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://[evil"},
+    ],
+)
+def test_another_site_cannot_use_the_certificate_that_a_browser_shows(headers: dict[str, str]):
+    with pytest.raises(PenstockError, match="another site"):
+        check_unforged(asked("POST", headers))
+    check_unforged(asked("GET", headers))
+    check_unforged(asked("POST", {**headers, "authorization": "Bearer ada"}))
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": ORIGIN, "sec-fetch-site": "same-origin"}])
+def test_programs_and_our_own_pages_need_no_more_than_a_certificate(headers: dict[str, str]):
+    check_unforged(asked("POST", headers))
