@@ -8,6 +8,7 @@ import orjson
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from gateway.http.scope import ANSWERED
 from protos.errors import PenstockError
 from protos.incident import incident
 
@@ -112,7 +113,10 @@ class Cycle(RequestResponseCycle):
         except PenstockError as error:
             await self._answer(error)
         except Exception as error:
-            await self._answer(incident(error, "a request failed"))
+            if self.scope.get(ANSWERED) is not error:  # else its one incident is logged
+                await self._answer(incident(error, "a request failed"))
+            elif not self.response_complete:
+                self.transport.close()
         finally:
             # The scope leads back here; without this the garbage collector would cost 10 µs.
             self.scope = _ENDED

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.http.respond import error_headers
-from gateway.http.scope import peer_of
+from gateway.http.scope import ANSWERED, peer_of
 from protos.errors import Kind, PenstockError
 from protos.incident import incident
 
@@ -44,4 +44,5 @@ def _starlettes(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
+    request.scope[ANSWERED] = error
     return _ours(request, incident(error, "a request failed"))

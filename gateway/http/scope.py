@@ -11,6 +11,9 @@ from protos.errors import invalid
 
 Scope = MutableMapping[str, Any]
 
+# Where a scope has the exception that was logged and answered, which Starlette raises on.
+ANSWERED = "penstock.answered"
+
 
 def peer_of(scope: Scope) -> str:
     """The client's address, without its port."""

@@ -9,9 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.http.body import on_disconnect, watch_disconnect
+from gateway.http.rescue import rescue_handlers
 from gateway.http.server import bind, serve
 from gateway.listening import Limits
 from protos.errors import Kind, PenstockError
@@ -34,6 +39,20 @@ async def test_an_error_that_nobody_caught_is_opaque(caplog: pytest.LogCaptureFi
     incident = answer.json["error"].removeprefix("internal error, incident ")
     assert len(incident) == 16
     assert incident in caplog.text
+
+
+async def test_what_starlette_answered_and_raises_on_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(request: Request) -> Response:
+        raise ValueError("secret")
+
+    app = Starlette(routes=[Route("/v2", broken)], exception_handlers=rescue_handlers())
+    async with running(app) as server:
+        with caplog.at_level(logging.ERROR):
+            answer = await one(server, GET)
+    assert answer.json["error"].removeprefix("internal error, incident ") in caplog.text
+    assert caplog.text.count("a request failed") == 1
 
 
 async def test_a_penstock_error_has_its_status_and_sentence() -> None:
