@@ -105,7 +105,7 @@ class Hub:
         self.applied[report.worker.partition("/")[0]] = report.routes
         if report.arms:
             self.on_arms(report.worker, list(report.arms))
-        self.recent.take(report.requests)
+        self.recent.take(report.requests, time.monotonic())
 
     def metrics_page(self) -> bytes:
         """All workers' metrics and the hub's own in OpenMetrics text."""

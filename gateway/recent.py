@@ -91,15 +91,22 @@ def packed(ended: Iterable[Ended], describe: Describe) -> list[bytes]:
     return [orjson.dumps(describe(each)) for each in ended]
 
 
+class _Arrived(NamedTuple):
+    """A slow request, and when it was reported: by a clock that nobody sets."""
+
+    row: Row
+    at: float  # monotonic seconds
+
+
 class RecentRequests:
-    """What all workers of a gateway have noted."""
+    """What all workers of a gateway have noted. `now` is in monotonic seconds."""
 
     def __init__(self) -> None:
         self._failed: deque[Row] = deque(maxlen=KEPT)
         self._refused: deque[Row] = deque(maxlen=KEPT_REFUSALS)
-        self._slow: list[Row] = []
+        self._slow: list[_Arrived] = []
 
-    def take(self, rows: Iterable[bytes]) -> None:
+    def take(self, rows: Iterable[bytes], now: float) -> None:
         """The rows of one worker's report."""
         for row in map(orjson.loads, rows):
             if row["code"] >= 500:
@@ -107,14 +114,17 @@ class RecentRequests:
             elif row["code"] >= 400:
                 self._refused.append(row)
             else:
-                self._slow.append(row)
+                self._slow.append(_Arrived(row, now))
         if len(self._slow) > KEPT:
-            newest = max(row["at"] for row in self._slow)
-            recent = [row for row in self._slow if newest - row["at"] <= SLOW_FOR]
-            self._slow = heapq.nlargest(KEPT, recent, key=lambda row: row["seconds"])
+            self._forget(now)
+            self._slow = heapq.nlargest(KEPT, self._slow, key=lambda each: each.row["seconds"])
 
-    def find(self, wanted: Mapping[str, str]) -> list[Row]:
+    def find(self, wanted: Mapping[str, str], now: float) -> list[Row]:
         """Those whose `model`, `code` or `request_id` is as wanted, the newest first."""
-        rows = [*self._failed, *self._refused, *self._slow]
+        self._forget(now)
+        rows = [*self._failed, *self._refused, *(each.row for each in self._slow)]
         found = [row for row in rows if all(str(row[k]) == v for k, v in wanted.items())]
         return sorted(found, key=lambda row: -row["at"])
+
+    def _forget(self, now: float) -> None:
+        self._slow = [each for each in self._slow if now - each.at <= SLOW_FOR]

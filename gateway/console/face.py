@@ -135,7 +135,7 @@ class Console:
 
     async def _recent(self, request: Request) -> Response:
         self._require(request, ADMIN)
-        found = self._shown.recent.find(_wanted(request))
+        found = self._shown.recent.find(_wanted(request), time.monotonic())
         return JSONResponse({"requests": found}, headers={"cache-control": "no-store"})
 
     # Getting in and out
@@ -179,12 +179,14 @@ class Console:
 
     async def _requests(self, request: Request) -> Response:
         visitor, wanted = self._access.visitor(request), _wanted(request)
-        content = requests_page(self._shown.recent.find(wanted), wanted)
+        content = requests_page(self._shown.recent.find(wanted, time.monotonic()), wanted)
         return html(self._frame.page("Requests", "/requests", visitor, *content))
 
     async def _request(self, request: Request) -> Response:
         visitor = self._access.visitor(request)
-        found = self._shown.recent.find({"trace_id": request.path_params["trace"]})
+        found = self._shown.recent.find(
+            {"trace_id": request.path_params["trace"]}, time.monotonic()
+        )
         if not found:
             raise PenstockError(Kind.NOT_FOUND, "the request isn't kept any longer, or never was")
         return html(self._frame.page("Request", "/requests", visitor, *request_page(found[0])))

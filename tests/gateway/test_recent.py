@@ -16,6 +16,8 @@ from gateway.recent import (
 )
 from protos.timeline import Timeline
 
+NOW = 50.0  # a monotonic time
+
 
 def ended(code: int = 200, end: float = 0.0, model: str = "m") -> Ended:
     return Ended(model, "http", code, "", Timeline(0.0), end)
@@ -78,32 +80,47 @@ class TestAWorker:
 class TestAGateway:
     def test_lists_the_newest_first_whatever_became_of_them(self):
         recent = RecentRequests()
-        recent.take([row(200, at=1.0), row(503, at=3.0), row(429, at=2.0)])
-        assert [each["code"] for each in recent.find({})] == [503, 429, 200]
+        recent.take([row(200, at=1.0), row(503, at=3.0), row(429, at=2.0)], NOW)
+        assert [each["code"] for each in recent.find({}, NOW)] == [503, 429, 200]
 
     def test_finds_by_model_code_and_request_id(self):
         recent = RecentRequests()
-        recent.take([row(500, model="a"), row(503, model="a"), row(503, request_id="x")])
-        assert len(recent.find({"model": "a"})) == 2
-        assert len(recent.find({"model": "a", "code": "503"})) == 1
-        assert len(recent.find({"request_id": "x"})) == 1
-        assert recent.find({"request_id": "y"}) == []
+        recent.take([row(500, model="a"), row(503, model="a"), row(503, request_id="x")], NOW)
+        assert len(recent.find({"model": "a"}, NOW)) == 2
+        assert len(recent.find({"model": "a", "code": "503"}, NOW)) == 1
+        assert len(recent.find({"request_id": "x"}, NOW)) == 1
+        assert recent.find({"request_id": "y"}, NOW) == []
 
     def test_refusals_do_not_push_out_failures(self):
         recent = RecentRequests()
-        recent.take([row(500)] + [row(429)] * 1000)
-        assert len(recent.find({"code": "500"})) == 1
-        assert len(recent.find({"code": "429"})) == KEPT_REFUSALS
+        recent.take([row(500)] + [row(429)] * 1000, NOW)
+        assert len(recent.find({"code": "500"}, NOW)) == 1
+        assert len(recent.find({"code": "429"}, NOW)) == KEPT_REFUSALS
 
     def test_keeps_the_newest_failures(self):
         recent = RecentRequests()
-        recent.take(row(500, at=float(index)) for index in range(KEPT + 5))
-        assert min(each["at"] for each in recent.find({})) == 5.0
+        recent.take((row(500, at=float(index)) for index in range(KEPT + 5)), NOW)
+        assert min(each["at"] for each in recent.find({}, NOW)) == 5.0
 
-    def test_keeps_the_slowest_of_ten_minutes_of_all_workers(self):
+    def test_keeps_the_slowest_of_all_workers(self):
         recent = RecentRequests()
-        recent.take(row(seconds=float(index), at=100.0) for index in range(KEPT))
-        recent.take(row(seconds=1000.0 + index, at=101.0) for index in range(10))
-        assert min(each["seconds"] for each in recent.find({})) == 10.0
-        recent.take(row(seconds=0.5, at=102.0 + SLOW_FOR) for _ in range(3))
-        assert {each["seconds"] for each in recent.find({})} == {0.5}
+        recent.take((row(seconds=float(index)) for index in range(KEPT)), NOW)
+        recent.take((row(seconds=1000.0 + index) for index in range(10)), NOW + 1)
+        assert min(each["seconds"] for each in recent.find({}, NOW + 1)) == 10.0
+
+    def test_a_slow_request_is_forgotten_after_ten_minutes_however_few_there_are(self):
+        recent = RecentRequests()
+        recent.take([row(seconds=9.0), row(500)], NOW)
+        assert len(recent.find({}, NOW + SLOW_FOR)) == 2
+        recent.take([row(seconds=0.5)], NOW + SLOW_FOR)
+        found = recent.find({"code": "200"}, NOW + SLOW_FOR + 1)
+        assert [each["seconds"] for each in found] == [0.5]
+        assert len(recent.find({"code": "500"}, NOW + SLOW_FOR + 1)) == 1
+
+    def test_a_row_dated_in_the_future_pushes_nothing_out(self):
+        recent = RecentRequests()
+        recent.take([row(seconds=0.001, at=3600.0)], NOW)
+        recent.take((row(seconds=5.0, at=1.0) for _ in range(KEPT * 2)), NOW + 1)
+        found = recent.find({}, NOW + 1)
+        assert len(found) == KEPT
+        assert {each["seconds"] for each in found} == {5.0}
