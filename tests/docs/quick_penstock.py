@@ -5,6 +5,7 @@ environment, folder, standard input and output; only the second of importing is 
 commands are on the pages. `command(…)` writes the program that is run in its place.
 """
 
+import gc
 import json
 import os
 import socket
@@ -28,11 +29,17 @@ def command(file: Path, address: Path) -> None:
 
 
 def serve(address: str) -> None:
-    import gateway.cli  # before the first command, which is what this is for
+    # Before the first command, which is what this is for; and what some commands import.
+    import gateway.cli
+    import gateway.reports.make
+    import gateway.routes.plan_answer
+    import gateway.routes.plan_drawing
+    import gateway.store.engine
 
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(64)
+        gc.freeze()  # children touch no page of it
         while True:
             asked, _ = listening.accept()
             with asked:
