@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pydantic import ValidationError
+
 from gateway.routes.kinds import BY_NAME, POLICY_KINDS, ROUTE
 from gateway.routes.notes import notes_of
 from policies.pii.settings import PrivacyDocument
-from policies.plugins import load
+from policies.plugins import load, settings_of
 from protos.route.document import Route
-from protos.settings import Misplaced
-from protos.strict_yaml import ConfigError, Document, read, validate, written
+from protos.settings import Misplaced, Settings
+from protos.strict_yaml import ConfigError, Document, Path, read, validate, written
 from protos.wording import did_you_mean, quote
 from routing.rules.ambiguity import ambiguities
 from routing.rules.loaded import Loaded, LoadedPolicy, revision_of
@@ -194,14 +196,20 @@ def _unusable_plugins(routes: Iterable[Loaded]) -> Iterable[ConfigError]:
         for index, plugin in enumerate(each.route.spec.plugins):
             at = ("spec", "plugins", index)
             try:
-                wanted = load(plugin.policy).Settings
+                settings_of(plugin.policy, plugin.settings)
+            except ValidationError:
+                yield _misused(each, load(plugin.policy).Settings, (*at, "settings"))
             except ValueError as error:
                 yield each.document.error((*at, "policy"), f"{written(at)}.policy: {error}")
-                continue
-            try:
-                validate(each.document, wanted, (*at, "settings"))
-            except ConfigError as error:
-                yield error
+
+
+def _misused(each: Loaded, settings: type[Settings], at: Path) -> ConfigError:
+    """What is wrong with settings that a plug-in doesn't take."""
+    try:
+        validate(each.document, settings, at)
+    except ConfigError as error:
+        return error
+    return each.document.error(at, f"{written(at)}: is refused, though not always")
 
 
 def _together(problems: Sequence[ConfigError]) -> ConfigError:

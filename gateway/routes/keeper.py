@@ -21,6 +21,7 @@ from gateway.routes.folder import load_folder, signature
 from gateway.routes.kinds import ROUTE
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
+from protos.incident import frames_of
 from protos.route.document import Route
 from protos.strict_yaml import ConfigError
 from routing.rules.effect import Effect
@@ -129,6 +130,15 @@ class RouteKeeper:
         except ConfigError as error:
             self._seen = seen
             self._refuse(error)
+            return
+        except Exception as error:
+            # Not the documents' fault, so it is tried again; but nobody should have to guess why
+            # what they wrote isn't in force.
+            problem = f"the folder of routes can't be read: {type(error).__name__}"
+            if self.problem != problem:
+                self.problem = problem
+                self.refused += 1
+                log.error("%s", frames_of(error))
             return
         changed = documents.revision != self.revision
         if changed:

@@ -21,7 +21,7 @@ class Arm:
     fallback: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RouteSnapshot:
     """Pinned by a request when it is matched: what is loaded later doesn't touch that request.
 

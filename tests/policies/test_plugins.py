@@ -7,6 +7,7 @@ from math import inf
 import pytest
 
 from gateway.routes.documents import check_texts
+from policies import plugins
 from policies.plugins import Plugins, load
 from protos.errors import Kind, PenstockError
 from protos.principal import Principal
@@ -19,6 +20,7 @@ from routing.rules.snapshot import snapshot
 PACKAGE = '''
 from protos.errors import Kind, PenstockError
 from protos.settings import Settings
+from pydantic import field_validator
 
 MADE = []
 
@@ -43,6 +45,17 @@ class Broken(Few):
     def __init__(self, settings):
         raise RuntimeError("no licence")
 
+class Odd(Settings):
+    word: str = ""
+
+    @field_validator("word")
+    @classmethod
+    def _known(cls, word):
+        return {"a": 1}[word]
+
+class Strange(Few):
+    Settings = Odd
+
 def nothing():
     pass
 '''
@@ -64,24 +77,27 @@ PART = Part(Tensors(()), "1", {}, True)
 def package(tmp_path, monkeypatch):
     """An installed distribution with three entry points."""
     (tmp_path / "outside_policies.py").write_text(PACKAGE)
+    (tmp_path / "outside_leaving.py").write_text("raise SystemExit('no licence for S3CRET')")
     information = tmp_path / "outside_policies-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
         "[penstock.policies]\nfew = outside_policies:Few\nbroken = outside_policies:Broken\n"
         "nothing = outside_policies:nothing\nmissing = not_there:Few\n"
+        "leaving = outside_leaving:Few\nstrange = outside_policies:Strange\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(plugins, "_imported", {})
     yield
     sys.modules.pop("outside_policies", None)
 
 
-def loaded(plugins, name="few"):
-    return check_texts([("few.yaml", ROUTE.format(plugins=plugins, name=name))]).routes[0].route
+def loaded(written, name="few"):
+    return check_texts([("few.yaml", ROUTE.format(plugins=written, name=name))]).routes[0].route
 
 
-def routed(plugins, name="few"):
-    return snapshot(loaded(plugins, name), "1", None)
+def routed(written, name="few"):
+    return snapshot(loaded(written, name), "1", None)
 
 
 def request(route):
@@ -115,6 +131,15 @@ async def test_an_unchanged_policy_keeps_what_it_knows_and_a_changed_one_begins_
     await filter_(request(changed), service)
 
 
+async def test_a_request_keeps_the_policies_of_the_route_that_it_was_matched_to(package):
+    filter_, route = Plugins(), routed("- {policy: few}")
+    filter_.prepare([route])
+    filter_.prepare([routed("- {policy: few, settings: {most: 1}}")])
+    assert await filter_(request(route), service) == Reply(PART)
+    filter_.prepare([])
+    assert await filter_(request(route), service) == Reply(PART)
+
+
 async def test_the_first_one_is_outermost(package):
     filter_ = Plugins()
     route = routed("- {policy: few, settings: {most: 1}}\n    - {policy: few}")
@@ -137,11 +162,13 @@ async def test_a_policy_that_cannot_be_made_refuses_its_route_and_no_other(packa
 
 
 @pytest.mark.parametrize(
-    ("plugins", "sentence"),
+    ("written", "sentence"),
     [
         ("- {policy: feww}", r'few.yaml:9: spec.plugins\[0\].policy: no package offers .*"few"'),
         ("- {policy: nothing}", "is no class with `Settings`"),
         ("- {policy: missing}", "can't be imported: ModuleNotFoundError"),
+        ("- {policy: leaving}", "can't be imported: SystemExit$"),
+        ("- {policy: strange, settings: {word: b}}", "settings of .* can't be checked: KeyError$"),
         (
             "- {policy: few, settings: {mots: 1}}",
             r'few.yaml:9: spec.plugins\[0\].settings.mots: unknown key.*"most"',
@@ -152,9 +179,9 @@ async def test_a_policy_that_cannot_be_made_refuses_its_route_and_no_other(packa
         ),
     ],
 )
-def test_what_cannot_be_is_told_with_its_line(package, plugins, sentence):
+def test_what_cannot_be_is_told_with_its_line(package, written, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        loaded(plugins)
+        loaded(written)
 
 
 def test_without_packages_there_are_none():

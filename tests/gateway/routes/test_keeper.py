@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.routes import keeper as keeper_module
 from gateway.routes.keeper import RouteKeeper
 from protos.strict_yaml import ConfigError
 
@@ -59,6 +60,22 @@ async def test_a_refused_file_leaves_the_last_good_ones(site):
     assert "did you mean" in keeper.problem
     assert keeper.by_name().keys() == {"fraud"}
     assert len(site.published) == 1
+
+
+async def test_what_nobody_foresaw_shows_once_and_the_change_is_not_passed_over(site, monkeypatch):
+    site.write(ROUTE)
+    keeper = site.keeper()
+    await keeper.start()
+    site.write(ROUTE.replace("fraud}]", "fraud2}]"))
+    with monkeypatch.context() as broken:
+        broken.setattr(keeper_module, "load_folder", lambda folder: 1 / 0)
+        await keeper.look()
+        await keeper.look()
+        assert keeper.refused == 1
+        assert "ZeroDivisionError" in keeper.problem
+    await keeper.look()
+    assert keeper.problem == ""
+    assert len(site.published) == 2
 
 
 async def test_a_restart_beside_a_broken_file_serves_the_last_good_ones(site):
