@@ -1,6 +1,7 @@
 """The chart, rendered by Helm's own library: what a cluster would be given, held against schemas
 and against the programs that it starts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,9 @@ def test_objects_of_operators_have_what_these_require(production: list[Object]) 
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["port"] in [port["name"] for port in admin["spec"]["ports"]]
     assert "honorLabels" not in endpoint
+    job = admin["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+    asked = re.findall(r'job="(.*?)"', (DEPLOY / "prometheus" / "alerts.yml").read_text())
+    assert set(asked) == {job}
 
     rules = of_kind(production, "PrometheusRule")["penstock"]["spec"]
     shipped = (DEPLOY / "prometheus" / "alerts.yml").read_text()
