@@ -45,7 +45,8 @@ _HEADS = ("tools", "functions", "documents", "chat_template", "chat_template_kwa
 class Prefixes(NamedTuple):
     """The beginnings of a prompt of `length` bytes, the shortest first.
 
-    Each has an end in `ends`, and in `names` a name of 64 bits.
+    That of a prompt of more than MOST bytes is about so: what has no name isn't encoded to be
+    counted. Each has an end in `ends`, and in `names` a name of 64 bits.
     """
 
     length: int
@@ -67,12 +68,16 @@ NONE = Prefixes(0, (), ())
 
 def prefixes_of(payload: Payload | OpenAi, tenant: str, model: str) -> Prefixes:
     """Those of a chat, a single prompt in text, or a tensor of it; of anything else none."""
+    length = 0
     if isinstance(payload, Chat):
         text, ends = _messages(payload.body.get("messages"))
         head = _head(payload.body)
+        length = payload.size if len(text) >= MOST else 0
     elif isinstance(payload, Prompt):
-        text, head = _prompt(payload.body.get("prompt")), b""
+        prompt, head = _prompt(payload.body.get("prompt")), b""
+        text = prompt[:MOST].encode("utf-8", "surrogatepass")
         ends = [len(text)]
+        length = len(prompt)
     elif isinstance(payload, Tensors) and len(payload.tensors) == 1:
         tensor = payload.tensors[0]
         if tensor.datatype != "BYTES" or len(tensor.data) < 4 + NEAREST:
@@ -92,7 +97,8 @@ def prefixes_of(payload: Payload | OpenAi, tenant: str, model: str) -> Prefixes:
         places.append(at)
         digests.append(chain.copy().digest())
         last = at
-    return Prefixes(len(text), places, struct.unpack(f"<{len(places)}Q", b"".join(digests)))
+    names = struct.unpack(f"<{len(places)}Q", b"".join(digests))
+    return Prefixes(max(length, len(text)), places, names)
 
 
 def _places(ends: Sequence[int]) -> list[int]:
@@ -116,7 +122,7 @@ def _places(ends: Sequence[int]) -> list[int]:
 
 
 def _messages(messages: object) -> tuple[bytes, list[int]]:
-    """Their text, and where each of them ends in it."""
+    """Their text as far as it has names, and where each of them ends in it."""
     pieces: list[bytes] = []
     ends: list[int] = []
     length = 0
@@ -129,13 +135,15 @@ def _messages(messages: object) -> tuple[bytes, list[int]]:
         pieces.append(piece)
         length += len(piece)
         ends.append(length)
+        if length >= MOST:
+            break
     return b"".join(pieces), ends
 
 
-def _prompt(prompt: object) -> bytes:
+def _prompt(prompt: object) -> str:
     if isinstance(prompt, list) and len(prompt) == 1:
         (prompt,) = prompt
-    return prompt.encode("utf-8", "surrogatepass") if isinstance(prompt, str) else b""
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _head(body: JsonObject) -> bytes:

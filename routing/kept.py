@@ -12,6 +12,9 @@ UNTOLD_FOR = 2.0  # seconds
 MOST_UNTOLD = 4096  # names
 MOST_BYTE_SECONDS = 0.01
 MOST_ADAPTER_SECONDS = 60.0
+MOST_SECONDS = 60.0  # of all that a request is saved
+# Of a filter with as many names as it may have, four bits in ten are set.
+FULLEST = 0.6
 
 
 class Kept:
@@ -31,8 +34,7 @@ class Kept:
     def update(self, load: pb.Load, now: float) -> None:
         """Takes what a newer beat says."""
         # Backends are believed within reason: one that says nonsense must not draw everything.
-        bits = load.prefixes if len(load.prefixes) <= MOST_BYTES else b""
-        self._filter = Filter(bits, self._salt)
+        self._filter = Filter(load.prefixes if _plausible(load.prefixes) else b"", self._salt)
         self._byte_seconds = _bounded(load.prefix_byte_seconds, MOST_BYTE_SECONDS)
         self._adapter_seconds = _bounded(load.adapter_seconds, MOST_ADAPTER_SECONDS)
         self._adapters = frozenset(load.adapters)
@@ -52,10 +54,18 @@ class Kept:
     def saves(self, model: str, prefixes: Prefixes) -> float:
         """Seconds of work that are done already for such a request."""
         seconds = self.reach(prefixes) * self._byte_seconds if self._byte_seconds else 0.0
-        return seconds + self._adapter_seconds if model in self._adapters else seconds
+        if model in self._adapters:
+            seconds += self._adapter_seconds
+        return min(seconds, MOST_SECONDS)
 
     def __repr__(self) -> str:
         return f"<Kept {self._filter}, {len(self._adapters)} adapters>"
+
+
+def _plausible(bits: bytes) -> bool:
+    """Whether it may be a filter, and doesn't say of everything that it is there."""
+    size = len(bits)
+    return size <= MOST_BYTES and int.from_bytes(bits).bit_count() <= FULLEST * 8 * size
 
 
 def _bounded(seconds: float, most: float) -> float:

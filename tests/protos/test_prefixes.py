@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,3 +137,19 @@ def test_a_filter_says_nothing_without_its_instances_key():
     put = [rng.getrandbits(64) for _ in range(500)]
     bits = Filter.of(put, salt_of("one key")).bits
     assert sum(has(Filter(bits, salt_of("another")), name) for name in put) < 100
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"])
+def test_only_what_has_names_of_a_long_prompt_is_looked_at(letter):
+    short, long = (prefixes_of(Prompt({"prompt": letter * n}), "t", "m") for n in (MOST, 4 * MOST))
+    assert list(long.ends) == list(short.ends)
+    assert list(long.names) == list(short.names)
+    assert long.length == 4 * MOST
+
+
+def test_messages_after_the_last_name_are_not_looked_at():
+    told = [{"role": "user", "content": "a" * MOST}]
+    chats = [Chat({"messages": told}, 70_000), Chat({"messages": [*told, *told]}, 140_000)]
+    first, second = (prefixes_of(each, "t", "m") for each in chats)
+    assert list(first.names) == list(second.names)
+    assert second.length == 140_000

@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from protos import discovery_pb2 as pb
-from protos.prefixes import MOST_BYTES, NONE, Filter, prefixes_of, salt_of
+from protos.prefixes import MOST_BYTES, MOST_NAMES, NONE, Filter, prefixes_of, salt_of
 from protos.values import Prompt
 from routing.kept import MOST_ADAPTER_SECONDS, MOST_BYTE_SECONDS, UNTOLD_FOR, Kept
 
@@ -71,3 +71,15 @@ def test_nonsense_draws_nothing_and_no_more_than_the_most(kept, seconds, believe
 def test_a_filter_that_is_too_large_is_none(kept):
     kept.update(pb.Load(prefixes=b"\xff" * (MOST_BYTES + 1)), 0.0)
     assert kept.reach(PROMPT) == 0
+
+
+def test_a_filter_that_says_yes_to_everything_is_none(kept):
+    kept.update(pb.Load(prefixes=b"\xff" * MOST_BYTES), 0.0)
+    assert kept.reach(PROMPT) == 0
+
+
+def test_a_filter_with_the_most_names_is_believed(kept):
+    others = prefixes_of(Prompt({"prompt": "y" * 60_000}), "t", "m").names
+    names = [*PROMPT.names, *others, *range(1, MOST_NAMES)]
+    kept.update(told(*names), 0.0)
+    assert kept.reach(PROMPT) == PROMPT.ends[-1]
