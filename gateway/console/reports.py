@@ -4,9 +4,10 @@ Statistics over a day's comparisons take seconds of computing; here they would s
 """
 
 import asyncio
-import subprocess
 import sys
+import unicodedata
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from protos.errors import Kind, PenstockError, invalid
@@ -35,6 +36,8 @@ def reporter(file: Path) -> Report:
 
     async def report(route: str, since: str) -> bytes:
         check_text(route, "route")
+        if any(unicodedata.category(char) in ("Cc", "Cs") for char in route):
+            raise invalid("route: has a control character")  # no program takes a NUL
         try:
             period = seconds(since)
         except ValueError as error:
@@ -44,24 +47,36 @@ def reporter(file: Path) -> Report:
         if busy.locked():
             raise PenstockError(Kind.OVERLOADED, "another report is being made", retry_after=2.0)
         async with busy:
-            return await asyncio.to_thread(
-                _made, (*command, f"--route={route}", f"--since={since}")
-            )
+            return await _made((*command, f"--route={route}", f"--since={since}"))
 
     return report
 
 
-def _made(command: tuple[str, ...]) -> bytes:
-    # In a thread of the standard library, which starts processes without forking our threads.
+async def _made(command: tuple[str, ...]) -> bytes:
+    """What the command prints; it is killed when nobody waits for that any longer."""
+    quiet = asyncio.subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = f"the report can't be made ({type(error).__name__})"
-        raise PenstockError(Kind.UNAVAILABLE, why) from error
-    if done.returncode == _NOTHING:
+    except OSError as error:
+        raise _failed(type(error).__name__) from error
+    try:
+        async with asyncio.timeout(PATIENCE):
+            page, _ = await process.communicate()
+    except TimeoutError as error:
+        raise _failed(f"it takes longer than {PATIENCE:g} s") from error
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode == _NOTHING:
         raise PenstockError(Kind.NOT_FOUND, "nothing was mirrored in that time")
-    if done.returncode:
-        raise PenstockError(Kind.UNAVAILABLE, "the report can't be made: the record store fails")
-    return done.stdout
+    if process.returncode:
+        raise _failed("the record store fails")
+    return page
+
+
+def _failed(why: str) -> PenstockError:
+    return PenstockError(Kind.UNAVAILABLE, f"the report can't be made: {why}")
