@@ -22,6 +22,7 @@ PACKAGES = {
     "prometheus": ("prometheus", ""),
     "promtool": ("prometheus", ""),
     "haproxy": ("haproxy", "/usr/sbin"),
+    "curl": ("curl", ""),
 }
 
 

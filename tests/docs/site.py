@@ -19,6 +19,7 @@ from tests.docs.plugin_package import install
 from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_model
 from tests.openai_server import Server, serving
+from tests.servers import program
 
 MORE = "apiKeys: {secretFile: secrets/api-keys}\nrevocation: {store: true}\n"
 DIGITS = """
@@ -61,6 +62,7 @@ def routes() -> dict[str, str]:
 @contextmanager
 def site(folder: Path) -> Iterator[Mesh]:
     """Everything that pages name lies in `folder`: penstock.yaml, models, a token, a program."""
+    program("curl")
     packages = folder / "packages"
     packages.mkdir()
     install(packages)

@@ -38,6 +38,21 @@ FORMS = (
     ("shadow report --route fraud", "shadow report --route ranking"),
     ("audit tail -f", "audit tail"),  # which would wait for more
 )
+# What the pages say that such commands show.
+SHOWN = (
+    ("routes explain --model pricing", "jwt.sub"),
+    ("rollout status fraud", "mirror"),
+    ("shadow report --route ranking", "candidate"),
+    ("routes explain --model search", "search-next"),
+    ("routes explain --model helpdesk", "small"),
+    ("routes explain --model vision", "vision-nightly"),
+    ("routes explain --model churn --version 2", "next"),
+    ("usage --since 30d --by tenant,model", "digits"),
+    ('"model":"tutor"', "ratelimit: "),
+    ('"model":"minilm"', "x-cache: "),
+    ("penstock redact", "[EMAIL"),
+    ("project bluebird", "[project]"),
+)
 PROLOGUE = """
 set -e -o pipefail
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
@@ -124,11 +139,18 @@ def test_the_runtime_of_the_page_serves_its_files(mesh: Mesh) -> None:
 def test_commands_do_what_the_page_says(
     block: Block, mesh: Mesh, environment: dict[str, str]
 ) -> None:
-    run(
-        "\n".join(here(each, mesh) for each in commands(block) if not looked_at(each)),
-        mesh,
-        environment,
-    )
+    script = "\n".join(here(each, mesh) for each in commands(block) if not looked_at(each))
+    said = run(script, mesh, environment)
+    for what, shown in SHOWN:
+        assert what not in script or shown in said, said
+
+
+def test_an_embedding_is_kept_for_the_next_who_asks(
+    mesh: Mesh, environment: dict[str, str]
+) -> None:
+    (asked,) = (here(each.text, mesh) for each in HERE if '"model":"minilm"' in each.text)
+    run(asked, mesh, environment)
+    assert "x-cache: hit" in run(asked, mesh, environment)
 
 
 def test_what_is_not_run_is_counted() -> None:
