@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.audit.seal import read_seal
 from gateway.config import Config
 from gateway.own_key import given_key
+from gateway.routes.decision_log import KEY_BYTES as DECISIONS_KEY
 from gateway.runtimes import unknown
 from policies.cache.key import MIN_KEY as CACHE_KEY
 from policies.pii.tokens import MIN_KEY as PRIVACY_KEY
@@ -22,7 +23,8 @@ from protos.strict_yaml import Path as Where
 # Folders that are made, and keys that are made by the command which first needs them.
 _MADE = {("stateFolder",), ("audit", "folder"), ("apiKeys", "secretFile")}
 _FOLDERS = {"routes", "repository"}
-_AUDIT, _CACHE, _PRIVACY = ((block, "keyFile") for block in ("audit", "cache", "privacy"))
+_SECRETS = ("audit", "cache", "decisions", "privacy")
+_AUDIT, _CACHE, _DECISIONS, _PRIVACY = ((block, "keyFile") for block in _SECRETS)
 
 Lack = tuple[Where, str]
 
@@ -75,7 +77,7 @@ def _lacks(config: Config) -> Iterator[Lack]:
         if each.development
     }
     for where, path in _paths(config, ()):
-        if where in made or where in _MADE or where in (_AUDIT, _CACHE, _PRIVACY):
+        if where in made or where in _MADE or where in (_AUDIT, _CACHE, _DECISIONS, _PRIVACY):
             continue
         why = _folder(path) if where[-1] in _FOLDERS else _file(path)
         if why:
@@ -89,6 +91,11 @@ def _keys(config: Config) -> Iterator[Lack]:
     for where, path, use in (
         (_AUDIT, config.audit.key_file, read_seal),
         (_CACHE, config.cache.key_file, partial(given_key, "cache.keyFile", least=CACHE_KEY)),
+        (
+            _DECISIONS,
+            config.decisions.key_file,
+            partial(given_key, "decisions.keyFile", least=DECISIONS_KEY),
+        ),
         (
             _PRIVACY,
             config.privacy.key_file,

@@ -83,7 +83,7 @@ class Worker:
         self.table = EndpointTable(self._connect)
         self.routes = CurrentRoutes()
         self._routed = False
-        elsewhere = Elsewhere(pseudonyms(config.state_folder))
+        elsewhere = Elsewhere(pseudonyms(config.state_folder, config.decisions.key_file))
         self._shared = Shared(config, process, supervisor, elsewhere)
         self._records = records = WorkerRecords(
             config,

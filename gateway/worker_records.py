@@ -12,7 +12,7 @@ from gateway.config import Config
 from gateway.grace import RECORDS_CLOSE
 from gateway.records import Records
 from gateway.remember import Observe
-from gateway.routes.decision_log import DecisionLog, Named, own_seal
+from gateway.routes.decision_log import DecisionLog, Named, Seal, gateways_key
 from gateway.store.engine import Store
 from gateway.store.recorder import Recorder
 from gateway.usage.accounts import Accounts
@@ -62,7 +62,7 @@ class WorkerRecords:
     ) -> tuple[Observe, Recorder[Decision] | None]:
         """What is told of each request, and what writes it, as long as records can be sealed."""
         try:
-            seal = own_seal(config.state_folder)
+            seal = Seal(gateways_key(config.state_folder, config.decisions.key_file))
         except (OSError, ValueError) as failure:
             log.warning("decisions are not recorded: %s", failure)
             return (lambda request, code, now: None), None

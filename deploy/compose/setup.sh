@@ -12,7 +12,7 @@ secret() {
   fi
 }
 
-for each in signing api-keys cache privacy audit postgres redis grafana; do secret "$each"; done
+for each in signing api-keys cache privacy audit decisions postgres redis grafana; do secret "$each"; done
 chmod 0600 "$folder/signing"
 
 token() {

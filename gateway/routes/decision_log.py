@@ -1,8 +1,8 @@
 """Records where requests went, for `penstock routes plan`; see `routing/decisions.py`.
 
 Users are written under a pseudonym: their unit encrypted as one block of AES-128 (FIPS 197), a
-permutation that nobody can invert or try out without the key. The key stays in a file beside the
-gateway; replicas that share a record store need the same one.
+permutation that nobody can invert or try out without the key. The key stays in a file, which
+`decisions.keyFile` names or the gateway makes; replicas that share a record store need the same.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from gateway.own_key import own_key
+from gateway.own_key import given_key, own_key
 from protos.route.snapshot import Arm, RouteSnapshot
 from protos.timeline import Timeline
 from protos.usage import rows
@@ -25,6 +25,7 @@ from routing.rules.table import RouteTable
 
 KEY_FILE = "decisions.key"
 KEY_BYTES = 16
+_AES_BYTES = 16
 _MARK_BYTES = 4
 _NOBODY = bytes(16)
 # What a client called a model, as it may be recorded.
@@ -34,11 +35,12 @@ SUBJECTS = 10_000  # whose units are remembered; more are forgotten together
 
 
 class Seal:
-    """Seals units: 4 bytes that tell the key, and the encrypted unit."""
+    """Seals units with a key of any length: 4 bytes that tell the key, and the encrypted unit."""
 
     def __init__(self, key: bytes) -> None:
         # One block a message, and each block of its own: ECB is the bare permutation.
-        cipher = Cipher(AES(key), ECB())  # noqa: S305
+        derived = blake2b(key, digest_size=_AES_BYTES, person=b"penstock units").digest()
+        cipher = Cipher(AES(derived), ECB())  # noqa: S305
         self._seal = cipher.encryptor()
         self._open = cipher.decryptor()
         self._mark = blake2b(key, digest_size=_MARK_BYTES).digest()
@@ -53,22 +55,26 @@ class Seal:
         return self._open.update(sealed[_MARK_BYTES:])
 
 
-def read_seal(folder: Path) -> Seal:
-    """The seal whose key lies in the state folder.
+def read_key(folder: Path, given: Path | None = None) -> bytes:
+    """The key in the given file (`decisions.keyFile`), else the one in the state folder.
 
-    FileNotFoundError without one, ValueError for a file that holds no such key.
+    INVALID for a given file that can't be used; FileNotFoundError without a key in the folder,
+    ValueError for one that is too short.
     """
+    if given is not None:
+        return given_key("decisions.keyFile", given, KEY_BYTES)
     path = folder / KEY_FILE
     key = path.read_bytes()
-    if len(key) != KEY_BYTES:
+    if len(key) < KEY_BYTES:
         raise ValueError(f"{path} should hold a key of {KEY_BYTES} bytes, not {len(key)}")
-    return Seal(key)
+    return key
 
 
-def own_seal(folder: Path) -> Seal:
-    """The same for a gateway: where there is no key, it makes one."""
-    own_key(folder / KEY_FILE, KEY_BYTES)
-    return read_seal(folder)
+def gateways_key(folder: Path, given: Path | None = None) -> bytes:
+    """The same for a gateway, which makes one where none is given and none is in the folder."""
+    if given is None:
+        own_key(folder / KEY_FILE, KEY_BYTES)
+    return read_key(folder, given)
 
 
 class DecisionLog:

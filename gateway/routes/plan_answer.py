@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.config import Config
-from gateway.routes.decision_log import KEY_FILE, Seal, read_seal
+from gateway.routes.decision_log import KEY_FILE, Seal, read_key
 from gateway.routes.folder import load_folder
 from gateway.routes.plan_limits import Firing, LimitReplay
 from gateway.store.engine import Store, StoreError, open_store
@@ -65,7 +65,7 @@ def _routes(folder: Path) -> _Routes:
 
 def _seal(settings: Config) -> Seal:
     try:
-        return read_seal(settings.state_folder)
+        return Seal(read_key(settings.state_folder, settings.decisions.key_file))
     except FileNotFoundError:
         raise invalid(
             f"stateFolder: {settings.state_folder} has no {KEY_FILE}; it is where the gateway runs,"

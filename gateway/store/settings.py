@@ -58,6 +58,11 @@ class StoreSettings(Settings):
 
 
 class Decisions(Settings):
-    """Records for `penstock routes plan`: sampled whole users, without subjects or bodies."""
+    """Records for `penstock routes plan`: sampled whole users, without subjects or bodies.
 
+    `keyFile` holds at least 16 bytes, the same for gateways that share a record store; without it
+    one is made in the state folder.
+    """
+
+    key_file: Path | None = None
     per_second: Annotated[int, Field(ge=0)] = 50

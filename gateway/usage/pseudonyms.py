@@ -12,8 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
-from gateway.own_key import own_key
-from gateway.routes.decision_log import KEY_BYTES, KEY_FILE
+from gateway.routes.decision_log import KEY_BYTES, gateways_key
 from policies.limits.allowance import LimitId
 from policies.limits.elsewhere import Called
 
@@ -23,12 +22,12 @@ KEPT = 10_000  # pseudonyms at hand
 _DIGEST_BYTES = 16
 
 
-def pseudonyms(folder: Path) -> Called:
-    """Names keys with the key in the state folder, or one of this process's where there is none:
-    then what is used of budgets `per: key` doesn't outlive it."""
+def pseudonyms(folder: Path, given: Path | None = None) -> Called:
+    """Names keys with the given key or that of the state folder, or one of this process's where
+    there is none: then what is used of budgets `per: key` doesn't outlive it."""
     try:
-        secret = own_key(folder / KEY_FILE, KEY_BYTES)
-    except OSError as failure:
+        secret = gateways_key(folder, given)
+    except (OSError, ValueError) as failure:
         log.warning("budgets per key begin anew with this process: %s", failure)
         secret = secrets.token_bytes(KEY_BYTES)
     return named_with(secret)

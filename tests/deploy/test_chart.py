@@ -27,7 +27,6 @@ ALL: dict[str, Any] = {
         "workers": 4,
         "tlsSecret": "penstock-tls",
         "auditClaim": "audit",
-        "decisionsKey": None,
         "autoscaling": {"enabled": True},
         "service": {"type": "LoadBalancer", "annotations": {"a/b": "c"}},
         "annotations": {"d/e": "f"},

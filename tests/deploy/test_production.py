@@ -40,7 +40,7 @@ class Production:
         keys = folder / "keys"
         keys.mkdir()
         # As `head -c 32 /dev/urandom | base64` writes them into the secret.
-        for name in ("api-keys", "cache", "privacy", "audit"):
+        for name in ("api-keys", "cache", "privacy", "audit", "decisions"):
             (keys / name).write_bytes(os.urandom(32).hex().encode())
             (keys / name).chmod(0o600)
         (folder / "routes").mkdir()
@@ -114,6 +114,7 @@ def test_prometheus_and_administrators_are_let_in_by_theirs(here: Production) ->
     bearer = {"authorization": f"Bearer {here.everything}"}
     page = httpx.get(f"{here.url('admin')}/metrics", headers=bearer)
     assert 'penstock_endpoint_state{backend="python-0",state="ready"} 1' in page.text
+    assert "penstock_decision_records_written_total" in page.text, "its key can't be used"
     assert "python-0" in here.command("endpoints", token=here.everything)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.routes.decision_log import KEY_FILE, DecisionLog, Seal, own_seal, read_seal
+from gateway.routes.decision_log import KEY_FILE, DecisionLog, Seal, gateways_key, read_key
+from protos.errors import PenstockError
 from protos.timeline import Timeline
 from protos.values import InferRequest, Tensor, Tensors
 from routing.decisions import Decision
@@ -144,18 +145,29 @@ def test_rows_are_those_that_limits_count() -> None:
 def test_the_key_is_made_once_and_is_ours_only(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with ThreadPoolExecutor(8) as pool:
-        seals = list(pool.map(lambda _: own_seal(folder), range(8)))
-    assert {seal.seal(bytes(16)) for seal in seals} == {read_seal(folder).seal(bytes(16))}
+        keys = list(pool.map(lambda _: gateways_key(folder), range(8)))
+    assert set(keys) == {read_key(folder)}
     assert [path.name for path in folder.iterdir()] == [KEY_FILE]
     assert stat.S_IMODE((folder / KEY_FILE).stat().st_mode) == 0o600
 
 
 def test_reading_makes_no_key(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_seal(tmp_path)
+        read_key(tmp_path)
 
 
 def test_a_file_that_holds_no_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).write_bytes(b"short")
     with pytest.raises(ValueError, match="a key of 16 bytes, not 5"):
-        own_seal(tmp_path)
+        gateways_key(tmp_path)
+
+
+def test_a_key_as_operators_make_it_is_given_by_a_file_and_seals_as_well(tmp_path: Path) -> None:
+    given = tmp_path / "decisions"
+    given.write_text("QWxhZGRpbjpvcGVuIHNlc2FtZSBhbmQgc29tZSBtb3JlIQ\n")
+    key = gateways_key(tmp_path / "state", given)
+    assert Seal(key).open(Seal(read_key(tmp_path / "state", given)).seal(b"u" * 16)) == b"u" * 16
+    assert not (tmp_path / "state").exists()
+    given.write_text("short")
+    with pytest.raises(PenstockError, match=r"decisions\.keyFile: .* has 5 bytes, 16 are needed"):
+        gateways_key(tmp_path, given)

@@ -10,7 +10,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from gateway.routes.decision_log import Seal, own_seal
+from gateway.routes.decision_log import Seal, gateways_key
 from gateway.routes.plan import plan
 from gateway.store.engine import open_store
 from protos.errors import PenstockError
@@ -62,7 +62,7 @@ def run(tmp_path: Path, in_force: Path) -> Run:
 
 def write(state: Path, decisions: list[Decision], seal: Seal | None = None) -> None:
     """As a gateway would have, a minute ago."""
-    sealed = seal or own_seal(state)
+    sealed = seal or Seal(gateways_key(state))
     moved = time.time() - 60.0 - 1000.0
     store = open_store(f"sqlite:///{state}/records.db")
     store.decisions.append(
@@ -193,7 +193,7 @@ def test_without_a_folder_of_routes_none_are_in_force(
 
 
 def test_routes_in_force_that_dont_hold_are_said(run: Run, state: Path, in_force: Path) -> None:
-    own_seal(state)
+    gateways_key(state)
     in_force.write_text("nothing")
     result = run(fraud=text())
     assert isinstance(result.exception, ConfigError)
@@ -289,7 +289,7 @@ def known_load(answer: dict[str, Any], arm: str) -> Any:
 
 
 def test_users_that_another_key_sealed_are_said_to_be_unknown(run: Run, state: Path) -> None:
-    own_seal(state)
+    gateways_key(state)
     write(state, by_users(BEFORE, 20, each=(0.0, 10.0)), Seal(b"another key 16 b"))
     (found,) = answered(run, fraud=text(**HALF))["undetermined"]
     assert found["missing"] == "the key that its user was sealed with"
@@ -321,12 +321,12 @@ def test_where_no_gateway_ran_there_is_no_key(run: Run) -> None:
 
 
 def test_routes_that_dont_hold_are_refused(run: Run, state: Path) -> None:
-    own_seal(state)
+    gateways_key(state)
     assert isinstance(run(fraud=text(sticky={"key": "nobody"})).exception, ConfigError)
 
 
 def test_a_store_that_no_gateway_made_is_said_and_not_made(run: Run, state: Path) -> None:
-    own_seal(state)
+    gateways_key(state)
     result = run(fraud=text())
     assert isinstance(result.exception, PenstockError)
     assert "records.db isn't there" in str(result.exception)
@@ -334,7 +334,7 @@ def test_a_store_that_no_gateway_made_is_said_and_not_made(run: Run, state: Path
 
 
 def test_a_store_of_another_version_is_said(run: Run, state: Path) -> None:
-    own_seal(state)
+    gateways_key(state)
     (state / "records.db").write_bytes(b"not a database" * 100)
     result = run(fraud=text())
     assert isinstance(result.exception, PenstockError)
