@@ -20,7 +20,6 @@ _CALLERS = 4
 _MISTAKES = (0, 7, 2, 8, 4, 5, 6, 1, 3, 9)
 
 _DOCUMENT = """\
-# Written by `penstock tour`, which removes it again.
 apiVersion: penstock/v1
 kind: Route
 metadata: {{name: {route}, owner: tour}}

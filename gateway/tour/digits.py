@@ -39,7 +39,9 @@ def label(body: bytes) -> int:
 
 async def visit(site: Site, guide: Guide) -> None:
     guide.stop(f"{_IMAGES} handwritten digits, from 50 callers")
-    await site.need(MODEL, "1", "2", "3")
+    with guide.under_way() as ticker:
+        ticker.tell(f"all versions of {MODEL} are waited for …")
+        await site.need(MODEL, "1", "2", "3")
     questions, labels = asked(site, MODEL, _IMAGES)
     seen = await Load(site.address, questions, callers=_CALLERS, once=True).run()
     right = sum(label(body) == labels[index] for index, body in seen.bodies.items())
@@ -48,7 +50,7 @@ async def visit(site: Site, guide: Guide) -> None:
         f" half of them within {seen.quantile(0.5):.1f} ms, all but one in a hundred within"
         f" {seen.quantile(0.99):.1f} ms."
     )
-    shares = Counter({arm: times / seen.answered for arm, times in seen.arms.items()})
+    shares = Counter({arm: times / seen.arms.total() for arm, times in seen.arms.items()})
     guide.say(
         "Each caller stays with one version, as deploy/demo/routes/digits.yaml has it: "
         + ", ".join(f"{arm} {share:.0%}" for arm, share in shares.most_common())

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from protos.errors import Kind, PenstockError
+
 _OK = 200
 _PATIENCE = 10.0  # seconds for one answer
+_PAUSE = 0.25  # seconds until the next connection after one that broke
+_HOPELESS = 4  # connections of each caller in a row that broke, without an answer to anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Seen:
     seconds: list[float] = field(default_factory=list)
     codes: Counter[int] = field(default_factory=Counter)
     arms: Counter[str] = field(default_factory=Counter)
-    bodies: dict[int, bytes] = field(default_factory=dict)  # by question, where each is asked once
+    # Of good answers by question, where each is asked once.
+    bodies: dict[int, bytes] = field(default_factory=dict)
     lasted: float = 0.0
 
     @property
@@ -67,7 +72,10 @@ class Seen:
 
 
 class Load:
-    """Asks the questions in turn, by so many callers, until all are asked or it is stopped."""
+    """Asks the questions in turn, by so many callers, until all are asked or it is stopped.
+
+    `run` raises UNAVAILABLE once nobody gets an answer any more.
+    """
 
     def __init__(
         self, address: tuple[str, int], questions: Sequence[Question], *, callers: int, once: bool
@@ -79,6 +87,7 @@ class Load:
         self._keep = once
         self._next = count()
         self._stopped = False
+        self._broken = 0  # connections since the last answer
         self.seen = Seen()
 
     def stop(self) -> None:
@@ -89,19 +98,27 @@ class Load:
         began = time.perf_counter()
         await asyncio.gather(*(self._call() for _ in range(self._callers)))
         self.seen.lasted = time.perf_counter() - began
+        if self._hopeless:
+            host, port = self._address
+            raise PenstockError(Kind.UNAVAILABLE, f"nobody answers any more at {host}:{port}")
         return self.seen
 
     async def run_for(self, seconds: float) -> Seen:
         asyncio.get_running_loop().call_later(seconds, self.stop)
         return await self.run()
 
+    @property
+    def _hopeless(self) -> bool:
+        return self._broken >= _HOPELESS * self._callers
+
     async def _call(self) -> None:
-        while not self._stopped:
+        while not self._stopped and not self._hopeless:
             try:
                 await self._connection()
             except (OSError, EOFError, ValueError, TimeoutError):
                 self.seen.codes[0] += 1
-                await asyncio.sleep(0.05)
+                self._broken += 1
+                await asyncio.sleep(_PAUSE)
 
     async def _connection(self) -> None:
         """Questions on one connection for as long as it lasts."""
@@ -116,11 +133,12 @@ class Load:
                 began = time.perf_counter()
                 async with asyncio.timeout(_PATIENCE):
                     status, arm, body = await _answer(reader)
+                self._broken = 0
                 self.seen.seconds.append(time.perf_counter() - began)
                 self.seen.codes[status] += 1
                 if arm:
                     self.seen.arms[arm] += 1
-                if self._keep:
+                if self._keep and status == _OK:
                     self.seen.bodies[index] = body
         finally:
             writer.close()

@@ -1,10 +1,10 @@
 """The running demo as the tour's stops use it."""
 
 import asyncio
-import shutil
+import fcntl
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway.client import GatewayClient, ServedModel
 from gateway.config import Config
 from gateway.credentials import TENANT, Credentials
+from gateway.tour import placed
 from gateway.tour.load import Question, question
 from protos.errors import Kind, PenstockError, invalid
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _SUBJECTS = 50  # callers, in the eyes of a sticky route
 _LOOK = 0.1  # seconds
 _PATIENCE = 60.0
+_ARRIVAL = 20.0  # seconds from the beginning in which the demo's models may still be loading
 
 
 class Site:
@@ -28,6 +30,8 @@ class Site:
     def __init__(self, config: Config, credentials: Credentials, client: GatewayClient) -> None:
         self.config = config
         self.client = client
+        self.join_token_file = credentials.join_token_file
+        self._arrived_by = time.monotonic() + _ARRIVAL
         url = urlsplit(client.public)
         if url.scheme != "http":
             raise invalid("the tour asks in plain text, and this gateway's HTTP face takes TLS")
@@ -42,7 +46,7 @@ class Site:
         """The folder whose models the ONNX backend serves."""
         found = self._repository("onnx")
         if found is None:
-            raise _no_demo("its configuration has no ONNX backend")
+            raise no_demo("its configuration has no ONNX backend")
         return found
 
     def _repository(self, runtime: str) -> Path | None:
@@ -52,7 +56,7 @@ class Site:
     @property
     def routes(self) -> Path:
         if self.config.routes is None:
-            raise _no_demo("its configuration has no folder of routes")
+            raise no_demo("its configuration has no folder of routes")
         return self.config.routes
 
     @property
@@ -70,16 +74,29 @@ class Site:
     async def language_model(self) -> tuple[Path, str] | None:
         """The folder and the name of the demo's language model; None where nobody serves it."""
         folder = self._repository("llm")
-        names = [each.name for each in await self.models() if each.platform == "llm"]
-        own = [name for name in names if ":" not in name]  # the others are adapters
-        return (folder / own[0], own[0]) if folder is not None and own else None
+        if folder is None:
+            return None
+
+        async def served() -> list[str]:
+            names = [each.name for each in await self.models() if each.platform == "llm"]
+            return [name for name in names if ":" not in name]  # the others are adapters
+
+        own = await _sought(served, self._arrived_by)
+        return (folder / own[0], own[0]) if own else None
 
     async def need(self, model: str, *versions: str) -> None:
-        """Raises UNAVAILABLE unless these are served."""
-        served = {(each.name, each.version) for each in await self.models()}
-        missing = [version for version in versions if (model, version) not in served]
-        if missing:
-            raise _no_demo(f"nobody serves version {', '.join(missing)} of {model}")
+        """Raises UNAVAILABLE unless these are served, or soon will be."""
+
+        async def missing() -> list[str]:
+            served = {(each.name, each.version) for each in await self.models()}
+            return [version for version in versions if (model, version) not in served]
+
+        async def complete() -> bool:
+            return not await missing()
+
+        if not await _sought(complete, self._arrived_by):
+            lacking = ", ".join(await missing()) or ", ".join(versions)
+            raise no_demo(f"nobody serves version {lacking} of {model}")
 
     def questions(self, path: str, bodies: list[bytes]) -> list[Question]:
         """Each body once, from one caller after the other."""
@@ -90,30 +107,32 @@ class Site:
         ]
 
     @contextmanager
-    def document(self, name: str, text: str) -> Iterator[None]:
-        """A file in the folder of routes, for as long as it is entered."""
-        path = self.routes / name
-        try:
-            path.write_text(text)
+    def alone(self) -> Iterator[None]:
+        """Entered by one tour at a time; raises UNAVAILABLE while another is under way."""
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sentence = "another tour of this demo is under way"
+                raise PenstockError(Kind.UNAVAILABLE, sentence) from None
             yield
-        finally:
-            path.unlink(missing_ok=True)
 
-    @contextmanager
-    def model(self, name: str, make: Callable[[Path], None]) -> Iterator[None]:
+    async def clear(self) -> None:
+        """Removes what a tour that was killed has left, and waits until the gateway knows."""
+        left = {Path(name).stem for name in placed.clear(self.routes, self.repository)}
+
+        async def gone() -> bool:
+            return left.isdisjoint(each["name"] for each in (await self.client.routes())["routes"])
+
+        await until("the end of the routes that another tour left", gone)
+
+    def document(self, name: str, text: str) -> AbstractContextManager[None]:
+        """A file in the folder of routes, for as long as it is entered."""
+        return placed.document(self.routes / name, text)
+
+    def model(self, name: str, make: Callable[[Path], None]) -> AbstractContextManager[None]:
         """A model in the ONNX backend's repository, for as long as it is entered."""
-        folder = self.repository / name
-        draft = self.folder / name
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
-            draft.mkdir(parents=True)
-            make(draft)
-            shutil.rmtree(folder, ignore_errors=True)
-            draft.rename(folder)
-            yield
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
+        return placed.model(self.repository / name, self.folder / name, make)
 
     async def routed(self, *routes: str) -> None:
         """Returns when every worker applies documents among which these routes are."""
@@ -138,16 +157,19 @@ class Site:
 
 async def until(what: str, look: Callable[[], Awaitable[T | None]]) -> T:
     """What `look` finds in the end; raises UNAVAILABLE where it never does."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            while not (found := await look()):  # noqa: ASYNC110 (what changes is far away)
-                await asyncio.sleep(_LOOK)
-    except TimeoutError:
-        sentence = f"{what} didn't come in {_PATIENCE:g} s"
-        raise PenstockError(Kind.UNAVAILABLE, sentence) from None
+    found = await _sought(look, time.monotonic() + _PATIENCE)
+    if not found:
+        raise PenstockError(Kind.UNAVAILABLE, f"{what} didn't come in {_PATIENCE:g} s")
     return found
 
 
-def _no_demo(why: str) -> PenstockError:
+async def _sought(look: Callable[[], Awaitable[T | None]], end: float) -> T | None:
+    """What `look` finds until then; it looks once at least."""
+    while not (found := await look()) and time.monotonic() < end:  # noqa: ASYNC110 (far away)
+        await asyncio.sleep(_LOOK)
+    return found
+
+
+def no_demo(why: str) -> PenstockError:
     sentence = f"the tour goes through the demo, which `make up` starts: {why}"
     return PenstockError(Kind.UNAVAILABLE, sentence)
