@@ -4,17 +4,18 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MODULES = (
-    "protos.service",
-    "protos.values",
-    "protos.principal",
-    "protos.errors",
-    "protos.settings",
-    "protos.text",
-    "policies.plugins",
-    "backends.runtime",
-    "backends.runtimes",
-)
+# Modules, and of some only what is others' affair.
+MODULES: dict[str, set[str]] = {
+    "protos.service": set(),
+    "protos.values": set(),
+    "protos.principal": set(),
+    "protos.errors": set(),
+    "protos.settings": set(),
+    "protos.text": set(),
+    "policies.plugins": {"PluginPolicy"},
+    "backends.runtime": set(),
+    "backends.runtimes": {"RuntimeModule"},
+}
 INTRODUCTION = """# Python
 
 Made from the code by `make reference`: what policies and runtimes of your own are handed, and what they give back. [plugins.md](../plugins.md) shows one of each.
@@ -22,14 +23,18 @@ Made from the code by `make reference`: what policies and runtimes of your own a
 
 
 def page() -> str:
-    return "\n".join([INTRODUCTION, *map(_section, MODULES)])
+    return "\n".join([INTRODUCTION, *(_section(module, only) for module, only in MODULES.items())])
 
 
-def _section(module: str) -> str:
+def _section(module: str, only: set[str]) -> str:
     path = ROOT / module.replace(".", "/")
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     tree = ast.parse(file.read_text())
-    told = [_outline(each) for each in tree.body if _public(each)]
+    told = [
+        _outline(each)
+        for each in tree.body
+        if _public(each) and (not only or getattr(each, "name", "") in only)
+    ]
     code = "\n\n\n".join(ast.unparse(each) for each in told)
     docstring = (ast.get_docstring(tree) or "").strip()
     return f"## {module}\n\n{docstring}\n\n```python\n{code}\n```\n"
