@@ -5,8 +5,9 @@ import json
 import os
 import socket
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ from statistics import median
 from gateway.tour.guide import Guide
 from gateway.tour.load import Load, Question, question
 from gateway.tour.site import Site, until
+from protos.errors import Kind, PenstockError
 from protos.orphans import die_with
 
 PATH = "/v1/chat/completions"
@@ -78,14 +80,18 @@ async def _wrapper(folder: Path) -> AsyncIterator[tuple[str, int]]:
         preexec_fn=partial(die_with, os.getpid()),
     )
     try:
-        await until("the plain web wrapper", lambda: _listens(address))
+        await until("the plain web wrapper", lambda: _listens(process, address))
         yield address
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
-async def _listens(address: tuple[str, int]) -> bool:
+async def _listens(process: Process, address: tuple[str, int]) -> bool:
+    if process.returncode is not None:
+        sentence = f"the plain web wrapper ended with status {process.returncode}"
+        raise PenstockError(Kind.UNAVAILABLE, sentence)
     try:
         _, writer = await asyncio.open_connection(*address)
     except OSError:
