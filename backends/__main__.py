@@ -1,6 +1,5 @@
 """`python -m backends RUNTIME …`, which `penstock backend` runs."""
 
-import logging
 import os
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from backends.host import Place
 from backends.options import placed
 from backends.process import Settings, serve
 from protos.errors import PenstockError
+from protos.log_writer import configure, text_formatter
 from protos.quantities import size
 
 # Read when a framework loads OpenMP: threads that spin while they wait take the cores from those
@@ -86,7 +86,7 @@ def _on_all_gpus(name: str) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    configure(text_formatter())
     # Plain tracebacks: typer's own print local variables, and with them secrets.
     app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
     if sys.argv[1:2] == ["openai"]:  # which has no folder of models, and other options

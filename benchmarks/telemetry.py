@@ -9,7 +9,6 @@ case takes more than the first.
     python -m benchmarks telemetry [--quick]
 """
 
-import io
 import random
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from gateway.telemetry.request_log import RequestLog
 from gateway.telemetry.requests import DURATION, OVERHEAD, RequestMetrics
 from gateway.tracing.settings import TelemetrySettings
 from gateway.tracing.tracer import Tracer
+from protos.log_writer import LogWriter
 from protos.otlp import Collector
 from protos.timeline import Target, Timeline
 
@@ -90,7 +90,7 @@ def _trace() -> Work:
 
 def _log(share: float) -> Work:
     log = RequestLog(
-        io.StringIO(),
+        LogWriter(lambda line: None),
         "json",
         sample=share,
         slow=1.0,

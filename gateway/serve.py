@@ -20,9 +20,9 @@ from grpc import aio
 from gateway.admin import admin_app
 from gateway.audit.log import AuditLog
 from gateway.config import Config
-from gateway.console.face import Shown
 from gateway.console.history import History
 from gateway.console.reports import reporter
+from gateway.console.shown import Shown
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
 from gateway.grace import RECORDS_CLOSE
 from gateway.grpc_options import bind, server_options
@@ -37,7 +37,9 @@ from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
 from gateway.telemetry.log_format import configure
 from gateway.telemetry.process import register_process
+from gateway.telemetry.request_log import register_log
 from gateway.worker import Worker
+from protos.log_writer import LogWriter
 from routing.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -49,13 +51,13 @@ def main(config: Config, file: Path) -> None:
     Raises ConfigError for files that it names and needs and that aren't there.
     """
     check_gateway(config, file)
-    configure(config.telemetry.logs.format)
+    lines = configure(config.telemetry.logs.format)
     # A supervisor carries no requests, and uvloop can't start the workers' process groups.
     run = uvloop.run if config.workers == 1 else asyncio.run
-    run(_main(config, file))
+    run(_main(config, file, lines))
 
 
-async def _main(config: Config, file: Path) -> None:
+async def _main(config: Config, file: Path, lines: LogWriter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,9 +110,9 @@ async def _main(config: Config, file: Path) -> None:
     await admin.start()
     try:
         if config.workers == 1:
-            await _serve_here(hub, config, stop)
+            await _serve_here(hub, config, lines, stop)
         else:
-            await _serve_in_processes(hub, config, file, stop)
+            await _serve_in_processes(hub, config, file, lines, stop)
     finally:
         await mesh.stop(grace=0.5)
         await hub.stop()
@@ -122,8 +124,8 @@ async def _main(config: Config, file: Path) -> None:
         await asyncio.to_thread(audit.close, RECORDS_CLOSE)
 
 
-async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
-    worker = Worker(config, f"{socket.gethostname()}/0", f"0/{os.getpid()}")
+async def _serve_here(hub: Hub, config: Config, lines: LogWriter, stop: asyncio.Event) -> None:
+    worker = Worker(config, f"{socket.gethostname()}/0", f"0/{os.getpid()}", lines)
 
     async def report() -> None:
         while True:
@@ -141,7 +143,9 @@ async def _serve_here(hub: Hub, config: Config, stop: asyncio.Event) -> None:
     hub.report(worker.report())  # what was counted since
 
 
-async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asyncio.Event) -> None:
+async def _serve_in_processes(
+    hub: Hub, config: Config, file: Path, lines: LogWriter, stop: asyncio.Event
+) -> None:
     # A Unix socket's path has to be short, whatever the state folder is called.
     with (
         tempfile.TemporaryDirectory(prefix="penstock-") as folder,
@@ -155,6 +159,7 @@ async def _serve_in_processes(hub: Hub, config: Config, file: Path, stop: asynci
         server.add_insecure_port(address)
         await server.start()
         register_process(hub.supervisor)
+        register_log(hub.supervisor, lines)
         workers = Workers(config, file, http, address)
         workers.start()
         log.info("%d workers serve on %s", config.workers, config.listener("http").address)

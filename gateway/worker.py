@@ -7,7 +7,6 @@ replaced at any time. A gateway with one worker runs it beside the hub, others i
 import asyncio
 import random
 import socket
-import sys
 import time
 
 from grpc import aio
@@ -55,6 +54,7 @@ from policies.limits.elsewhere import Elsewhere
 from policies.limits.filter import Limits
 from protos import discovery_pb2 as pb
 from protos.garbage import settle
+from protos.log_writer import LogWriter
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from protos.tls import channel_credentials
 from routing.endpoints import EndpointTable
@@ -69,10 +69,12 @@ class Worker:
     """`name` tells the workers of a mesh apart: it decides which endpoints each one prefers.
 
     `process` is `number/process id`, under which it reports. `supervisor` is the address of the one
-    that several workers of a gateway have.
+    that several workers of a gateway have. `log` writes the lines of its process.
     """
 
-    def __init__(self, config: Config, name: str, process: str, supervisor: str = "") -> None:
+    def __init__(
+        self, config: Config, name: str, process: str, log: LogWriter, supervisor: str = ""
+    ) -> None:
         self._config = config
         self._process = process
         self._budget = Budget(time.monotonic())
@@ -126,7 +128,7 @@ class Worker:
         self._lag = LoopLag(loop)
         logs = config.telemetry.logs
         self._log = RequestLog(
-            sys.stderr,
+            log,
             logs.format,
             sample=logs.sample,
             slow=config.telemetry.slow,
@@ -134,7 +136,7 @@ class Worker:
             chance=random.random,
             wall=time.time,
         )
-        self._register()
+        self._register(log)
         self._authenticator = authenticator(config, records.records.store)
         self.gate = Gate(
             self._pipeline.stacked(),
@@ -218,7 +220,6 @@ class Worker:
         self._decoder.close()
         await self._records.close()
         await asyncio.to_thread(self.tracing.close, RECORDS_CLOSE)
-        await asyncio.to_thread(self._log.close, RECORDS_CLOSE)
 
     def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
@@ -250,7 +251,7 @@ class Worker:
             await self._health.set("inference.GRPCInferenceService", state)
             await asyncio.sleep(HEALTH_INTERVAL)
 
-    def _register(self) -> None:
+    def _register(self, log: LogWriter) -> None:
         totals, pipeline, records = self.metrics.totals, self._pipeline, self._records
         register(totals, pipeline, records.pairs, records.decisions)
         privacy_metrics.register(totals, pipeline.privacy)
@@ -262,7 +263,7 @@ class Worker:
         self.tracing.register(totals)
         endpoints.register(totals, self.table)
         register_lag(totals, self._lag)
-        register_log(totals, self._log)
+        register_log(totals, log, self._log)
         register_process(totals)
         register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 

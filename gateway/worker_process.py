@@ -15,6 +15,7 @@ from gateway.hub import attach
 from gateway.telemetry.log_format import configure
 from gateway.telemetry.settings import LogFormat
 from gateway.worker import Worker
+from protos.log_writer import LogWriter
 
 
 def main(
@@ -28,17 +29,17 @@ def main(
     """Serves until SIGTERM; its supervisor's end is its own."""
     config = with_log_format(load_config(file), log_format)
     config = config.model_copy(update={"port_offset": port_offset})
-    configure(log_format)
-    uvloop.run(_serve(config, index, http, supervisor))
+    log = configure(log_format)
+    uvloop.run(_serve(config, index, http, supervisor, log))
 
 
-async def _serve(config: Config, index: int, http: int, supervisor: str) -> None:
+async def _serve(config: Config, index: int, http: int, supervisor: str, log: LogWriter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     name, process = f"{socket.gethostname()}/{index}", f"{index}/{os.getpid()}"
-    worker = Worker(config, name, process, supervisor)
+    worker = Worker(config, name, process, log, supervisor)
     attached = asyncio.create_task(attach(supervisor, worker.apply, worker.report), name="attach")
     await worker.start(socket.socket(fileno=http), share_grpc_port=True)
     await stop.wait()

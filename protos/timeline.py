@@ -154,6 +154,11 @@ class Timeline:
         """Whether the next deadline is the client's own, which passes through nobody's fault."""
         return self.whole_by_client if self.answered else self.first_by_client
 
+    def waited_for(self, now: float) -> float:
+        """Seconds that the client has waited by `now`: for a stream, until its first part."""
+        end = self.answered if self.streaming and self.answered else now
+        return end - self.start
+
     def mark(self, stage: str, now: float) -> None:
         self.marks.append((stage, now))
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import orjson
 
 from gateway.telemetry.settings import LogFormat
-
-TEXT = "%(levelname)s %(name)s: %(message)s"
+from protos import log_writer
 
 
 class JsonFormatter(logging.Formatter):
@@ -22,7 +21,10 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(said).decode()
+        try:
+            return orjson.dumps(said).decode()
+        except TypeError:  # half of a pair of surrogates, such as a file's name may have
+            return orjson.dumps({name: _readable(text) for name, text in said.items()}).decode()
 
 
 def timestamp(wall: float) -> str:
@@ -31,8 +33,11 @@ def timestamp(wall: float) -> str:
     return told.replace("+00:00", "Z")
 
 
-def configure(format_: LogFormat) -> None:
-    """Sets up the root logger of a process, which writes to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if format_ == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+def _readable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+def configure(format_: LogFormat) -> log_writer.LogWriter:
+    """Sets up the root logger of a process; the result writes to standard error."""
+    json = format_ == "json"
+    return log_writer.configure(JsonFormatter() if json else log_writer.text_formatter())

@@ -1,25 +1,26 @@
 """One line a request in the log: those that fail or take long, and a sample of the others.
 
 A line has names, numbers and ids only: no payload, path, query, subject or text of an error, and of
-tenants those that the configuration names. Lines go through a bounded queue and a thread, since a
-standard error that nobody reads blocks whoever writes to it; what doesn't fit is counted.
+tenants those that the configuration names. Lines wait with the others of the process's log to be
+written in a thread; what is too much or doesn't fit is counted.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.metrics import Totals
-from gateway.store.recorder import Recorder
 from gateway.telemetry.log_format import timestamp
 from gateway.telemetry.settings import LogFormat
+from protos.log_writer import LogWriter
 from protos.timeline import Timeline
 
-MOST = 100  # lines a second: a flood of refusals must not fill a disk
-WAITING = 1000  # lines
-BATCH = 100
-LINGER = 0.2  # seconds
+# Lines a second of failures, of refusals and of all others: a flood must not fill a disk, nor one
+# tenant's refusals hide what failed.
+MOST = 50
+WAITING = 1000  # lines; what else the process has to say still fits then
 OTHER = "other"
 
 
@@ -53,7 +54,7 @@ class RequestLog:
 
     def __init__(
         self,
-        stream: TextIO,
+        writer: LogWriter,
         format_: LogFormat,
         *,
         sample: float,
@@ -62,7 +63,7 @@ class RequestLog:
         chance: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._stream = stream
+        self._writer = writer
         self._line = as_json if format_ == "json" else as_text
         self._sample = sample
         self._slow = slow
@@ -70,59 +71,44 @@ class RequestLog:
         self._chance = chance
         self._wall = wall
         self._second = 0
-        self._told = 0  # in that second
-        self._too_many = 0
-        self._lines = Recorder(
-            self._write, capacity=WAITING, batch=BATCH, linger=LINGER, name="lines of the log"
-        )
+        self._told = {"error": 0, "refused": 0, "healthy": 0}  # in that second
+        self.dropped = 0  # those that are too many
 
     def __call__(
         self, model: str, face: str, code: int, error: str, timeline: Timeline, now: float
     ) -> None:
         """A request ended at `now` by the clock of its timeline; `model` must be bounded."""
-        seconds = now - timeline.start
-        if code >= 400:
-            why = "failed"
-        elif seconds > self._slow and not timeline.streaming:
-            why = "slow"
+        if code >= 500:
+            kind, why = "error", "failed"
+        elif code >= 400:
+            kind, why = "refused", "failed"
+        elif timeline.waited_for(now) > self._slow:
+            kind, why = "healthy", "slow"
         elif self._chance() < self._sample:
-            why = "sample"
+            kind, why = "healthy", "sample"
         else:
             return
         at = self._wall()
         if int(at) != self._second:
-            self._second, self._told = int(at), 0
-        self._told += 1
-        if self._told > MOST:
-            self._too_many += 1
+            self._second, self._told = int(at), dict.fromkeys(self._told, 0)
+        self._told[kind] += 1
+        if self._told[kind] > MOST or self._writer.waiting >= WAITING:
+            self.dropped += 1
             return
-        self._lines.put(Over(model, face, code, error, timeline, seconds, at, why))
+        over = Over(model, face, code, error, timeline, now - timeline.start, at, why)
+        self._writer.put(partial(self._text, over))
 
-    @property
-    def written(self) -> int:
-        return self._lines.written
-
-    @property
-    def dropped(self) -> int:
-        return self._too_many + self._lines.dropped
-
-    def close(self, timeout: float) -> None:
-        """Writes what waits, as far as that goes in so many seconds."""
-        self._lines.close(timeout)
-
-    def _write(self, requests: Sequence[Over]) -> None:
-        lines = [self._line(described(each, self._tenants)) for each in requests]
-        self._stream.write("".join(lines))
-        self._stream.flush()
+    def _text(self, over: Over) -> str:
+        return self._line(described(over, self._tenants))
 
 
-def register_log(totals: Totals, log: RequestLog) -> None:
-    """Adds how many lines were written, and how many were not."""
-    totals.add("penstock_log_lines", "Requests told in the log.", lambda: log.written)
+def register_log(totals: Totals, writer: LogWriter, requests: RequestLog | None = None) -> None:
+    """Adds how many lines were written, and how many were not; supervisors have no `requests`."""
+    totals.add("penstock_log_lines", "Lines of the log.", lambda: writer.written)
     totals.add(
         "penstock_log_lines_dropped",
-        "Requests that the log lacks: too many in a second, or nobody takes its lines.",
-        lambda: log.dropped,
+        "Lines that the log lacks: too many requests in a second, or nobody reads it.",
+        lambda: writer.dropped + (requests.dropped if requests else 0),
     )
 
 

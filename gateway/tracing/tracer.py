@@ -66,7 +66,7 @@ class Tracer:
         if not timeline.traceparent:  # it was refused by its head
             self.begin(timeline)
         sampled = bool(timeline.sampled_trace)
-        if not sampled and code < 500 and _seconds(timeline, now) < self._slow:
+        if not sampled and code < 500 and timeline.waited_for(now) < self._slow:
             return
         if sampled:
             self.sampled += 1
@@ -117,12 +117,6 @@ class Allowance:
             return False
         self._left -= 1.0
         return True
-
-
-def _seconds(timeline: Timeline, now: float) -> float:
-    """How long the client waited: for a stream, until its first part."""
-    end = timeline.answered if timeline.streaming and timeline.answered else now
-    return end - timeline.start
 
 
 def untraced() -> Tracer:

@@ -1,6 +1,5 @@
 """Which requests are told in the log, and that no line says what nobody may know."""
 
-import io
 import json
 import logging
 import threading
@@ -10,6 +9,7 @@ import pytest
 
 from gateway.telemetry.log_format import JsonFormatter
 from gateway.telemetry.request_log import MOST, WAITING, RequestLog
+from protos.log_writer import LogWriter
 from protos.principal import Principal
 from protos.timeline import Target, Timeline
 
@@ -33,9 +33,9 @@ def passed(**met) -> Timeline:
     return Timeline(1.0, **{**told, **met})
 
 
-def log(stream=None, *, format_="json", chance=NEVER, tenants=(), wall=lambda: 1e9) -> RequestLog:
+def log(writer, *, format_="json", chance=NEVER, tenants=(), wall=lambda: 1e9) -> RequestLog:
     return RequestLog(
-        io.StringIO() if stream is None else stream,
+        writer,
         format_,
         sample=0.01,
         slow=1.0,
@@ -47,12 +47,13 @@ def log(stream=None, *, format_="json", chance=NEVER, tenants=(), wall=lambda: 1
 
 def lines(*, code=200, error="", timeline=None, seconds=0.01, **settings) -> list[str]:
     """What is written of one request."""
-    stream = io.StringIO()
-    made = log(stream, **settings)
+    written: list[bytes] = []
+    writer = LogWriter(written.append)
+    made = log(writer, **settings)
     timeline = passed() if timeline is None else timeline
     made("m", "http", code, error, timeline, timeline.start + seconds)
-    made.close(5.0)
-    return stream.getvalue().splitlines()
+    writer.close(5.0)
+    return b"".join(written).decode().splitlines()
 
 
 def line(**given) -> dict:
@@ -71,8 +72,9 @@ def test_failed_and_slow_ones_are_always_told() -> None:
     assert line(seconds=1.5)["why"] == "slow"
 
 
-def test_a_stream_may_take_long() -> None:
-    assert lines(timeline=passed(streaming=True), seconds=60.0) == []
+def test_a_stream_may_take_long_once_it_has_begun() -> None:
+    assert lines(timeline=passed(streaming=True, answered=1.5), seconds=60.0) == []
+    assert line(timeline=passed(streaming=True, answered=4.0), seconds=60.0)["why"] == "slow"
 
 
 def test_a_line_says_what_a_request_met() -> None:
@@ -126,35 +128,38 @@ def test_for_people_it_is_a_sentence() -> None:
 
 def test_a_flood_of_failures_is_bounded_and_counted() -> None:
     seconds = iter([1.0] * 500 + [2.0] * 500)
-    made = log(wall=lambda: next(seconds))
+    writer = LogWriter(lambda line: None)
+    made = log(writer, wall=lambda: next(seconds))
     for _ in range(1000):
         made("m", "http", 429, "RATE_LIMITED", passed(), 1.01)
-    made.close(5.0)
-    assert (made.written, made.dropped) == (2 * MOST, 1000 - 2 * MOST)
+    writer.close(5.0)
+    assert (writer.written, made.dropped) == (2 * MOST, 1000 - 2 * MOST)
 
 
-class Stuck(io.StringIO):
-    """A standard error that nobody reads."""
+def test_one_tenants_refusals_hide_no_failures() -> None:
+    written: list[bytes] = []
+    writer = LogWriter(written.append)
+    made = log(writer)
+    for _ in range(500):
+        made("m", "http", 429, "RATE_LIMITED", passed(), 1.01)
+    made("m", "http", 503, "UNAVAILABLE", passed(), 1.01)
+    made("m", "http", 200, "", passed(), 3.01)
+    writer.close(5.0)
+    assert [json.loads(each)["code"] for each in written[-2:]] == [503, 200]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.freed = threading.Event()
 
-    def write(self, text: str) -> int:
-        self.freed.wait()
-        return super().write(text)
-
-
-def test_a_standard_error_that_nobody_reads_costs_lines_and_nothing_else() -> None:
-    stream, seconds = Stuck(), iter(range(1_000_000))
-    made = log(stream, wall=lambda: float(next(seconds)))
+def test_requests_leave_room_for_what_else_the_process_has_to_say() -> None:
+    freed = threading.Event()
+    writer = LogWriter(lambda line: freed.wait(30.0))
+    seconds = iter(range(1_000_000))
+    made = log(writer, wall=lambda: float(next(seconds)))
     for _ in range(WAITING + 500):
         made("m", "http", 500, "INTERNAL", passed(), 1.01)
-    assert made.written == 0
     assert made.dropped > 0
-    stream.freed.set()
-    made.close(30.0)
-    assert made.written + made.dropped == WAITING + 500
+    assert writer.put(lambda: "the routes are refused")
+    freed.set()
+    writer.close(30.0)
+    assert writer.written + made.dropped == WAITING + 501
 
 
 def test_what_parts_of_a_gateway_say_is_json_too() -> None:
@@ -162,3 +167,8 @@ def test_what_parts_of_a_gateway_say_is_json_too() -> None:
     told = json.loads(JsonFormatter().format(record))
     assert datetime.fromisoformat(told.pop("time"))
     assert told == {"level": "warning", "logger": "gateway.hub", "message": "lost it"}
+
+
+def test_half_a_pair_of_surrogates_loses_no_line() -> None:
+    record = logging.LogRecord("gateway", logging.ERROR, "", 0, "file %s", ("bad\udcff",), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "file bad\\udcff"
