@@ -9,10 +9,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from gateway.audit.log import AuditLog
 from gateway.console.access import check_unforged
-from gateway.console.face import Console, Shown
+from gateway.console.face import Console
+from gateway.console.headers import Guarded
+from gateway.console.shown import Shown
 from gateway.endpoint_rows import endpoint_row
 from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
@@ -39,7 +42,7 @@ def admin_app(
     *,
     port: int,
     secure: bool,
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application; every route but `/health` takes the scope `admin`.
 
     `shown` is what the console at `/` shows; `port` is this face's, `secure` whether it has TLS.
@@ -85,7 +88,7 @@ def admin_app(
         return JSONResponse({"instance": instance, "state": "draining"}, status_code=202)
 
     console = Console(shown, authenticator, require, random.random, port=port, secure=secure)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
@@ -99,3 +102,4 @@ def admin_app(
         exception_handlers=rescue_handlers(partial(audit.stranger, "admin")),
         middleware=[Middleware(KeysFirst, authenticate=authenticator)],
     )
+    return Guarded(app)

@@ -78,13 +78,15 @@ class Access:
             )
         return visitor, form
 
-    def welcome(self, response: Response, cookie: str) -> None:
+    def welcome(self, request: Request, response: Response, cookie: str) -> None:
+        # Where something in front ends TLS, the browser says so in the origin of its form.
+        secure = self._secure or request.headers.get("origin", "").startswith("https:")
         response.set_cookie(
             self._cookie,
             cookie,
             max_age=int(SESSION_SECONDS),
             path="/",
-            secure=self._secure,
+            secure=secure,
             httponly=True,
             samesite="strict",
         )

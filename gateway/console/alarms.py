@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from gateway.console.figures import share
 from gateway.console.history import History
 from gateway.endpoint_rows import endpoint_row
 from gateway.hub import Hub
+from gateway.reports.markup import visible
 from gateway.rules import Rules
 from protos.wording import quote
 
@@ -24,6 +26,9 @@ _TROUBLES = {
 }
 
 
+FAILING = 0.01  # of requests, from which on it is an alarm
+
+
 class Alarm(NamedTuple):
     tone: Tone
     title: str
@@ -34,6 +39,7 @@ class Alarm(NamedTuple):
 def alarms(hub: Hub, rules: Rules, history: History, failing_audit: bool) -> list[Alarm]:
     """All of them; none when all is well."""
     found = [
+        *_failures(history),
         *_mesh(hub),
         *_routes(hub, rules),
         *_troubles(history),
@@ -44,6 +50,13 @@ def alarms(hub: Hub, rules: Rules, history: History, failing_audit: bool) -> lis
         )
         found.append(Alarm("bad", "The audit log can't be written", sentence))
     return sorted(found, key=lambda alarm: alarm.tone != "bad")
+
+
+def _failures(history: History) -> Iterator[Alarm]:
+    failures = history.rates(None).failures
+    if failures >= FAILING:
+        sentence = f"{share(failures)} of the last minute’s were answered with 5xx."
+        yield Alarm("bad", "Requests fail", sentence, "/requests")
 
 
 def _mesh(hub: Hub) -> Iterator[Alarm]:
@@ -63,9 +76,9 @@ def _mesh(hub: Hub) -> Iterator[Alarm]:
         yield Alarm("bad", "No backend has joined", "Nothing can be served.")
     for row in map(endpoint_row, snapshot.leases):
         if row["state"] in ("suspect", "unhealthy"):
-            why = row["reason"] or "its beats are overdue or its stream broke"
+            why = visible(row["reason"], 300) or "its beats are overdue or its stream broke"
             tone: Tone = "bad" if row["state"] == "unhealthy" else "warn"
-            yield Alarm(tone, f"{row['instance']} is {row['state']}", f"{why}.")
+            yield Alarm(tone, f"{visible(row['instance'])} is {row['state']}", f"{why}.")
 
 
 def _routes(hub: Hub, rules: Rules) -> Iterator[Alarm]:
@@ -74,19 +87,21 @@ def _routes(hub: Hub, rules: Rules) -> Iterator[Alarm]:
         yield Alarm(
             "bad",
             "The folder of routes is refused",
-            f"The last good documents stay in force. {keeper.problem}",
+            f"The last good documents stay in force. {visible(keeper.problem, 1000)}",
             "/routes",
         )
     behind = sum(each != keeper.revision for each in hub.applied.values())
     if behind:
         yield Alarm("warn", "Workers lag behind", f"{behind} don't apply the newest routes yet.")
     for arm, sentence in rules.unserved.items():
-        yield Alarm("bad", f"Nobody serves {quote(arm)}", f"{sentence}.", "/routes")
+        yield Alarm(
+            "bad", f"Nobody serves {quote(visible(arm))}", f"{visible(sentence, 300)}.", "/routes"
+        )
     if rollouts.problem:
         yield Alarm(
             "warn",
             "Rollouts can't be looked at",
-            f"What is in force stays so. {rollouts.problem}",
+            f"What is in force stays so. {visible(rollouts.problem, 300)}",
             "/rollouts",
         )
 

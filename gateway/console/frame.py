@@ -21,7 +21,7 @@ class Frame:
     """What is the same on all pages: this gateway's name, and the version of its files."""
 
     gateway: str
-    assets: str  # a hash of the style sheet and the script, so that a new one is fetched
+    assets: str  # a hash of the files that pages load, so that new ones are fetched
 
     def page(self, title: str, current: str, visitor: Visitor, *content: Child) -> Markup:
         """A page for an administrator; `current` is the path of the navigation's entry."""
@@ -65,7 +65,9 @@ class Frame:
                 element("meta", name="viewport", content="width=device-width, initial-scale=1"),
                 element("meta", name="color-scheme", content="light dark"),
                 element("title", f"{title} · Penstock"),
-                element("link", rel="icon", href="/console.svg", type="image/svg+xml"),
+                element(
+                    "link", rel="icon", href=f"/console.svg?{self.assets}", type="image/svg+xml"
+                ),
                 element("link", rel="stylesheet", href=f"/console.css?{self.assets}"),
                 element("script", src=f"/console.js?{self.assets}", defer=True),
             ),

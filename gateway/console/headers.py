@@ -1,6 +1,8 @@
-"""What every answer of the console tells the browser about what it may do."""
+"""What every answer of the admin face tells the browser about what it may do."""
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.reports.markup import Markup
 
@@ -15,25 +17,36 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+GUARDS = {
+    "content-security-policy": POLICY,
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    # Not `no-referrer`, with which browsers hide the origin of forms from us, too.
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
 
 
-def guarded(response: Response, policy: str = POLICY) -> Response:
-    """The response with the headers that hold for all of the console."""
-    response.headers.update(
-        {
-            "content-security-policy": policy,
-            "x-frame-options": "DENY",
-            "x-content-type-options": "nosniff",
-            "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-            # Not `no-referrer`, with which browsers hide the origin of forms from us, too.
-            "referrer-policy": "same-origin",
-            "permissions-policy": "camera=(), geolocation=(), microphone=()",
-        }
-    )
-    response.headers.setdefault("cache-control", "no-store")
-    return response
+class Guarded:
+    """ASGI: every answer has these headers, unless it has its own. Must be the outermost, since
+    refusals and incidents are answered by what lies around the routes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in GUARDS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, guarded)
 
 
 def html(document: Markup, status: int = 200) -> Response:
-    return guarded(HTMLResponse("<!doctype html>\n" + document, status))
+    return HTMLResponse("<!doctype html>\n" + document, status)

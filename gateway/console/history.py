@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import inf, nan
 from typing import NamedTuple
 
@@ -19,8 +18,8 @@ from prometheus_client.metrics_core import Metric
 log = logging.getLogger(__name__)
 
 INTERVAL = 5.0  # seconds between samples
-KEPT = 121  # samples: ten minutes
-MINUTE = 12  # intervals
+KEPT = 120  # intervals: ten minutes
+MINUTE = 12  # intervals of which rates and quantiles are told
 MOST_SERIES = 200  # the busiest; the others count in the total only
 REQUESTS = "penstock_requests"
 DURATION = "penstock_request_duration_seconds"
@@ -80,9 +79,19 @@ class Rates(NamedTuple):
     p99: float
 
 
+IDLE = Rates(0.0, 0.0, 0.0, nan, nan)
+
+
+class Interval(NamedTuple):
+    """Between two samples: what all traffic was like, and requests a second of who had any."""
+
+    total: Rates
+    requests: Mapping[Key, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All counts at a monotonic time in seconds."""
+    """All counts at a monotonic time in seconds. Large, so that only a minute of them is kept."""
 
     at: float
     total: Count
@@ -112,12 +121,14 @@ def counts(metrics: Iterable[Metric]) -> dict[Key, Count]:
 
 
 class History:
-    """`look` gives the families of all workers as they are now."""
+    """`look` gives the families of all workers as they are now; `taken` counts the samples."""
 
     def __init__(self, look: Callable[[], Iterable[Metric]], clock: Callable[[], float]) -> None:
         self._look = look
         self._clock = clock
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self.taken = 0
+        self._minute: deque[Sample] = deque(maxlen=MINUTE + 1)
+        self._intervals: deque[Interval] = deque(maxlen=KEPT)
         self._tables: dict[str, Table] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -143,31 +154,33 @@ class History:
         if len(series) > MOST_SERIES:
             busiest = sorted(series, key=lambda key: -series[key].requests)[:MOST_SERIES]
             series = {key: series[key] for key in busiest}
-        self._samples.append(Sample(self._clock(), total, series, troubles))
+        sample = Sample(self._clock(), total, series, troubles)
+        if self._minute:
+            self._intervals.append(_interval(self._minute[-1], sample))
+        self._minute.append(sample)
+        self.taken += 1
 
     def busy(self) -> list[Key]:
         """Who had traffic within these ten minutes; what met no route comes last."""
-        if not self._samples:
+        if not self._intervals:
             return []
-        first, last = self._samples[0], self._samples[-1]
-        found = [
-            key
-            for key, count in last.series.items()
-            if count.requests > first.series.get(key, NOTHING).requests
-        ]
+        seen = set[Key]().union(*(each.requests for each in self._intervals))
+        found = seen.intersection(self._minute[-1].series)
         return sorted(found, key=lambda key: (not key.route, key))
 
-    def rates(self, key: Key | None, intervals: int = MINUTE) -> Rates:
-        """Over the last so many intervals, as far as there are; of all traffic without a key."""
-        if len(self._samples) < 2:
-            return Rates(0.0, 0.0, 0.0, nan, nan)
-        first = self._samples[max(0, len(self._samples) - 1 - intervals)]
-        return between(first, self._samples[-1], key)
+    def rates(self, key: Key | None) -> Rates:
+        """Over the last minute, as far as it is known; of all traffic without a key."""
+        if not self._intervals:
+            return IDLE
+        return between(self._minute[0], self._minute[-1], key)
 
-    def line(self, key: Key | None, value: Callable[[Rates], float]) -> list[float]:
-        """One value for each interval, the newest last."""
-        samples = list(self._samples)
-        return [value(between(a, b, key)) for a, b in pairwise(samples)]
+    def line(self, value: Callable[[Rates], float]) -> list[float]:
+        """Of all traffic, one value for each interval, the newest last."""
+        return [value(each.total) for each in self._intervals]
+
+    def requests(self, key: Key) -> list[float]:
+        """Requests a second in each interval, the newest last."""
+        return [each.requests.get(key, 0.0) for each in self._intervals]
 
     def table(self, name: str) -> Table:
         """The newest sums of one of `TABLES`."""
@@ -175,13 +188,12 @@ class History:
 
     def troubles(self) -> dict[str, int]:
         """How often each of `TROUBLES` happened within the last minute, if it did."""
-        if not self._samples:
+        if not self._minute:
             return {}
         grown = {}
-        minute = list(self._samples)[-1 - MINUTE :]
-        for name, value in minute[-1].troubles.items():
+        for name, value in self._minute[-1].troubles.items():
             # Not from zero: what was counted before anybody looked isn't of this minute.
-            first = next(each.troubles[name] for each in minute if name in each.troubles)
+            first = next(each.troubles[name] for each in self._minute if name in each.troubles)
             grown[name] = round(value - first)
         return {name: times for name, times in grown.items() if times > 0}
 
@@ -207,14 +219,24 @@ def _table(metric: Metric) -> Table:
     }
 
 
+def _interval(first: Sample, last: Sample) -> Interval:
+    seconds, before = last.at - first.at, first.series
+    grown = {
+        key: count.requests - before.get(key, NOTHING).requests
+        for key, count in last.series.items()
+    }
+    rates = {key: requests / seconds for key, requests in grown.items() if requests > 0}
+    return Interval(between(first, last, None), rates)
+
+
 def between(first: Sample, last: Sample, key: Key | None) -> Rates:
     """What happened between two samples."""
     seconds = last.at - first.at
     before = first.total if key is None else first.series.get(key, NOTHING)
     after = last.total if key is None else last.series.get(key, NOTHING)
     requests = after.requests - before.requests
-    if requests <= 0 or seconds <= 0:
-        return Rates(0.0, 0.0, 0.0, nan, nan)
+    if requests <= 0:
+        return IDLE
     bounds = sorted(after.buckets)
     grown = [after.buckets[each] - before.buckets.get(each, 0.0) for each in bounds]
     return Rates(

@@ -6,8 +6,9 @@ from typing import Any
 from gateway.console import figures
 from gateway.console.alarms import Alarm
 from gateway.console.frame import empty, heading, live, section, state
-from gateway.console.history import History, Key, Rates
+from gateway.console.history import History
 from gateway.console.rollouts import chip
+from gateway.console.traffic import Traffic
 from gateway.endpoint_rows import endpoint_row
 from gateway.hub import Hub
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
@@ -17,22 +18,17 @@ _TONES = {"ready": "good", "draining": "warn", "suspect": "warn", "unhealthy": "
 
 
 def overview(
-    hub: Hub, history: History, alarms: Sequence[Alarm], rollouts: Mapping[str, Any] | str
+    hub: Hub, traffic: Traffic, alarms: Sequence[Alarm], rollouts: Mapping[str, Any] | str
 ) -> list[Markup]:
     """The page's content; `rollouts` as `GET /admin/rollouts` tells them, or why it can't."""
     return [
         heading("Overview"),
         live("alarms", _alarms(alarms)),
-        live("headline", _headline(history)),
-        live("traffic", section("Traffic", _traffic(history), aside=_note("last minute"))),
+        *traffic.parts(),
         live("rollouts", _rollouts(rollouts)),
         live("endpoints", section("Endpoints", _endpoints(hub))),
-        live("cache", _cache(history)),
+        live("cache", _cache(traffic.history)),
     ]
-
-
-def _note(text: str) -> Markup:
-    return element("p", text, class_="aside")
 
 
 def _alarms(alarms: Sequence[Alarm]) -> Markup:
@@ -54,84 +50,6 @@ def _alarms(alarms: Sequence[Alarm]) -> Markup:
     ]
     title = element("h2", "Alarms", class_="unseen")
     return element("section", title, element("ul", *items, class_="alarms"), role="status")
-
-
-def _headline(history: History) -> Markup:
-    now = history.rates(None)
-    failing = "bad" if now.failures >= 0.01 else ""
-    tiles = (
-        ("Requests", figures.rate(now.requests), "a second", lambda each: each.requests, ""),
-        ("Failures", figures.share(now.failures), "of requests, 5xx", _failures, failing),
-        ("Median", figures.duration(now.p50), "to the last byte", lambda each: each.p50, ""),
-        (
-            "99th percentile",
-            figures.duration(now.p99),
-            "to the last byte",
-            lambda each: each.p99,
-            "",
-        ),
-    )
-    items = [
-        element(
-            "div",
-            element("dt", name),
-            element(
-                "dd",
-                element("strong", value),
-                element("span", unit, class_="unit"),
-                figures.sparkline(
-                    history.line(None, of), f"{name} over the last ten minutes", tone
-                ),
-            ),
-            class_=tone or None,
-        )
-        for name, value, unit, of, tone in tiles
-    ]
-    title = element("h2", "All requests", class_="unseen")
-    return element("section", title, element("dl", *items, class_="tiles"))
-
-
-def _failures(rates: Rates) -> float:
-    return rates.failures
-
-
-def _traffic(history: History) -> Markup:
-    keys = history.busy()
-    if not keys:
-        return empty("No requests in the last ten minutes.")
-    rows = [_row(history, key, before) for key, before in zip(keys, [None, *keys], strict=False)]
-    columns = (
-        "Route",
-        "Arm",
-        "Model",
-        "Requests/s",
-        "10 minutes",
-        "Failed",
-        "Refused",
-        "p50",
-        "p99",
-    )
-    return table("Requests by route, arm and model", columns, rows, "cards figures")
-
-
-def _row(history: History, key: Key, before: Key | None) -> list[Child]:
-    now = history.rates(key)
-    named = foreign(key.route) if key.route else element("span", "no route", class_="dim")
-    same = before is not None and before.route == key.route
-    return [
-        element("span", named, class_="again") if same else named,
-        foreign(key.arm) if key.arm else figures.ABSENT,
-        foreign(key.model),
-        figures.rate(now.requests),
-        figures.sparkline(
-            history.line(key, lambda each: each.requests),
-            f"Requests a second over ten minutes, now {figures.rate(now.requests)}",
-        ),
-        element("span", figures.share(now.failures), class_="bad") if now.failures else "0 %",
-        figures.share(now.refusals),
-        figures.duration(now.p50),
-        figures.duration(now.p99),
-    ]
 
 
 def _rollouts(rollouts: Mapping[str, Any] | str) -> Markup | None:

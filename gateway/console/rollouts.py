@@ -39,8 +39,10 @@ _SHOWN = 20  # events
 Status = Mapping[str, Any]
 
 
-def rollouts_page(status: Status, visitor: Visitor) -> list[Markup]:
-    """All rollouts, as `GET /admin/rollouts` tells them."""
+def rollouts_page(status: Status | str, visitor: Visitor) -> list[Markup]:
+    """All rollouts, as `GET /admin/rollouts` tells them, or why they aren't known."""
+    if isinstance(status, str):
+        return [heading("Rollouts"), live("rollouts", empty(status))]
     panels = [_panel(each, visitor) for each in status["rollouts"]]
     leads = "this gateway leads them" if status["leads"] else "another replica leads them, or none"
     return [

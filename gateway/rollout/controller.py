@@ -106,8 +106,19 @@ class Rollouts:
 
         Raises UNAVAILABLE when the store doesn't answer.
         """
-        routes = self._routes()
-        return await asyncio.to_thread(_translated, lambda: self._status(routes))
+        return await asyncio.to_thread(_translated, self.read_status)
+
+    def read_status(self) -> dict[str, Any]:
+        """The same for threads. Raises SQLAlchemyError when the store doesn't answer."""
+        routes, store = self._routes(), self._store()
+        states = sorted(store.rollouts.all(), key=lambda state: state.route)
+        return {
+            "leads": self.leads,
+            "problem": self.problem,
+            "rollouts": [
+                self._described(store, state, routes.get(state.route)) for state in states
+            ],
+        }
 
     async def pause(self, route: str, actor: str) -> dict[str, Any]:
         """Raises NOT_FOUND, INVALID as `command.pause` does, UNAVAILABLE without a store."""
@@ -209,17 +220,6 @@ class Rollouts:
                 self.on_event(event)
                 return self._described(store, changed, document)
         raise PenstockError(Kind.UNAVAILABLE, f"the rollout of route {route} keeps changing")
-
-    def _status(self, routes: Routes) -> dict[str, Any]:
-        store = self._store()
-        states = sorted(store.rollouts.all(), key=lambda state: state.route)
-        return {
-            "leads": self.leads,
-            "problem": self.problem,
-            "rollouts": [
-                self._described(store, state, routes.get(state.route)) for state in states
-            ],
-        }
 
     def _described(self, store: Store, state: RolloutState, route: Route | None) -> dict[str, Any]:
         asked = route if route is not None and _in_force(state, route) else None

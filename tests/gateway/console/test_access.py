@@ -68,7 +68,7 @@ class Site:
         now = time.monotonic()
         cookie, _ = self.sessions.begin(self.sessions.invite(ADA, now), now)
         response = Response()
-        self.access.welcome(response, cookie)
+        self.access.welcome(request, response, cookie)
         return response
 
     async def leave(self, request: Request) -> Response:
@@ -182,6 +182,11 @@ async def test_the_cookie_is_for_this_gateway_alone_and_no_scripts(site: Site):
     assert cookie.startswith("penstock_console_8002=")
     assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=28800"} <= set(cookie.split("; "))
     assert "Secure" not in cookie
+
+
+async def test_behind_a_proxy_that_ends_tls_the_cookie_never_travels_without(site: Site):
+    answer = await site.client.get("/welcome", headers={"origin": "https://console.test"})
+    assert "Secure" in answer.headers["set-cookie"].split("; ")
 
 
 async def test_over_tls_the_cookie_never_travels_without():

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.console.alarms import Alarm, alarms
+from gateway.console.alarms import FAILING, Alarm, alarms
+from gateway.console.history import IDLE
 from protos import discovery_pb2 as pb
 
 
@@ -18,6 +19,7 @@ def told(
     unserved: dict[str, str] | None = None,
     rollouts: str = "",
     failing_audit: bool = False,
+    failures: float = 0.0,
     workers: tuple[str, ...] = ("now", "now"),
     **snapshot: Any,
 ) -> list[Alarm]:
@@ -31,7 +33,8 @@ def told(
         rollouts=SimpleNamespace(problem=rollouts),
         unserved=unserved or {},
     )
-    history = SimpleNamespace(troubles=lambda: troubles or {})
+    rates = IDLE._replace(failures=failures)
+    history = SimpleNamespace(troubles=lambda: troubles or {}, rates=lambda key: rates)
     return alarms(hub, rules, history, failing_audit)  # type: ignore[arg-type]
 
 
@@ -52,6 +55,21 @@ def test_an_endpoint_in_doubt_warns_and_one_that_is_unhealthy_is_worse():
     first, second = told(WELL, silent, stuck)
     assert (first.tone, first.title, first.sentence) == ("bad", "c is unhealthy", "the device.")
     assert (second.tone, second.title) == ("warn", "b is suspect")
+
+
+def test_requests_that_fail_are_told_as_soon_as_their_figure_is_red():
+    assert told(WELL, failures=FAILING / 2) == []
+    (alarm,) = told(WELL, failures=0.091)
+    assert (alarm.tone, alarm.title) == ("bad", "Requests fail")
+    assert alarm.sentence == "9.1 % of the last minute’s were answered with 5xx."
+
+
+def test_nothing_is_hidden_in_what_a_backend_says_and_long_texts_are_cut():
+    said = "\u202e" + "x" * 3000
+    (alarm,) = told(lease("b\u202e", healthy=False, unhealthy_reason=said))
+    assert alarm.title == "b⟨U+202E⟩ is unhealthy"
+    assert alarm.sentence.startswith("⟨U+202E⟩xxx")
+    assert alarm.sentence.endswith("x… (3,001 characters).")
 
 
 def test_an_endpoint_that_drains_is_meant_to():

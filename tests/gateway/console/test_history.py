@@ -3,39 +3,10 @@
 from math import inf, isnan
 
 import pytest
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily
 
-from gateway.console.history import INTERVAL, KEPT, MOST_SERIES, History, Key, quantile
-
-STABLE = Key("fraud", "stable", "fraud")
-LABELS = ("route", "arm", "model", "code")
-
-
-class Counters:
-    """What workers would report, and a clock."""
-
-    def __init__(self) -> None:
-        self.requests: dict[tuple[str, ...], float] = {}
-        self.others: list[Metric] = []
-        self.now = 0.0
-        self.history = History(self.look, lambda: self.now)
-
-    def look(self) -> list[Metric]:
-        counter = CounterMetricFamily("penstock_requests", "", labels=LABELS)
-        durations = HistogramMetricFamily("penstock_request_duration_seconds", "", labels=LABELS)
-        for labels, count in self.requests.items():
-            counter.add_metric(labels, count)
-            buckets = [("0.1", count * 0.9), ("1.0", count), ("+Inf", count)]
-            durations.add_metric(labels, buckets, count)
-        return [counter, durations, *self.others]
-
-    def add(self, count: float, key: Key = STABLE, code: str = "200") -> None:
-        labels = (*key, code)
-        self.requests[labels] = self.requests.get(labels, 0.0) + count
-
-    def tick(self) -> None:
-        self.now += INTERVAL
-        self.history.take()
+from gateway.console.history import INTERVAL, KEPT, MOST_SERIES, Key, quantile
+from tests.gateway.console.traffic_counters import STABLE, Counters
 
 
 @pytest.fixture
@@ -87,15 +58,16 @@ def test_a_line_has_a_value_for_each_interval(counters: Counters):
     for count in (5, 0, 10):
         counters.add(count)
         counters.tick()
-    assert counters.history.line(STABLE, lambda rates: rates.requests) == [1.0, 0.0, 2.0]
+    assert counters.history.requests(STABLE) == [1.0, 0.0, 2.0]
+    assert counters.history.line(lambda rates: rates.requests) == [1.0, 0.0, 2.0]
 
 
 def test_only_ten_minutes_are_kept_and_the_last_one_counts(counters: Counters):
     for _ in range(KEPT * 2):
         counters.add(5)
         counters.tick()
-    line = counters.history.line(None, lambda rates: rates.requests)
-    assert len(line) == KEPT - 1
+    assert len(counters.history.line(lambda rates: rates.requests)) == KEPT
+    assert len(counters.history.requests(STABLE)) == KEPT
     for _ in range(12):
         counters.tick()
     assert counters.history.rates(None).requests == 0.0

@@ -1,0 +1,104 @@
+"""What is asked for: all requests, and those of each route and arm."""
+
+from gateway.console import figures
+from gateway.console.alarms import FAILING
+from gateway.console.frame import empty, live, section
+from gateway.console.history import History, Key, Rates
+from gateway.reports.markup import Child, Markup, element, foreign
+from gateway.reports.tables import table
+
+
+class Traffic:
+    """Two parts of the first page, drawn once for each sample however many people look: with 200
+    series that takes some ten milliseconds, of a loop that may also serve requests."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._sample = -1
+        self._parts: tuple[Markup, ...] = ()
+
+    def parts(self) -> tuple[Markup, ...]:
+        if self._sample != self.history.taken:
+            self._sample = self.history.taken
+            said = element("p", "last minute", class_="aside")
+            self._parts = (
+                live("headline", _headline(self.history)),
+                live("traffic", section("Traffic", _table(self.history), aside=said)),
+            )
+        return self._parts
+
+
+def _headline(history: History) -> Markup:
+    now = history.rates(None)
+    failing = "bad" if now.failures >= FAILING else ""
+    tiles = (
+        ("Requests", figures.rate(now.requests), "a second", lambda each: each.requests, ""),
+        ("Failures", figures.share(now.failures), "of requests, 5xx", _failures, failing),
+        ("Median", figures.duration(now.p50), "to the last byte", lambda each: each.p50, ""),
+        (
+            "99th percentile",
+            figures.duration(now.p99),
+            "to the last byte",
+            lambda each: each.p99,
+            "",
+        ),
+    )
+    items = [
+        element(
+            "div",
+            element("dt", name),
+            element(
+                "dd",
+                element("strong", value),
+                element("span", unit, class_="unit"),
+                figures.sparkline(history.line(of), f"{name} over the last ten minutes", tone),
+            ),
+            class_=tone or None,
+        )
+        for name, value, unit, of, tone in tiles
+    ]
+    title = element("h2", "All requests", class_="unseen")
+    return element("section", title, element("dl", *items, class_="tiles"))
+
+
+def _failures(rates: Rates) -> float:
+    return rates.failures
+
+
+def _table(history: History) -> Markup:
+    keys = history.busy()
+    if not keys:
+        return empty("No requests in the last ten minutes.")
+    rows = [_row(history, key, before) for key, before in zip(keys, [None, *keys], strict=False)]
+    columns = (
+        "Route",
+        "Arm",
+        "Model",
+        "Requests/s",
+        "10 minutes",
+        "Failed",
+        "Refused",
+        "p50",
+        "p99",
+    )
+    return table("Requests by route, arm and model", columns, rows, "cards figures")
+
+
+def _row(history: History, key: Key, before: Key | None) -> list[Child]:
+    now = history.rates(key)
+    named = foreign(key.route) if key.route else element("span", "no route", class_="dim")
+    same = before is not None and before.route == key.route
+    return [
+        element("span", named, class_="again") if same else named,
+        foreign(key.arm) if key.arm else figures.ABSENT,
+        foreign(key.model),
+        figures.rate(now.requests),
+        figures.sparkline(
+            history.requests(key),
+            f"Requests a second over ten minutes, now {figures.rate(now.requests)}",
+        ),
+        element("span", figures.share(now.failures), class_="bad") if now.failures else "0 %",
+        figures.share(now.refusals),
+        figures.duration(now.p50),
+        figures.duration(now.p99),
+    ]
