@@ -5,27 +5,21 @@ from typing import Any
 from jinja2 import TemplateError
 
 from protos.errors import invalid
+from protos.exchange_objects import bytes_of
 from protos.values import Chat, JsonObject, OpenAi
 
-# Characters of text and template that take some milliseconds: too long between others' tokens.
+# What takes some milliseconds to read, too long between others' tokens: bytes of the request's
+# JSON, whatever stands in them, as a template may write any of it; and each message or prompt
+# takes some time of its own.
 LONG = 8192
+MANY = 32
 
 
 def is_long(payload: OpenAi) -> bool:
     """Whether reading it would keep others waiting."""
-    if isinstance(payload, Chat):
-        return sum(map(_length, payload.body["messages"])) > LONG
-    prompt = payload.body["prompt"]
-    if isinstance(prompt, str):
-        return len(prompt) > LONG
-    return sum(len(each) for each in prompt if isinstance(each, str)) > LONG
-
-
-def _length(message: JsonObject) -> int:
-    content = message.get("content")
-    if content is None or isinstance(content, str):
-        return len(content or "")
-    return sum(len(part.get("text") or "") for part in content)
+    found = payload.body["messages" if isinstance(payload, Chat) else "prompt"]
+    texts = isinstance(found, list) and not (found and isinstance(found[0], int))
+    return bytes_of(payload) > LONG or (texts and len(found) > MANY)
 
 
 def prompts_of(tokeniser: Any, payload: OpenAi) -> list[list[int]]:
@@ -62,10 +56,15 @@ def _text(content: Any, where: str) -> str:
         return ""
     if isinstance(content, str):
         return content
-    texts = [part.get("text") for part in content if part.get("type") == "text"]
-    if len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
+    parts = content if isinstance(content, list) else [content]
+    texts = [str(each["text"]) for each in parts if isinstance(each, dict) and _is_text(each)]
+    if len(texts) < len(parts):
         raise invalid(f"{where}: this model takes text alone", param=where)
     return "".join(texts)
+
+
+def _is_text(part: JsonObject) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def _tokens(tokeniser: Any, text: str) -> list[int]:
