@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -57,6 +58,12 @@ PROLOGUE = """
 set -e -o pipefail
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
 """
+# Which end well when there are records of what was asked.
+RECORDED = (
+    "penstock shadow report --route digits",
+    "penstock shadow report --route ranking",
+    "penstock routes plan new-routes/",
+)
 PIXELS = {"name": "pixels", "shape": [1, 8, 8], "datatype": "FP32", "data": [0.0] * 64}
 
 
@@ -78,12 +85,13 @@ def environment(mesh: Mesh) -> dict[str, str]:
     made = run("penstock keys create --tenant acme --name x --scope 'infer:*'", mesh, given)
     key = re.search(r"pk_(\w{16})", made)
     assert key is not None
-    mesh.wait(lambda: "compared" in shadow(mesh, given), "a pair to be compared")
+    for command in RECORDED:
+        mesh.wait(partial(succeeds, command, mesh, given), f"records for {command}")
     return {**given, "KEY": key[1]}
 
 
-def shadow(mesh: Mesh, given: dict[str, str]) -> str:
-    return run("penstock shadow report --route ranking || true", mesh, given)
+def succeeds(command: str, mesh: Mesh, environment: dict[str, str]) -> bool:
+    return "done" in run(f"if {command} > /dev/null 2>&1; then echo done; fi", mesh, environment)
 
 
 def run(script: str, mesh: Mesh, environment: dict[str, str]) -> str:
@@ -155,3 +163,11 @@ def test_an_embedding_is_kept_for_the_next_who_asks(
 
 def test_what_is_not_run_is_counted() -> None:
     assert Counter(each.mark for each in SHELL if each.mark) == ELSEWHERE
+
+
+def test_forms_and_what_is_shown_stand_on_the_pages() -> None:
+    whole = "\n".join(each.text for each in HERE)
+    stale = [form for form, _ in FORMS if form not in whole]
+    for form, value in FORMS:
+        whole = whole.replace(form, value)
+    assert stale + [what for what, _ in SHOWN if what not in whole] == []
