@@ -21,9 +21,10 @@ up: $(READY)
 tour: $(READY)
 	@$(BIN)/penstock tour --config $(CONFIG) --port-offset $(PORT_OFFSET)
 
+# Tests start processes by the hundred: what these import is compiled once.
 test: lint
 	@$(BIN)/python tests/servers.py
-	$(BIN)/pytest -n 2 --dist loadfile -rs
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --no-loadscope-reorder -rs
 
 lint: $(READY)
 	$(BIN)/ruff check

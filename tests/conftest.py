@@ -11,16 +11,20 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.servers import find_jaeger
 
+TESTS = Path(__file__).parent
 # Before any test imports gRPC: its fork handlers have broken children that tests start.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # Each httpx client reads every authority of the web, 20 ms for two hundred, and tests make clients
 # by the thousand. Nothing here asks beyond this machine: one authority is enough.
-os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("authority.pem"))
+os.environ["SSL_CERT_FILE"] = str(TESTS / "authority.pem")
 
+LONGEST = ("conformance", "deploy", "docs", "integration")
 NO_GPU = "needs an NVIDIA GPU, and there is none here"
 NO_JAEGER = "needs a Jaeger, and there is none here (PATH, PENSTOCK_JAEGER)"
 
@@ -31,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What starts processes takes longest: at the end nobody should wait for one file of it.
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONGEST)
     if shutil.which("nvidia-smi") is None:
         _leave_out(items, "gpu", NO_GPU)
     if find_jaeger() is None:
@@ -46,6 +52,20 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+class Together(LoadFileScheduling):
+    """A file stays in one process, and so does a folder whose conftest.py starts what it shares."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        folder = Path(file).parent
+        shared = TESTS.parent / folder / "conftest.py"
+        return str(folder) if shared.exists() and shared.parent != TESTS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:

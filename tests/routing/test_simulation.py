@@ -1,4 +1,4 @@
-"""A thousand simulated meshes under faults: what always holds, whatever befalls them.
+"""Hundreds of simulated meshes under faults: what always holds, whatever befalls them.
 
 A failure names its seed; `simulate(seed)` repeats that life exactly.
 """
@@ -18,7 +18,7 @@ from tests.routing.simulated_faults import paused, resumed, slowed, store_down
 from tests.routing.simulated_history import History
 from tests.routing.simulated_mesh import END, HEALED, simulate
 
-SEEDS = 1000
+SEEDS = 400
 CHUNK = 200
 REFILL = 2.0  # retries a second, of each budget
 # Retries that are not a share of the requests: reserves of the route's budget, of the shared one,
@@ -125,7 +125,7 @@ INVARIANTS = (
 
 @pytest.fixture(autouse=True)
 def _silence(caplog: pytest.LogCaptureFixture):
-    """Nobody reads what controllers say of a store that is down in a thousand meshes."""
+    """Nobody reads what controllers say of a store that is down in hundreds of meshes."""
     caplog.set_level(logging.CRITICAL, "gateway.rollout.controller")
 
 
