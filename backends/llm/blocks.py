@@ -84,6 +84,11 @@ class BlockPool:
             self._keys[block] = key
             self._by_key[key] = block
 
+    def forget(self, blocks: Iterable[int]) -> None:
+        """Nobody else finds them any more; who uses them still does."""
+        for block in blocks:
+            self._forget(block)
+
     def release(self, blocks: Sequence[int]) -> None:
         """One user less for each; raises ValueError for a block that nobody uses.
 

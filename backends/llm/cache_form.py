@@ -28,12 +28,12 @@ class CacheForm:
         return cls(config.num_hidden_layers, shared, width, block, dtype)
 
     def blocks(self, memory: int) -> int:
-        """How many fit into so many bytes, beside the one for padding.
+        """How many fit into so many bytes, beside the two for padding.
 
         Raises ValueError if none does.
         """
         one = 2 * self.layers * self.block * self.heads * self.width * self.dtype.itemsize
-        blocks = memory // one - 1
+        blocks = memory // one - 2
         if blocks < 1:
             raise ValueError(f"its cache takes {one} bytes a block, and has {memory} in all")
         return blocks

@@ -82,19 +82,22 @@ def main(
 ) -> None:
     """Serves language models with continuous batching to the gateways that it joins."""
     torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // tp))
-    options = Options(
-        dtype=(precision or (Precision.FP32 if device == "cpu" else Precision.BF16)).value,
-        device=_device(device),
-        int8=int8,
-        memory=size(memory_budget) if memory_budget else None,
-        block=block_size,
-        budget=step_tokens,
-        step_time=seconds(step_time),
-        most=max_running,
-        speculate=speculate,
-        adapter_memory=size(adapter_memory),
-        ranks=tp,
-    )
+    try:
+        options = Options(
+            dtype=(precision or (Precision.FP32 if device == "cpu" else Precision.BF16)).value,
+            device=_device(device),
+            int8=int8,
+            memory=size(memory_budget) if memory_budget else None,
+            block=block_size,
+            budget=step_tokens,
+            step_time=seconds(step_time),
+            most=max_running,
+            speculate=speculate,
+            adapter_memory=size(adapter_memory),
+            ranks=tp,
+        )
+    except ValueError as error:
+        raise SystemExit(f"penstock backend llm: {error}") from None
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
@@ -147,6 +150,7 @@ class Generating:
         log.error("ends at once, as a part of a model is gone: %s", self.worker.models.lost())
         # Not in order: gateways repeat calls elsewhere that are lost with their backend, and learn
         # which of them end backends over and over.
+        logging.shutdown()  # writes what waits
         os._exit(1)
 
     async def _load(self, changed: Callable[[], None]) -> None:

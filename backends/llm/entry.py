@@ -11,6 +11,8 @@ from backends.llm.folders import Stamp
 from backends.llm.loading import Loaded
 from protos import discovery_pb2 as pb
 
+LEAST_ON_GPU = 16  # tokens in a block, since matrix units take no fewer
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -30,6 +32,14 @@ class Options:
     speculate: int = 0
     adapter_memory: int = 1 << 28  # of each model's adapters that nobody uses
     ranks: int = 1  # processes among which each model is divided
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what the device can't do."""
+        if self.device != "cpu" and (self.block < LEAST_ON_GPU or self.block & (self.block - 1)):
+            raise ValueError(
+                f"--block-size {self.block}: on GPUs blocks hold a power of two of tokens, "
+                f"{LEAST_ON_GPU} at least"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from backends.llm.adapters import Adapters
 from backends.llm.blocks import BlockPool
 from backends.llm.cache_form import CacheForm
 from backends.llm.choice import Vocabulary
+from backends.llm.cuda_graphs import DecodeGraphs, Device
 from backends.llm.engine import Runner, RunnerLost
 from backends.llm.int8 import quantise
-from backends.llm.paged import NAME
+from backends.llm.paged import NAME, KeyValues
 from backends.llm.parallel.lead import Lead, divide
 from backends.llm.parallel.sharding import Shards
 from backends.llm.runner import ModelRunner
@@ -104,7 +105,8 @@ def load(
         model.to(where)  # type: ignore[arg-type]
         blocks = form.blocks(memory or _room(where))
         adapters = Adapters(model, adapter_memory)
-        runner = ModelRunner(model, form.make(blocks, device=where), adapters)
+        cache = form.make(blocks, device=where)
+        runner = ModelRunner(model, cache, adapters, _graphs(config, cache, blocks))
     loaded = Loaded(
         model,
         runner,
@@ -122,6 +124,16 @@ def load(
         loaded.close()
         raise
     return loaded
+
+
+def _graphs(config: Any, cache: KeyValues, blocks: int) -> DecodeGraphs | None:
+    if cache.device.type != "cuda":
+        return None
+    from backends.llm.on_gpu import Tokens  # Triton comes with PyTorch for GPUs alone
+
+    longest = int(config.get_text_config().max_position_embeddings)
+    wide = min(blocks, -(-longest // cache.size))
+    return DecodeGraphs(cache, wide, Tokens, Device(cache.device))
 
 
 def _room(device: torch.device) -> int:

@@ -45,7 +45,8 @@ GroupsOf = Callable[[list[Row], int, torch.device], Sequence[Group]]
 class KeyValues:
     """The cache: for each layer keys and values [blocks, size, heads, width].
 
-    Block NULL stays zero: padding is read from there, and what isn't a number would spread.
+    Block NULL stays zero: padding is read from there, and what isn't a number would spread. The
+    last one, `scratch`, is where padding is written to.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class KeyValues:
         device: torch.device | None = None,
     ) -> None:
         """On the CPU where no `device` is named."""
-        shape = (layers, blocks + 1, size, heads, width)
+        shape = (layers, blocks + 2, size, heads, width)
         self.size = size
+        self.scratch = blocks + 1
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
         self.device = self.keys.device
@@ -69,6 +71,12 @@ class KeyValues:
             from backends.llm import on_gpu  # Triton comes with PyTorch for GPUs alone
 
             self.groups_of = on_gpu.groups_of
+
+    def clear(self, slots: NDArray[np.int64]) -> None:
+        """Nothing is left of what was in these places."""
+        places = torch.from_numpy(slots).to(self.device)
+        for cache in (self.keys, self.values):
+            cache.flatten(1, 2).index_fill_(1, places, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +104,18 @@ class Step:
 def lay_out(
     cache: KeyValues, pieces: list[Piece], interrupted: Callable[[], bool] | None = None
 ) -> Step:
-    """The pieces side by side in their order."""
+    """The pieces side by side in their order.
+
+    Attention reads whole blocks, and hiding what is no number doesn't help against it: what another
+    sequence has left behind the end of a piece is cleared, when a block is begun at the latest.
+    """
     size = cache.size
     tokens: list[int] = []
     positions: list[NDArray[np.int64]] = []
     slots: list[NDArray[np.int64]] = []
     ends: list[int] = []
     rows: list[Row] = []
+    left: list[NDArray[np.int64]] = []
     for piece in pieces:
         row = Row(len(tokens), len(piece.tokens), piece.start, piece.blocks)
         tokens += piece.tokens
@@ -113,6 +126,11 @@ def lay_out(
         positions.append(places)
         slots.append(blocks[places // size - first] * size + places % size)
         rows.append(row)
+        # A single token that begins no block follows one behind which this was done.
+        if end % size and (row.tokens > 1 or row.start % size == 0):
+            left.append(row.blocks[end // size] * size + np.arange(end % size, size))
+    if left:
+        cache.clear(np.concatenate(left))
     return Step(
         cache,
         torch.tensor([tokens], device=cache.device),

@@ -7,7 +7,8 @@ import torch
 from transformers import PreTrainedModel
 
 from backends.llm.adapters import Adapters
-from backends.llm.paged import KeyValues, Piece, lay_out
+from backends.llm.cuda_graphs import DecodeGraphs
+from backends.llm.paged import KeyValues, Piece, Step, lay_out
 from backends.llm.scheduler import Work
 
 
@@ -23,7 +24,14 @@ class Demand:
 class ModelRunner:
     """A causal language model of transformers, loaded with `paged.NAME` as its attention."""
 
-    def __init__(self, model: PreTrainedModel, cache: KeyValues, adapters: Adapters) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        cache: KeyValues,
+        adapters: Adapters,
+        graphs: DecodeGraphs | None = None,
+    ) -> None:
+        self._graphs = graphs
         self._model = model
         self._cache = cache
         self._adapters = adapters
@@ -48,19 +56,34 @@ class ModelRunner:
         self, demands: list[Demand], interrupted: Callable[[], bool] | None = None
     ) -> torch.Tensor:
         """Logits [wanted, vocabulary], fp32, with the adapters of the `use` before."""
+        if self._graphs is not None and all(map(_is_plain, demands)):
+            found = self._graphs.run([each.piece for each in demands], self._forward)
+            if found is not None:
+                return found
         step = lay_out(self._cache, [each.piece for each in demands], interrupted)
         wanted: list[int] = []
         for each, end in zip(demands, step.ends, strict=True):
             wanted += range(end - each.logits, end)
+        return self._forward(
+            step, torch.tensor(wanted, dtype=torch.long, device=step.tokens.device)
+        )
+
+    def _forward(self, step: Step, wanted: torch.Tensor) -> torch.Tensor:
+        """Logits [wanted, vocabulary], fp32, at those places of the flat row."""
         out = self._model(
             input_ids=step.tokens,
             position_ids=step.positions,
             use_cache=False,
-            logits_to_keep=torch.tensor(wanted, dtype=torch.long, device=self._cache.device),
+            logits_to_keep=wanted,
             step=step,
         )
         logits: torch.Tensor = out.logits[0].float()
         return logits
+
+
+def _is_plain(demand: Demand) -> bool:
+    """A single token, as graphs have them."""
+    return len(demand.piece.tokens) == demand.logits == 1 and not demand.adapter
 
 
 def demands_of(plan: list[Work]) -> list[Demand]:

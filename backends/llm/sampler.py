@@ -4,10 +4,16 @@ import random
 from collections import Counter
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from math import inf
 
 import torch
 
 from backends.llm.sampling import Likely, Sampling
+
+# Those that a request leaves are looked for among so many of the likeliest tokens, and among all
+# only if these are too few, since sorting a vocabulary takes longer than many a model.
+SOME = (256, 4096, 65536)
+COLDEST = 1e-30  # below it, temperatures have no room in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +77,69 @@ def _altered(logits: torch.Tensor, rows: Rows[Row]) -> torch.Tensor:
 def _draw(logits: torch.Tensor, rows: Rows[Row]) -> list[int]:
     """One token of each row by its probability, after temperature, top-k, top-p and min-p.
 
-    By inversion: the first token at which the sum of probabilities, the largest first, passes a
-    number drawn from [0, 1). It costs one number whatever the vocabulary is.
+    By inversion: the first token at which the sum of probabilities passes a number drawn from
+    [0, 1). It costs one number whatever the vocabulary is, and nothing is sorted for those that
+    leave no token out.
+    """
+    warmth = [max(row.sampling.temperature, COLDEST) for row in rows]
+    heat = torch.tensor(warmth, device=logits.device).unsqueeze(1)
+    shares = (logits - logits.amax(-1, keepdim=True)).div_(heat).softmax(-1)
+    numbers = [row.rng.random() for row in rows]
+    chosen = [0] * len(rows)
+    cutting = [at for at, row in enumerate(rows) if row.sampling.cuts]
+    free = [at for at, row in enumerate(rows) if not row.sampling.cuts]
+    if free:
+        found = _invert(_rows(shares, free), [numbers[at] for at in free])
+        for at, token in zip(free, found.tolist(), strict=True):
+            chosen[at] = token
+    for size in (*SOME, shares.shape[1]):
+        if not cutting:
+            break
+        likeliest, tokens = _rows(shares, cutting).topk(min(size, shares.shape[1]))
+        left = _cut(likeliest, [rows[at] for at in cutting])
+        found = _invert(left, [numbers[at] for at in cutting])
+        found = tokens.gather(1, found.unsqueeze(1)).squeeze(1)
+        for at, token in zip(cutting, found.tolist(), strict=True):
+            chosen[at] = token
+        # Where the last of them stays, there may be more.
+        more = zip(cutting, left[:, -1].tolist(), strict=True)
+        cutting = [at for at, last in more if last > 0.0 or rows[at].sampling.top_k > size]
+    return chosen
+
+
+def _cut(found: torch.Tensor, rows: Rows[Row]) -> torch.Tensor:
+    """Without the tokens that the rows leave out: 0 for those, which are the last of each row.
+
+    `found` [rows, tokens] are the probabilities of the likeliest tokens, the likeliest first.
     """
 
     def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=logits.device).unsqueeze(1)
+        return torch.tensor(values, dtype=torch.float64, device=found.device).unsqueeze(1)
 
-    scaled = logits.double() / column([row.sampling.temperature for row in rows])
-    found, order = scaled.softmax(-1).sort(descending=True, stable=True)
-    size = found.shape[1]
-    rank = torch.arange(size, device=logits.device)
-    found = found * (rank < column([float(row.sampling.top_k or size) for row in rows]))
-    found = found / found.sum(-1, keepdim=True)
-    before = found.cumsum(-1) - found
+    found = found.double()
+    rank = torch.arange(found.shape[1], device=found.device)
+    of_k = found * (rank < column([float(row.sampling.top_k or inf) for row in rows]))
+    sums = of_k.cumsum(-1)
+    # What top-p is a share of: all tokens, where top-k leaves none out.
+    by_k = column([float(row.sampling.top_k > 0) for row in rows])
+    whole = torch.where(by_k > 0, sums[:, -1:], 1.0)
     # The likeliest token always stays, whatever is left of the others.
-    kept = (before < column([row.sampling.top_p for row in rows])) | (rank == 0)
+    kept = (sums - of_k < column([row.sampling.top_p for row in rows]) * whole) | (rank == 0)
     kept &= found >= found[:, :1] * column([row.sampling.min_p for row in rows])
-    found = found * kept
-    sums = found.cumsum(-1)
-    wanted = sums[:, -1:] * column([row.rng.random() for row in rows])
-    at = torch.searchsorted(sums, wanted, right=True).clamp(max=size - 1)
-    tokens: list[int] = order.gather(1, at).squeeze(1).tolist()
-    return tokens
+    return of_k * kept
+
+
+def _invert(shares: torch.Tensor, numbers: list[float]) -> torch.Tensor:
+    """Places [rows]: the first at which the sum of a row's shares passes that share of them all."""
+    sums = shares.cumsum(-1, dtype=torch.float64)
+    wanted = torch.tensor(numbers, dtype=torch.float64, device=sums.device).unsqueeze(1)
+    at = torch.searchsorted(sums, sums[:, -1:] * wanted, right=True)
+    return at.squeeze(1).clamp(max=sums.shape[1] - 1)
+
+
+def _rows(shares: torch.Tensor, which: list[int]) -> torch.Tensor:
+    """Those rows, not copied if they are all."""
+    return shares if len(which) == shares.shape[0] else shares[which]
 
 
 def _likely(logits: torch.Tensor, token: int, sampling: Sampling) -> Likely:

@@ -35,6 +35,11 @@ class Sampling:
         """Whether something changes what the model thinks likeliest."""
         return bool(self.bias or self.presence or self.frequency) or self.repetition != 1.0
 
+    @property
+    def cuts(self) -> bool:
+        """Whether unlikely tokens are left out."""
+        return bool(self.top_k or self.min_p) or self.top_p < 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Likely:

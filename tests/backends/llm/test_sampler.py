@@ -3,9 +3,11 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from backends.llm.sampler import Row, sample
 from backends.llm.sampling import Sampling
@@ -96,3 +98,50 @@ def test_logprobs_are_the_models_own() -> None:
     assert found.logprob == pytest.approx(wanted[0])
     assert [token for token, _ in found.top] == [1, 2]
     assert [logprob for _, logprob in found.top] == pytest.approx([wanted[1], wanted[2]])
+
+
+class Sorting(TorchDispatchMode):
+    """Notes how many tokens each row that is sorted, at least in part, comes to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sorted: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if "sort" in str(func) or "topk" in str(func):
+            self.sorted.append(found[0].shape[-1])
+        return found
+
+
+def test_the_vocabulary_is_not_sorted_to_draw_from_it() -> None:
+    logits = 3 * torch.randn(3, 9000, generator=torch.Generator().manual_seed(3))
+    with Sorting() as seen:
+        sample(logits, [row(at) for at in range(3)])
+    assert seen.sorted == []
+    with Sorting() as seen:
+        sample(logits, [row(top_k=40), row(top_k=200, top_p=0.9), row(top_k=50, min_p=0.1)])
+    assert seen.sorted == [256]
+
+
+@pytest.mark.parametrize("bounds", [{"top_p": 0.9}, {"min_p": 1e-4}, {"top_k": 700, "top_p": 0.9}])
+def test_however_many_tokens_are_left_each_is_drawn_by_its_share(bounds: dict[str, float]) -> None:
+    """More than are looked at first; the reference sorts all of them."""
+    logits = torch.randn(1, 6000, generator=torch.Generator().manual_seed(5))
+    shares, order = logits[0].double().softmax(-1).sort(descending=True)
+    shares[int(bounds.get("top_k", 6000)) :] = 0.0
+    before = shares.cumsum(-1) - shares
+    shares *= before < bounds.get("top_p", 1.0) * shares.sum()
+    shares *= shares >= bounds.get("min_p", 0.0) * shares[0]
+    assert (shares > 0).sum() > 256
+    sums = shares.cumsum(-1) / shares.sum()
+    for seed in range(20):
+        (found,) = sample(logits, [row(seed, **bounds)])
+        wanted = torch.searchsorted(sums, random.Random(seed).random(), right=True)
+        assert found.token == order[wanted]
+
+
+def test_the_coldest_temperatures_take_the_likeliest() -> None:
+    assert drawn(3, temperature=1e-300) == {1: 3}
