@@ -29,6 +29,8 @@ LOAD_SECONDS = 600.0
 # What a backend has done is here with its next beat, which it sends at once.
 NEWS_SECONDS = 2.0
 NEWS_LOOK = 0.005
+# Backends look up every 5 s who bears the gateways' name, and what they find may be as old again.
+FOUND_AFTER = 10.0  # seconds
 
 # Which state an index shows when instances disagree: the one nearest to serving.
 _BEST_STATE = (
@@ -61,16 +63,44 @@ class Metadata:
 class Control:
     """The control side of the public faces; every answer is cut to what the caller may see."""
 
-    def __init__(self, table: EndpointTable, routes: CurrentRoutes) -> None:
+    def __init__(
+        self,
+        table: EndpointTable,
+        routes: CurrentRoutes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` in seconds; it counts from now that backends look for this gateway."""
         self._table = table
         self._routes = routes
+        self._clock = clock
+        self._found_at = clock() + FOUND_AFTER
+        self._found = False
 
     def ready(self) -> bool:
-        """Whether any model can be served."""
-        return any(
+        """Whether any model can be served.
+
+        At first, whether every arm that gets requests can: the backends of some find this gateway
+        later than others do, and until then another gateway answers for them. Those that aren't
+        there at all are waited for `FOUND_AFTER` seconds, and once it was ready for none.
+        """
+        if not any(
             endpoint.usable and any(endpoint.ready(key) for key in endpoint.models)
             for endpoint in self._table.endpoints()
-        )
+        ):
+            return False
+        if not self._found:
+            self._found = self._clock() >= self._found_at or self._all_served()
+        return self._found
+
+    def _all_served(self) -> bool:
+        arms = {arm for route in self._routes.table.snapshots() for arm in route.arms}
+        try:
+            for arm in arms:
+                if arm.weight > 0:
+                    resolve(self._table, arm.model, arm.version)
+        except PenstockError:
+            return False
+        return True
 
     def model_ready(
         self, principal: Principal, model: str, version: str, headers: Headers = ()
