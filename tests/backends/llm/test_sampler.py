@@ -111,7 +111,7 @@ class Sorting(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         found = func(*args, **(kwargs or {}))
-        if "sort" in str(func) or "topk" in str(func):
+        if func.overloadpacket.__name__ in ("sort", "topk"):
             self.sorted.append(found[0].shape[-1])
         return found
 
