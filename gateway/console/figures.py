@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite, isnan
 
 from gateway.reports.markup import Markup, element
 
 ABSENT = "–"
 _WIDE, _HIGH = 120.0, 28.0  # a sparkline's units
+# The heights between none and the highest, written once: a page has thousands of points.
+_HEIGHTS = tuple(f"{_HIGH - 1.5 - tenth / 10:.1f}" for tenth in range(int(_HIGH - 4) * 10 + 1))
 
 
 def rate(value: float) -> str:
@@ -78,16 +81,14 @@ def sparkline(values: Sequence[float], title: str, tone: str = "") -> Markup:
 
     What isn't a number is a gap.
     """
-    known = [value for value in values if isfinite(value)]
-    top = max(known, default=0.0)
-    step = _WIDE / max(1, len(values) - 1)
+    top = max((value for value in values if isfinite(value)), default=0.0)
+    scale = (len(_HEIGHTS) - 1) / top if top else 0.0
     pieces: list[list[str]] = [[]]
-    for index, value in enumerate(values):
-        if not isfinite(value):
+    for place, value in zip(_places(len(values)), values, strict=True):
+        if isfinite(value):
+            pieces[-1].append(place + _HEIGHTS[int(value * scale + 0.5)])
+        else:
             pieces.append([])
-            continue
-        high = value / top if top else 0.0
-        pieces[-1].append(f"{index * step:.1f} {_HIGH - 1.5 - high * (_HIGH - 4):.1f}")
     line = "".join("M" + "L".join(piece) for piece in pieces if len(piece) > 1)
     return element(
         "svg",
@@ -99,6 +100,12 @@ def sparkline(values: Sequence[float], title: str, tone: str = "") -> Markup:
         role="img",
         class_=f"spark {tone}".strip(),
     )
+
+
+@lru_cache(maxsize=8)
+def _places(count: int) -> tuple[str, ...]:
+    step = _WIDE / max(1, count - 1)
+    return tuple(f"{index * step:.1f} " for index in range(count))
 
 
 def bar(value: float, title: str, tone: str = "") -> Markup:
