@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos import discovery_pb2 as pb
 
-# The name that a liveness probe asks for; the empty one is whether there is a model to serve.
+# What probes ask for by name; the empty one is whether gateways can send this process work.
+STARTUP = "startup"
 LIVENESS = "liveness"
 
 _Response = health_pb2.HealthCheckResponse
@@ -22,13 +23,19 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
     """Answers by what the next beat would say, so that probes and gateways never differ.
 
     A device that hangs fails `liveness`, since only a new process gets it back; a process that
-    loads or drains is alive and has nothing to serve. `Watch` answers UNIMPLEMENTED, which the
-    protocol allows.
+    loads or drains is alive and has nothing to serve. `startup` is over when there is a model to
+    serve, whoever may know of it: a new process finds no gateway either. `Watch` answers
+    UNIMPLEMENTED, which the protocol allows.
     """
 
-    def __init__(self, beat: Callable[[bool], pb.Beat]) -> None:
-        """`beat` makes the next one, with the model table if it is told True."""
+    def __init__(self, beat: Callable[[bool], pb.Beat], known: Callable[[], bool]) -> None:
+        """`beat` makes the next one, with the model table if it is told True.
+
+        `known` is whether some gateway has let this process join, at any time: one that nobody lets
+        in must not replace one that serves, and a loss of gateways is not the backends' failure.
+        """
         self._beat = beat
+        self._known = known
 
     async def Check(  # noqa: N802 (the service's name)
         self,
@@ -37,8 +44,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
     ) -> health_pb2.HealthCheckResponse:
         if message.service == LIVENESS:
             well = self._beat(False).healthy
-        elif not message.service:
-            well = serves(self._beat(True))
+        elif message.service in ("", STARTUP):
+            well = serves(self._beat(True)) and (message.service == STARTUP or self._known())
         else:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
         return _Response(status=_Response.SERVING if well else _Response.NOT_SERVING)

@@ -62,6 +62,7 @@ class Heartbeat:
         self._resolved: dict[str, set[str]] = {}  # a name's addresses when it last resolved
         self._now = asyncio.Event()
         self.joined: set[str] = set()
+        self.known = not names  # whether some gateway has ever let this backend in
 
     async def run(self) -> None:
         """Keeps one join for each address that the names resolve to at the moment."""
@@ -134,6 +135,7 @@ class Heartbeat:
                     return False
                 if address not in self.joined:
                     self.joined.add(address)
+                    self.known = True
                     log.info("joined gateway %s", address)
                 if directive.drain:
                     self._on_drain()

@@ -134,9 +134,6 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
     server.add_generic_rpc_handlers((ExchangeService(work.worker, access_key, tracing).handler(),))
     unary = work.unary(None if place.open else access_key)
     add_GRPCInferenceServiceServicer_to_server(unary, server)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(work.presence.beat), server)
-    await server.start()
-
     heartbeat = Heartbeat(
         place.join,
         work.presence.beat,
@@ -144,6 +141,9 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
         credentials=place.join_credentials,
         on_drain=stop.set,
     )
+    health = Health(work.presence.beat, lambda: heartbeat.known)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await server.start()
     log.info("%s serves on %s", identity.instance, address)
 
     tasks: list[asyncio.Task[None]] = [

@@ -9,7 +9,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from backends.guard import Guard
-from backends.health import LIVENESS, Health
+from backends.health import LIVENESS, STARTUP, Health
 from protos import discovery_pb2 as pb
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -19,7 +19,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class Said:
     """The beat of a process whose state the test sets."""
 
-    def __init__(self, *states: str, healthy: bool = True, draining: bool = False) -> None:
+    def __init__(
+        self, *states: str, healthy: bool = True, draining: bool = False, known: bool = True
+    ) -> None:
+        self.known = known
         self._models = [pb.Model(name="m", version=str(n), state=s) for n, s in enumerate(states)]
         self._healthy, self._draining = healthy, draining
 
@@ -31,7 +34,7 @@ class Said:
 @asynccontextmanager
 async def served(said: Said):
     server = aio.server(interceptors=(Guard("key that nobody shows", open_=False),))
-    health_pb2_grpc.add_HealthServicer_to_server(Health(said.beat), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(said.beat, lambda: said.known), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -65,6 +68,14 @@ def test_a_probe_that_shows_no_key_hears_whether_it_serves_and_whether_it_lives(
 ) -> None:
     assert status(said) == ready
     assert status(said, LIVENESS) == alive
+
+
+def test_who_was_let_in_by_no_gateway_has_started_and_is_not_ready() -> None:
+    said = Said("READY", known=False)
+    assert status(said, STARTUP) == SERVING
+    assert status(said, LIVENESS) == SERVING
+    assert status(said) == NOT_SERVING
+    assert status(Said("LOADING"), STARTUP) == NOT_SERVING
 
 
 def test_another_service_is_not_found() -> None:

@@ -10,6 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from backends.health import LIVENESS, STARTUP
+from backends.heartbeat import RESOLVE_INTERVAL
 from gateway.config import load_config
 from gateway.grace import AFTER_DRAIN
 from gateway.routes.folder import load_folder
@@ -107,12 +109,6 @@ def test_objects_of_operators_have_what_these_require(production: list[Object]) 
     shipped = (DEPLOY / "prometheus" / "alerts.yml").read_text()
     assert rules == yaml.safe_load(shipped)
 
-    scaled = of_kind(production, "ScaledObject")["penstock-torch"]["spec"]
-    assert scaled["scaleTargetRef"]["name"] in of_kind(production, "Deployment")
-    (trigger,) = scaled["triggers"]
-    assert trigger["type"] == "prometheus"
-    assert all(isinstance(value, str) for value in trigger["metadata"].values())
-
 
 def test_the_manifests_that_are_shipped_are_what_the_chart_makes() -> None:
     shipped = {
@@ -200,10 +196,11 @@ def test_probes_ask_what_answers_them(found: list[Object]) -> None:
                 "/v2/health/ready",
                 "/v2/health/live",
             ]
+            assert probes[1]["initialDelaySeconds"] > RESOLVE_INTERVAL
         else:
-            from backends.health import LIVENESS
-
-            assert [each["grpc"].get("service", "") for each in probes] == ["", "", LIVENESS]
+            # What each means is said in tests/backends/test_health.py.
+            asked = [each["grpc"].get("service", "") for each in probes]
+            assert asked == [STARTUP, "", LIVENESS]
             (port,) = container["ports"]
             assert all(each["grpc"]["port"] == port["containerPort"] for each in probes)
 
@@ -234,15 +231,12 @@ def _components(peers: list[Object]) -> list[str]:
     return [each["app.kubernetes.io/component"] for each in labels]
 
 
-def test_budgets_and_scalers_are_of_pods_that_there_are(found: list[Object]) -> None:
+def test_budgets_are_of_pods_that_there_are(found: list[Object]) -> None:
     workloads = of_kind(found, "Deployment")
     labels = [each["spec"]["template"]["metadata"]["labels"] for each in workloads.values()]
     for budget in of_kind(found, "PodDisruptionBudget").values():
         wanted = budget["spec"]["selector"]["matchLabels"].items()
         assert sum(wanted <= each.items() for each in labels) == 1
-    for scaler in of_kind(found, "HorizontalPodAutoscaler").values():
-        workload = workloads[scaler["spec"]["scaleTargetRef"]["name"]]
-        assert "replicas" not in workload["spec"], "would be set back by every upgrade"
 
 
 def test_a_gpu_is_asked_for_tolerated_and_used() -> None:

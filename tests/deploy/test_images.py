@@ -114,7 +114,7 @@ async def backend(state: str) -> AsyncIterator[str]:
         return pb.Beat(healthy=True, models=pb.ModelTable(models=[pb.Model(state=state)]))
 
     server = aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(Health(beat), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(beat, lambda: True), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -2,6 +2,7 @@
 docs/deploy.md, with processes instead of pods."""
 
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from backends.health import STARTUP
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.orphans import die_with
@@ -23,6 +25,8 @@ from tests.deploy.watched_mesh import answers
 from tests.integration.mesh import FACES, LOOK, PATIENCE, Process, free_ports
 from tests.integration.mesh_models import write_instances
 
+# The probe of the images.
+PROBE = runpy.run_path(str(DEPLOY / "images" / "healthy.py"))["serving"]
 WHO = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 
 
@@ -100,6 +104,21 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
             process.stop()
 
 
+def test_a_backend_that_nobody_lets_in_starts_and_is_never_ready(here: Production) -> None:
+    (here.folder / "wrong").write_text(here.everything)
+    (port,) = free_ports(1)
+    what = ["python", "--model-repository", str(here.folder / "models"), "--allow-code"]
+    where = ["--join", f"127.0.0.1:{here.ports['discovery']}", "--listen", f"127.0.0.1:{port}"]
+    where += ["--join-token-file", str(here.folder / "wrong"), "--name", "python-1"]
+    process = Process("outside", ["backends", *what, "--threads", "1", *where], here.folder)
+    try:
+        until(lambda: serving(f"127.0.0.1:{port}", STARTUP), [process])
+        until(lambda: "PERMISSION_DENIED" in process.last_words(), [process])
+        assert not serving(f"127.0.0.1:{port}", "")
+    finally:
+        process.stop()
+
+
 def ask(url: str, key: str) -> int:
     to = f"{url}/v2/models/who/infer"
     return httpx.post(to, json=WHO, headers={"x-api-key": key}).status_code
@@ -153,6 +172,13 @@ def test_the_balancer_of_compose_passes_rest_and_grpc_on(here: Production) -> No
     finally:
         process.terminate()
         process.wait(20)
+
+
+def serving(address: str, service: str) -> bool:
+    try:
+        return bool(PROBE(address, service))
+    except grpc.RpcError:
+        return False
 
 
 def until(condition: Callable[[], bool], processes: list[Process], *logs: Path) -> None:
