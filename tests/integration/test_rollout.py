@@ -32,9 +32,14 @@ spec:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    with Mesh(tmp_path_factory.mktemp("rollout"), workers=2) as mesh:
+    folder = tmp_path_factory.mktemp("rollout")
+    for name in ("risky", "gated"):
+        models.write_versions(folder / "models", name, (1, 2))
+    with Mesh(folder, workers=2) as mesh:
+        mesh.start_backend("only", folder / "models")
+        mesh.wait_ready(*((name, version) for name in ("risky", "gated") for version in "12"))
         yield mesh
 
 
@@ -45,7 +50,10 @@ def status(mesh: Mesh, route: str) -> dict[str, Any]:
 
 
 class Load:
-    """Four callers until told to stop; what was answered, by version or as an error."""
+    """Four callers until told to stop; what was answered, by version or as an error.
+
+    They pause, as there is other work for the machine.
+    """
 
     def __init__(self, mesh: Mesh, model: str) -> None:
         self._mesh = mesh
@@ -69,7 +77,7 @@ class Load:
 
     def _ask(self) -> None:
         headers = {"authorization": f"Bearer {self._mesh.token('infer:*')}"}
-        while not self._stop.is_set():
+        while not self._stop.wait(0.02):
             try:
                 # A connection each, so that both workers get some.
                 answer = httpx.post(f"{self._mesh.url}{self._path}", json=BODY, headers=headers)
@@ -82,16 +90,13 @@ class Load:
 
 
 def test_a_failing_canary_is_rolled_back_by_itself_and_stays_so(mesh: Mesh) -> None:
-    switches = models.write_versions(mesh.folder / "models", "risky", (1, 2))
     steps = "[{setWeight: 50}, {analysis: {for: 1h}}]"
     mesh.write_route("risky.yaml", ROUTE.format(name="risky", steps=steps))
-    mesh.start_backend("only", mesh.folder / "models")
-    mesh.wait_ready(("risky", "1"), ("risky", "2"))
     mesh.wait(lambda: status(mesh, "risky").get("weight") == 50, "the first step")
 
     with Load(mesh, "risky") as load:
         mesh.wait(lambda: load.newest(lambda some: "2" in some), "the canary to serve")
-        switches[2].touch()
+        (mesh.folder / "risky-2-fails").touch()
         mesh.wait(lambda: status(mesh, "risky")["status"] == "rolled_back", "the rollback")
         mesh.wait(lambda: load.newest(lambda some: set(some) == {"1"}), "the canary to be idle")
         told = status(mesh, "risky")
@@ -112,11 +117,8 @@ def test_a_failing_canary_is_rolled_back_by_itself_and_stays_so(mesh: Mesh) -> N
 
 
 def test_a_person_opens_a_gate_and_is_named(mesh: Mesh) -> None:
-    models.write_versions(mesh.folder / "models", "gated", (1, 2))
     steps = "[{setWeight: 10}, {pause: {}}]"
     mesh.write_route("gated.yaml", ROUTE.format(name="gated", steps=steps))
-    mesh.start_backend("only", mesh.folder / "models")
-    mesh.wait_ready(("gated", "1"), ("gated", "2"))
     mesh.wait(lambda: status(mesh, "gated").get("status") == "waiting", "the gate")
 
     assert json.loads(told(mesh, "rollout", "status", "gated", "--json"))
