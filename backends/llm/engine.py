@@ -228,8 +228,7 @@ class Engine:
             raise
         except Exception as error:
             if len(plan) == 1:
-                log.error("a request broke its step: %s", frames_of(error))
-                self._fail(plan[0].sequence, _broken(), step)
+                self._break(plan[0].sequence, step, error)
                 return
             # One of them broke it, and takes nobody along.
             for work in plan:
@@ -237,14 +236,18 @@ class Engine:
                     self._work([work], step)
             return
         for work, tokens in zip(plan, found, strict=True):
-            if work.sequence in self._choices:
+            if work.sequence not in self._choices:
+                continue
+            if tokens is None:
+                self._break(work.sequence, step)
+                continue
+            try:
                 self._settle(work, tokens, step)
+            except Exception as error:
+                self._break(work.sequence, step, error)
 
-    def _settle(self, work: Work, found: list[Likely] | None, step: Step) -> None:
+    def _settle(self, work: Work, found: list[Likely], step: Step) -> None:
         sequence = work.sequence
-        if found is None:
-            self._fail(sequence, _broken(), step)
-            return
         drafted = len(sequence.draft)
         self.scheduler.settle(work, max(0, len(found) - 1), found[-1].token if found else None)
         if not found:
@@ -301,11 +304,15 @@ class Engine:
         whole = [(name, tokens // size) for tokens, name in beginnings if tokens >= size]
         self.kept.touch([(name, keys[blocks - 1]) for name, blocks in whole])
 
+    def _break(self, sequence: Sequence, step: Step, error: Exception | None = None) -> None:
+        """The model fails on it; the next one with such a prompt shall not find what it left."""
+        if error is not None:
+            log.error("a request broke its step: %s", frames_of(error))
+        self.scheduler.pool.forget(sequence.blocks)
+        broken = PenstockError(Kind.MODEL_FAILED, "the model failed on this request")
+        self._fail(sequence, broken, step)
+
     def _fail(self, sequence: Sequence, error: PenstockError, step: Step) -> None:
         request, _ = self._choices[sequence]
         self.cancel(request.id)
         step.append((request.id, error))
-
-
-def _broken() -> PenstockError:
-    return PenstockError(Kind.MODEL_FAILED, "the model failed on this request")

@@ -87,6 +87,19 @@ def test_blocks_with_nothing_worth_keeping_are_taken_first() -> None:
     assert pool.take(1) == empty
 
 
+def test_what_is_forgotten_is_found_no_more_though_it_is_used() -> None:
+    pool = BlockPool(2, 1)
+    blocks = pool.take(1)
+    keys = keys_of([1])
+    assert blocks is not None
+    pool.publish(blocks[0], keys[0])
+    pool.forget(blocks)
+    assert pool.match(keys) == []
+    assert pool.free == 1
+    pool.release(blocks)
+    assert pool.free == 2
+
+
 def test_what_is_released_too_often_is_an_error() -> None:
     pool = BlockPool(2, 1)
     blocks = pool.take(1)

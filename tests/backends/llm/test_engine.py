@@ -1,5 +1,7 @@
 """The engine with a model that counts: requests come, go, break and are answered."""
 
+from dataclasses import replace
+
 import pytest
 
 from backends.llm.blocks import BlockPool
@@ -101,6 +103,22 @@ def test_what_breaks_a_step_ends_its_own_request(caplog: pytest.LogCaptureFixtur
     told = finish(one)
     assert failure(told["bad"]).kind is Kind.MODEL_FAILED
     assert (text(told["first"]), text(told["last"])) == ("bcdef", "lmnop")
+    assert "secret" not in caplog.text
+    assert one.scheduler.pool.free == 16
+
+
+def test_what_cannot_be_said_ends_its_own_request(caplog: pytest.LogCaptureFixture) -> None:
+    def decode(tokens: list[int]) -> str:
+        if ord("c") in tokens:
+            raise RuntimeError("a tenant's secret")
+        return VOCABULARY.decode(tokens)
+
+    one = Engine(Counting(), replace(VOCABULARY, decode=decode), BlockPool(16, 4), longest=60)
+    one.add("bad", ask("a"))
+    one.add("good", ask("k"))
+    told = finish(one)
+    assert isinstance(told["bad"][-1], PenstockError)
+    assert text(told["good"]) == "lmnop"
     assert "secret" not in caplog.text
     assert one.scheduler.pool.free == 16
 

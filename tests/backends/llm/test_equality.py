@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from backends.llm.blocks import NULL
 from backends.llm.choice import Said
 from backends.llm.engine import Ask, Engine
 from backends.llm.loading import Loaded
@@ -80,6 +81,18 @@ def test_one_at_a_time(case: Case) -> None:
 
 def test_in_one_batch(case: Case) -> None:
     case.check(engine(case.loaded))
+
+
+@pytest.mark.parametrize(
+    ("rest", "settings"), [(torch.nan, {}), (torch.inf, {"speculate": 4, "budget": 7})]
+)
+def test_whatever_others_have_left_in_the_cache(
+    case: Case, rest: float, settings: dict[str, int]
+) -> None:
+    cache = case.loaded.runner._cache  # type: ignore[attr-defined]
+    for each in (cache.keys, cache.values):
+        each[:, NULL + 1 :] = rest
+    case.check(engine(case.loaded, **settings))
 
 
 def test_with_prompts_in_pieces(case: Case) -> None:
