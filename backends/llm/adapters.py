@@ -5,6 +5,7 @@ only in the rows of those who asked for it, so that whoever else is in a batch m
 They are read when they are first needed, and those longest unused make room.
 """
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from transformers import PreTrainedModel
 
 from backends.llm.parallel.sharding import INPUTS, OUTPUTS, Shard, Shards
@@ -23,6 +24,8 @@ from backends.llm.parallel.sharding import INPUTS, OUTPUTS, Shard, Shards
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 MOST_CONFIG_BYTES = 1 << 20
+MOST_BYTES = 1 << 33  # of the matrices
+TAKEN = (torch.float32, torch.bfloat16, torch.float16)
 # What changes the arithmetic, and isn't done here; each with the values that change nothing.
 _UNSUPPORTED: Mapping[str, tuple[object, ...]] = {
     "use_dora": (False, None),
@@ -46,13 +49,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Deltas by the module's name in the base model; `size` in bytes.
+    """Deltas by the module's name in the base model; `size` in bytes, `digest` of its files.
 
     `number` is what other ranks know it by, where the model is divided.
     """
 
     deltas: dict[str, Delta]
     size: int
+    digest: str
     number: int = 0
 
 
@@ -61,13 +65,16 @@ def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> 
 
     Of layers in `shards` the model has only that part, and so has the adapter.
     """
-    rank, scale = _rank_and_scale(folder / CONFIG)
+    # Bytes and no mapping: files may change, or become shorter, while they are read.
+    config = _bytes(folder / CONFIG, MOST_CONFIG_BYTES)
+    weights = _bytes(folder / WEIGHTS, MOST_BYTES)
+    rank, scale = _rank_and_scale(config)
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise ValueError(f"there is no {WEIGHTS}") from None
+        tensors = load(weights)
     except Exception as error:  # safetensors has an exception of its own for each version
         raise ValueError(f"{WEIGHTS} can't be read") from error
+    digest = hashlib.sha256(hashlib.sha256(config).digest() + weights).hexdigest()
+    del weights
     modules = dict(model.named_modules())
     deltas: dict[str, Delta] = {}
     for key in sorted(tensors):
@@ -83,30 +90,42 @@ def read(folder: Path, model: PreTrainedModel, shards: Shards | None = None) -> 
         up = tensors[f"{PREFIX}{name}.lora_B.weight"]
         if down.ndim != 2 or up.ndim != 2 or not down.shape[0] == up.shape[1] == rank:
             raise ValueError(f"{name}: its matrices are not of rank {rank}")
+        if down.dtype not in TAKEN or up.dtype not in TAKEN:
+            raise ValueError(f"{name}: only matrices in fp32, fp16 and bf16 are taken")
         shard = (shards or {}).get(name)
         if name not in modules or (down.shape[1], up.shape[0]) != _sizes(modules[name], shard):
             raise ValueError(f"{name}: the base model has no such layer of this size")
         if shard is not None:
             down = shard.cut(down, 1) if shard.dimension == INPUTS else down
             up = shard.cut(up, 0) if shard.dimension == OUTPUTS else up
-        # Copies, also of one rank: what is read is a mapping of the file, which may change.
-        whole = torch.contiguous_format
-        deltas[name] = Delta(
-            down.t().to(model.device, model.dtype, copy=True, memory_format=whole),
+        delta = Delta(
+            down.t().to(model.device, model.dtype).contiguous(),
             (up.t() * scale).to(model.device, model.dtype).contiguous(),
         )
+        if not (delta.down.isfinite().all() and delta.up.isfinite().all()):
+            raise ValueError(f"{name}: its matrices hold what is no finite number")
+        deltas[name] = delta
     if not deltas:
         raise ValueError(f"{WEIGHTS} holds nothing")
     size = sum(each.nbytes for delta in deltas.values() for each in (delta.down, delta.up))
-    return Adapter(deltas, size)
+    return Adapter(deltas, size, digest)
 
 
-def _rank_and_scale(file: Path) -> tuple[int, float]:
+def _bytes(file: Path, most: int) -> bytes:
     try:
-        if file.stat().st_size > MOST_CONFIG_BYTES:
-            raise ValueError(f"{CONFIG} has more than {MOST_CONFIG_BYTES} bytes")
-        config: Any = orjson.loads(file.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        if file.stat().st_size > most:
+            raise ValueError(f"{file.name} has more than {most} bytes")
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"there is no {file.name}") from None
+    except OSError:
+        raise ValueError(f"{file.name} can't be read") from None
+
+
+def _rank_and_scale(file: bytes) -> tuple[int, float]:
+    try:
+        config: Any = orjson.loads(file)
+    except orjson.JSONDecodeError:
         raise ValueError(f"{CONFIG} can't be read") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise ValueError(f"{CONFIG}: only the peft_type LORA is taken")
@@ -164,7 +183,7 @@ class Adapters:
         self._budget = budget
         self._source = source or Files(model)
         self.read_seconds = 0.0  # that the last one took
-        self._folders: dict[str, Path] = {}
+        self._places: dict[str, tuple[Path, str]] = {}  # the folder, and its files' digest
         self._here: OrderedDict[str, Adapter] = OrderedDict()
         self._ready: dict[str, Adapter] = {}  # read, and not used since
         self._retired: set[str] = set()
@@ -181,9 +200,12 @@ class Adapters:
         """What other ranks know it by, which is in memory."""
         return self._here[id_].number
 
-    def place(self, id_: str, folder: Path) -> None:
-        """From now on `id_` is the adapter in the folder; it must be one that can be read."""
-        self._folders[id_] = folder
+    def place(self, id_: str, folder: Path, digest: str = "") -> None:
+        """From now on `id_` is the adapter in the folder; it must be one that can be read.
+
+        With a `digest` it is that only as long as its files have it.
+        """
+        self._places[id_] = folder, digest
         self._retired.discard(id_)
 
     def retire(self, id_: str, *, changed: bool) -> None:
@@ -193,7 +215,7 @@ class Adapters:
         """
         self._retired.add(id_)
         if changed:
-            self._folders.pop(id_, None)
+            self._places.pop(id_, None)
 
     def prepare(self, id_: str) -> None:
         """Reads it if it isn't here, so that no step has to; in any thread.
@@ -203,10 +225,14 @@ class Adapters:
         with self._reading:
             if id_ not in self._here and id_ not in self._ready:
                 begun = time.perf_counter()
-                folder = self._folders.get(id_)
+                folder, digest = self._places.get(id_, (None, ""))
                 if folder is None:
                     raise ValueError("the adapter is there no more")
-                self._ready[id_] = self._source.fetch(id_, folder)
+                found = self._source.fetch(id_, folder)
+                if digest and found.digest != digest:
+                    self._source.drop(found)
+                    raise ValueError("the adapter's files have changed")
+                self._ready[id_] = found
                 self.read_seconds = time.perf_counter() - begun
 
     def use(self, rows: Sequence[tuple[str, int, int]]) -> None:

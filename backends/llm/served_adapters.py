@@ -1,5 +1,6 @@
 """The adapters of the models' folders, which come, change and go while the models serve."""
 
+import hashlib
 import logging
 import threading
 from dataclasses import replace
@@ -8,10 +9,11 @@ from pathlib import Path
 from backends.llm import adapters as adapter_files
 from backends.llm.adapters import Adapters
 from backends.llm.entry import Entry, Table
-from backends.llm.folders import ADAPTERS, Stamp, adapters_in, check_links, revision_of
+from backends.llm.folders import ADAPTERS, Stamp, adapters_in, check_links
 from backends.llm.loading import Loaded
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError, unknown_model
+from protos.incident import frames_of
 
 log = logging.getLogger(__name__)
 
@@ -129,16 +131,18 @@ class ServedAdapters:
         name = f"{base.name}:{own}"
         try:
             check_links(self._root, folder)
-            adapter_files.read(folder, loaded.model, loaded.shards)
-            revision = revision_of(folder, base.revision)
-        except (ValueError, OSError) as error:
-            log.warning("adapter %s can't be served: %s", name, error)
+            found = adapter_files.read(folder, loaded.model, loaded.shards)
+        except Exception as error:  # nothing that lies in a folder harms anybody else
             reason = str(error) if isinstance(error, ValueError) else "it can't be read"
+            log.warning("adapter %s can't be served: %s", name, reason)
+            if not isinstance(error, ValueError | OSError):
+                log.warning("adapter %s: %s", name, frames_of(error))
             return Entry(name, folder, pb.UNAVAILABLE, reason, stamp=stamp)
+        revision = hashlib.sha256(f"{base.revision} {found.digest}".encode()).hexdigest()
         # Who was let in with the files as they were isn't served by others from the cache.
         id_ = f"{name}@{revision}"
         adapters: Adapters = loaded.adapters
-        adapters.place(id_, folder)
+        adapters.place(id_, folder, found.digest)
         return replace(
             base, name=name, folder=folder, reason="", revision=revision, adapter=id_, stamp=stamp
         )

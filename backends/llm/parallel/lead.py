@@ -67,7 +67,7 @@ class Lead:
         found = read(folder, self.part.model, self.part.shards)
         # A new one for each reading: what is dropped and read again at once is not mixed up.
         number = next(self._numbers)
-        self._mates.read(str(number), folder)
+        self._mates.read(str(number), folder, found.digest)
         return replace(found, number=number)
 
     def drop(self, adapter: Adapter) -> None:

@@ -51,10 +51,21 @@ class Handed:
             return
         id_, folder = message["read"], Path(message["folder"])
         try:
-            self._read[id_] = read(folder, self._part.model, self._part.shards)
-        except ValueError as error:
-            say({"fault": str(error)})
+            found = read(folder, self._part.model, self._part.shards)
+        except Exception as error:  # whatever it is: rank 0 waits for an answer
+            known = isinstance(error, ValueError)
+            say(
+                {
+                    "fault": str(error)
+                    if known
+                    else f"the adapter can't be read: {type(error).__name__}"
+                }
+            )
             return
+        if found.digest != message["digest"]:
+            say({"fault": "the adapter's files have changed"})
+            return
+        self._read[id_] = found
         self.adapters.place(id_, folder)
         say({"read": id_})
 

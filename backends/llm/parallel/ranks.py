@@ -23,8 +23,8 @@ class Mates(Protocol):
         """Which of them has ended; "" while none has."""
         ...
 
-    def read(self, id_: str, folder: Path) -> None:
-        """Has all of them read an adapter; raises ValueError if one can't."""
+    def read(self, id_: str, folder: Path, digest: str) -> None:
+        """Has all of them read an adapter; raises ValueError if one can't, or finds other files."""
         ...
 
     def drop(self, id_: str) -> None:
@@ -61,10 +61,10 @@ class Ranks:
         ended = [each.ended for each in self._processes if each.ended]
         return ended[0] if ended else ""
 
-    def read(self, id_: str, folder: Path) -> None:
+    def read(self, id_: str, folder: Path, digest: str) -> None:
         faults: list[ValueError] = []
         with self._reading:
-            self._tell({"read": id_, "folder": str(folder.resolve())})
+            self._tell({"read": id_, "folder": str(folder.resolve()), "digest": digest})
             # All answers are taken, or the next reading would get those of this one.
             for each in self._processes:
                 try:

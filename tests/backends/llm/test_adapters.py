@@ -79,6 +79,58 @@ def test_weights_of_another_model_are_refused(model: PreTrainedModel, folder: Pa
         read(folder, model)
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8, torch.float64, torch.bool])
+def test_matrices_are_floats_of_16_or_32_bits(
+    model: PreTrainedModel, folder: Path, dtype: torch.dtype
+) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    save_file({name: each.to(dtype) for name, each in tensors.items()}, folder / WEIGHTS)
+    with pytest.raises(ValueError, match="fp32, fp16 and bf16"):
+        read(folder, model)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_finite_number_is_refused(
+    model: PreTrainedModel, folder: Path, value: float
+) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    name = next(key for key in tensors if key.endswith("lora_A.weight"))
+    tensors[name][1, 2] = value
+    save_file(tensors, folder / WEIGHTS)
+    with pytest.raises(ValueError, match="no finite number"):
+        read(folder, model)
+
+
+def test_scales_that_no_weight_can_take_are_refused(model: PreTrainedModel, folder: Path) -> None:
+    change(folder, lora_alpha=1e300)
+    with pytest.raises(ValueError, match="no finite number"):
+        read(folder, model)
+
+
+def test_what_was_read_depends_on_no_file_any_more(model: PreTrainedModel, folder: Path) -> None:
+    adapter = read(folder, model)
+    before = {name: each.down.clone() for name, each in adapter.deltas.items()}
+    size = (folder / WEIGHTS).stat().st_size
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.write(b"\x01" * size)
+        file.truncate(8)
+    assert all(torch.equal(before[name], each.down) for name, each in adapter.deltas.items())
+
+
+def test_an_adapter_of_a_digest_is_not_read_from_other_files(
+    model: PreTrainedModel, folder: Path
+) -> None:
+    adapters = Adapters(model, 1 << 30)
+    adapters.place("a", folder, read(folder, model).digest)
+    change(folder, lora_alpha=0.6)
+    with pytest.raises(ValueError, match="files have changed"):
+        adapters.prepare("a")
+    change(folder, lora_alpha=0.3)
+    adapters.prepare("a")
+    adapters.use([("a", 0, 1)])
+    assert adapters.here == ["a"]
+
+
 def test_the_longest_unused_makes_room_and_comes_back(model: PreTrainedModel, folder: Path) -> None:
     adapters = Adapters(model, 2 * read(folder, model).size)
     for id_ in "abc":
@@ -112,7 +164,7 @@ def test_what_is_prepared_and_never_used_makes_room(model: PreTrainedModel, fold
     assert adapters.here == ["c"]
     folder.rename(folder.with_name("gone"))
     adapters.use([("b", 0, 1)])  # it was read before
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="there is no"):
         adapters.prepare("a")
 
 

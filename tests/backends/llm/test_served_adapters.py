@@ -1,10 +1,13 @@
 """Which adapters a model's folder holds, now and later."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from backends.llm import adapters
 from backends.llm.entry import Options
 from backends.llm.models import Models
 from protos import discovery_pb2 as pb
@@ -82,6 +85,44 @@ def test_an_adapter_that_breaks_is_served_again_once_it_is_whole(
     (folder / "adapter_config.json").write_bytes(whole)
     models.look_for_adapters()
     assert states(models) == {"base": pb.READY, "base:one": pb.READY}
+
+
+def test_whatever_goes_wrong_with_one_the_others_are_served(
+    root: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_adapter(root, "one")
+    write_adapter(root, "two")
+    read = adapters.read
+
+    def fail(folder: Path, *rest: Any) -> adapters.Adapter:
+        if folder.name == "one":
+            raise NotImplementedError("for Float8")
+        return read(folder, *rest)
+
+    monkeypatch.setattr(adapters, "read", fail)
+    models.look_for_adapters()
+    assert states(models) == {
+        "base": pb.READY,
+        "base:one": pb.UNAVAILABLE,
+        "base:two": pb.READY,
+    }
+
+
+def test_files_that_changed_since_they_were_looked_at_are_not_served_as_those(
+    root: Path, models: Models
+) -> None:
+    folder = write_adapter(root, "one")
+    models.look_for_adapters()
+    before = models.get("base:one", "")
+    assert before.loaded is not None
+    shutil.rmtree(folder)
+    write_adapter(root, "one", seed=1)
+    with pytest.raises(ValueError, match="files have changed"):
+        before.loaded.adapters.prepare(before.adapter)
+    models.look_for_adapters()
+    after = models.get("base:one", "")
+    assert after.revision != before.revision
+    before.loaded.adapters.prepare(after.adapter)
 
 
 def test_adapters_are_unloaded_until_they_are_loaded(root: Path, models: Models) -> None:

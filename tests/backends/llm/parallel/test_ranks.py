@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from backends.llm.adapters import read
 from backends.llm.parallel.group import Group
 from backends.llm.parallel.ranks import Ranks
 from tests.backends.llm import tiny_models
@@ -24,11 +25,14 @@ def test_a_rank_reads_its_part_and_adapters_until_its_input_ends(tmp_path: Path)
     assert group.size == 2
     (held,) = ranks.wait_read()
     assert held <= 0.55 * sum(each.nbytes for each in whole.parameters())
-    ranks.read("1", adapter)
+    digest = read(adapter, whole).digest
+    ranks.read("1", adapter, digest)
     ranks.drop("1")
+    with pytest.raises(ValueError, match="files have changed"):
+        ranks.read("2", adapter, "another")
     (adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(ValueError, match="LORA"):
-        ranks.read("2", adapter)
+        ranks.read("3", adapter, digest)
     assert ranks.lost == ""
     ranks.close()
     assert ranks.lost == "rank 1 has ended with status 0"

@@ -30,10 +30,10 @@ class ThreadRanks:
             if not self._there.acquire(timeout=PATIENCE):
                 raise AssertionError("a rank didn't come")
 
-    def read(self, id_: str, folder: Path) -> None:
+    def read(self, id_: str, folder: Path, digest: str) -> None:
         if self.forgetful:
             return
-        answers = self._tell({"read": id_, "folder": str(folder)})
+        answers = self._tell({"read": id_, "folder": str(folder), "digest": digest})
         faults = [each["fault"] for each in answers if "fault" in each]
         if faults:
             raise ValueError(faults[0])
