@@ -17,7 +17,7 @@ from tests.backends.llm.tiny_models import finish, read
 GREEDY = Sampling(temperature=0.0)
 POISON = 7  # a token of which the model knows no numbers
 PROMPT = [20, 21, 22, 23, 24]
-LONG = [*range(30, 60), POISON, *range(60, 80)]
+LONG = [POISON, *range(30, 80)]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_nor_does_one_harm_that_leaves_before_it_is_found_out(poisoned: Loaded) 
     wanted = answer(engine(poisoned), PROMPT)
     one = engine(poisoned, budget=16)
     for _ in range(3):
-        one.add("evil", Ask([POISON, *LONG], 8, GREEDY, tenant="evil"))
+        one.add("evil", Ask(LONG, 8, GREEDY, tenant="evil"))
         one.step(0.0)
         one.cancel("evil")
         assert answer(one, PROMPT) == wanted
