@@ -21,11 +21,11 @@ from gateway.http.keys_first import KeysFirst
 from gateway.http.rescue import rescue_handlers
 from gateway.http.scope import alternative_names
 from gateway.hub import Hub
-from gateway.metrics import CONTENT_TYPE
 from gateway.records import Records
 from gateway.rollout.face import rollout_routes
 from gateway.routes.face import route_routes
 from gateway.rules import Rules
+from gateway.telemetry.exposition import CONTENT_TYPE
 from gateway.usage.face import usage_routes
 from policies.authenticate import Authenticate, authorization
 from protos.errors import Kind, PenstockError
@@ -63,7 +63,7 @@ def admin_app(
 
     async def metrics(request: Request) -> Response:
         require(request, "admin", "metrics")
-        return Response(hub.metrics_page(), media_type=CONTENT_TYPE)
+        return Response(await hub.metrics_page(), media_type=CONTENT_TYPE)
 
     async def endpoints(request: Request) -> Response:
         require(request, "admin")

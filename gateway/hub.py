@@ -6,17 +6,19 @@ Workers subscribe to news of the mesh and of the routes, and report what they co
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from itertools import chain
 
 import grpc
 from grpc import aio
-from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.discovery import Discovery
 from gateway.identity import VERSION
 from gateway.language_metrics import register_engines
-from gateway.metrics import Totals, page
+from gateway.metrics import Totals
 from gateway.recent import RecentRequests
+from gateway.telemetry.exposition import page
 from gateway.telemetry.merged import Merged
 from gateway.telemetry.mesh import MeshMetrics
 from gateway.telemetry.process import register_build
@@ -51,14 +53,12 @@ class Hub:
         self.on_arms: Callable[[str, list[pb.ArmReport]], None] = lambda worker, arms: None
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
-        self._metrics = CollectorRegistry()
-        self._metrics.register(self.workers)
+        self._writing = asyncio.Lock()  # one page at a time
+        self.totals = Totals()
         self.show("penstock_endpoints", "Backend instances that hold a lease.", self._leases)
         self.show(
             "penstock_endpoints_suspect", "Leases in doubt: beats overdue or broken.", self._suspect
         )
-        self.totals = Totals()
-        self._metrics.register(self.totals)
         self.totals.add(
             "penstock_lease_evictions", "Leases that ran out.", lambda: registry.evictions
         )
@@ -107,10 +107,12 @@ class Hub:
             self.on_arms(report.worker, list(report.arms))
         self.recent.take(report.requests, time.monotonic())
 
-    def metrics_page(self) -> bytes:
-        """All workers' metrics and the hub's own in OpenMetrics text."""
-        self.workers.report("supervisor/", self.supervisor.families())
-        return page(self._metrics)
+    async def metrics_page(self) -> bytes:
+        """All workers' metrics and the hub's own in OpenMetrics text, written in a thread."""
+        async with self._writing:
+            self.workers.report("supervisor/", self.supervisor.families())
+            families = chain(self.workers.families(), self.totals.families())
+            return await asyncio.to_thread(page, families)
 
     def attach_handler(self) -> grpc.GenericRpcHandler:
         """The service that workers in processes of their own attach to."""
@@ -166,15 +168,16 @@ class Hub:
 
     def show(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Adds a gauge of the gateway as a whole to the page."""
-        Gauge(name, text, registry=self._metrics).set_function(value)
+        self.totals.add_gauge(name, text, (), lambda: {(): value()})
 
     def info(self, name: str, text: str, label: str) -> Callable[[str], None]:
         """Adds a gauge that is 1 for one value of a label; the result sets which."""
-        gauge = Gauge(name, text, (label,), registry=self._metrics)
+        values: dict[tuple[str, ...], float] = {}
+        self.totals.add_gauge(name, text, (label,), lambda: values)
 
         def set_value(value: str) -> None:
-            gauge.clear()
-            gauge.labels(value).set(1)
+            values.clear()
+            values[value,] = 1.0
 
         return set_value
 
@@ -187,24 +190,32 @@ def take(news: pb.News, apply: Subscriber) -> None:
         log.exception("news of the %s can't be applied", news.WhichOneof("what"))
 
 
-async def attach(address: str, apply: Subscriber, report: Callable[[], pb.WorkerReport]) -> None:
-    """A worker's end: takes news and reports until cancelled."""
-    while True:
+Report = Callable[[], Awaitable[pb.WorkerReport]]
+
+
+async def attach(address: str, apply: Subscriber, report: Report, over: asyncio.Event) -> None:
+    """A worker's end: takes news and reports, for the last time when it is `over`."""
+    while not over.is_set():
         try:
             async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
                 call = channel.stream_stream(
                     METHOD,
                     request_serializer=pb.WorkerReport.SerializeToString,
                     response_deserializer=pb.News.FromString,
-                )(_reports(report))
+                )(_reports(report, over))
                 async for news in call:
                     take(news, apply)
         except aio.AioRpcError as error:
             log.warning("lost the supervisor (%s), serving on", error.code().name)
-        await asyncio.sleep(0.2)
+        if not over.is_set():
+            await asyncio.sleep(0.2)
 
 
-async def _reports(report: Callable[[], pb.WorkerReport]) -> AsyncIterator[pb.WorkerReport]:
-    while True:
-        yield report()
-        await asyncio.sleep(REPORT_INTERVAL)
+async def _reports(report: Report, over: asyncio.Event) -> AsyncIterator[pb.WorkerReport]:
+    last = False
+    while not last:
+        last = over.is_set()
+        yield await report()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_INTERVAL):
+                await over.wait()

@@ -5,12 +5,9 @@ multiprocess files are not used, since nobody reaps those of dead processes. Lab
 models come from the endpoint table, everything else is "other".
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest
 
 from gateway.telemetry.families import (
     Labelled,
@@ -18,15 +15,12 @@ from gateway.telemetry.families import (
     ReadHistograms,
     family,
     histogram_family,
-    metric_of,
 )
 from gateway.telemetry.language import LanguageMetrics
 from gateway.telemetry.requests import RequestMetrics
 from protos import discovery_pb2 as pb
 
-__all__ = ["CONTENT_TYPE", "Labelled", "Metrics", "Totals", "page"]
-
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+__all__ = ["Labelled", "Metrics", "Totals"]
 
 
 class Totals:
@@ -76,10 +70,6 @@ class Totals:
     def families(self) -> list[pb.MetricFamily]:
         return [family for read in self._reads for family in read()]
 
-    def collect(self) -> Iterable[Metric]:
-        """As prometheus-client collects."""
-        return map(metric_of, self.families())
-
 
 class Metrics:
     """Those of one worker: its requests, and what its parts count."""
@@ -89,16 +79,7 @@ class Metrics:
         self.language = LanguageMetrics()
         self.totals = Totals()
 
-    def families(self) -> list[pb.MetricFamily]:
-        """Everything as messages for the supervisor."""
-        return [
-            *self.requests.families(),
-            *self.language.families(),
-            *self.totals.families(),
-        ]
-
-
-def page(registry: CollectorRegistry) -> bytes:
-    """The OpenMetrics text of a registry."""
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
-    return text
+    async def families(self) -> list[pb.MetricFamily]:
+        """Everything as messages for the supervisor; requests, which may be many, in a thread."""
+        requests = await asyncio.to_thread(self.requests.families)
+        return [*requests, *self.language.families(), *self.totals.families()]

@@ -11,7 +11,6 @@ import signal
 import socket
 import tempfile
 import time
-from itertools import chain
 from pathlib import Path
 
 import uvloop
@@ -20,7 +19,7 @@ from grpc import aio
 from gateway.admin import admin_app
 from gateway.audit.log import AuditLog
 from gateway.config import Config
-from gateway.console.history import History
+from gateway.console.history import READ, History
 from gateway.console.reports import reporter
 from gateway.console.shown import Shown
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
@@ -65,7 +64,8 @@ async def _main(config: Config, file: Path, lines: LogWriter) -> None:
     records = Records(config.store_url)
     authenticator = authenticator_of(config, records.store)
     await authenticator.start()
-    audit = AuditLog.of(config, "gateway", tidies=True)
+    audit = AuditLog.of(config, "gateway")
+    tidying = asyncio.create_task(audit.tidy(), name="audit")
     registry = Registry(config.discovery.lease, started=time.monotonic())
     discovery = Discovery(
         registry,
@@ -80,7 +80,7 @@ async def _main(config: Config, file: Path, lines: LogWriter) -> None:
     hub.start()
     mesh = await _serve_discovery(hub, config)
     listener = config.listener("admin")
-    history = History(lambda: chain(hub.workers.collect(), hub.totals.collect()), time.monotonic)
+    history = History(lambda: [*hub.workers.told(READ), *hub.totals.families()], time.monotonic)
     history.start()
     shown = Shown(
         f"{socket.gethostname()}:{listener.address.port}",
@@ -114,6 +114,7 @@ async def _main(config: Config, file: Path, lines: LogWriter) -> None:
         else:
             await _serve_in_processes(hub, config, file, lines, stop)
     finally:
+        tidying.cancel()
         await mesh.stop(grace=0.5)
         await hub.stop()
         await history.stop()
@@ -129,7 +130,7 @@ async def _serve_here(hub: Hub, config: Config, lines: LogWriter, stop: asyncio.
 
     async def report() -> None:
         while True:
-            hub.report(worker.report())
+            hub.report(await worker.report())
             await asyncio.sleep(REPORT_INTERVAL)
 
     hub.subscribe(worker.apply)
@@ -140,7 +141,7 @@ async def _serve_here(hub: Hub, config: Config, lines: LogWriter, stop: asyncio.
     log.info("draining")
     await worker.drain()
     reporting.cancel()
-    hub.report(worker.report())  # what was counted since
+    hub.report(await worker.report())  # what was counted since
 
 
 async def _serve_in_processes(

@@ -221,11 +221,11 @@ class Worker:
         await self._records.close()
         await asyncio.to_thread(self.tracing.close, RECORDS_CLOSE)
 
-    def report(self) -> pb.WorkerReport:
+    async def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
         return pb.WorkerReport(
             worker=self._process,
-            metrics=self.metrics.families(),
+            metrics=await self.metrics.families(),
             routes=self.routes.revision,
             arms=self.gate.arms.take(),
             requests=packed(self.gate.noted.take(time.monotonic()), row_of),

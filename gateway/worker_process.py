@@ -17,6 +17,8 @@ from gateway.telemetry.settings import LogFormat
 from gateway.worker import Worker
 from protos.log_writer import LogWriter
 
+LAST_REPORT = 1.0  # seconds
+
 
 def main(
     file: Path,
@@ -40,12 +42,15 @@ async def _serve(config: Config, index: int, http: int, supervisor: str, log: Lo
         loop.add_signal_handler(number, stop.set)
     name, process = f"{socket.gethostname()}/{index}", f"{index}/{os.getpid()}"
     worker = Worker(config, name, process, log, supervisor)
-    attached = asyncio.create_task(attach(supervisor, worker.apply, worker.report), name="attach")
+    over = asyncio.Event()
+    attached = asyncio.create_task(
+        attach(supervisor, worker.apply, worker.report, over), name="attach"
+    )
     await worker.start(socket.socket(fileno=http), share_grpc_port=True)
     await stop.wait()
     await worker.drain()
-    attached.cancel()
-    await asyncio.gather(attached, return_exceptions=True)
+    over.set()  # with a last report, of what was counted since
+    await asyncio.wait((attached,), timeout=LAST_REPORT)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import inf, nan
 from typing import NamedTuple
 
-from prometheus_client.metrics_core import Metric
+from gateway.telemetry.turns import in_turns
+from protos import discovery_pb2 as pb
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ TROUBLES = (
     "penstock_shadow_records_dropped",
 )
 
+
+READ = frozenset({REQUESTS, DURATION, *TABLES, *TROUBLES})
 
 # Values by those of the labels, in the order of the labels' names.
 Table = dict[tuple[str, ...], float]
@@ -82,13 +86,6 @@ class Rates(NamedTuple):
 IDLE = Rates(0.0, 0.0, 0.0, nan, nan)
 
 
-class Interval(NamedTuple):
-    """Between two samples: what all traffic was like, and requests a second of who had any."""
-
-    total: Rates
-    requests: Mapping[Key, float]
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """All counts at a monotonic time in seconds. Large, so that only a minute of them is kept."""
@@ -99,36 +96,65 @@ class Sample:
     troubles: Mapping[str, float]
 
 
-def counts(metrics: Iterable[Metric]) -> dict[Key, Count]:
-    """What a collector's families say of requests."""
+def counts(families: Iterable[pb.MetricFamily]) -> dict[Key, Count]:
+    """What workers' families say of requests, added up."""
     found: dict[Key, Count] = {}
-    for metric in metrics:
-        if metric.name not in (REQUESTS, DURATION):
+    for family in families:
+        if family.name not in (REQUESTS, DURATION):
             continue
-        for sample in metric.samples:
-            labels = sample.labels
-            key = Key(labels.get("route", ""), labels.get("arm", ""), labels.get("model", ""))
+        names, bounds = list(family.labels), [*family.bounds, inf]
+        for series in in_turns(family.series):
+            labels = dict(zip(names, series.labels, strict=True))
+            key = Key(labels["route"], labels["arm"], labels["model"])
             count = found.setdefault(key, Count())
-            if sample.name.endswith("_bucket"):
-                bound = float(labels["le"])
-                count.buckets[bound] = count.buckets.get(bound, 0.0) + sample.value
-            elif sample.name.endswith("_total"):
-                count.requests += sample.value
+            if family.name == DURATION:
+                buckets = count.buckets
+                for bound, reached in zip(bounds, accumulate(series.counts), strict=True):
+                    buckets[bound] = buckets.get(bound, 0.0) + reached
+            else:
+                count.requests += series.value
                 first = labels["code"][:1]
-                count.failures += sample.value if first == "5" else 0.0
-                count.refusals += sample.value if first == "4" else 0.0
+                count.failures += series.value if first == "5" else 0.0
+                count.refusals += series.value if first == "4" else 0.0
     return found
 
 
-class History:
-    """`look` gives the families of all workers as they are now; `taken` counts the samples."""
+def read(families: Sequence[pb.MetricFamily], at: float) -> tuple[Sample, dict[str, Table]]:
+    """What families of any number of workers say at `at`, and the sums of `TABLES`.
 
-    def __init__(self, look: Callable[[], Iterable[Metric]], clock: Callable[[], float]) -> None:
+    Takes its time where there are many routes, so it is to be called in a thread.
+    """
+    series = counts(families)
+    total = Count()
+    for each in series.values():
+        total.add(each)
+    if len(series) > MOST_SERIES:
+        busiest = sorted(series, key=lambda key: -series[key].requests)[:MOST_SERIES]
+        series = {key: series[key] for key in busiest}
+    tables: dict[str, Table] = {}
+    troubles: dict[str, float] = {}
+    for family in families:
+        if family.name in TABLES:
+            _add(tables.setdefault(family.name, {}), family)
+        elif family.name in TROUBLES:
+            grown = sum(each.value for each in family.series)
+            troubles[family.name] = troubles.get(family.name, 0.0) + grown
+    return Sample(at, total, series, troubles), tables
+
+
+class History:
+    """`look` gives the families `READ` of all workers as they are now; `taken` counts samples."""
+
+    def __init__(
+        self, look: Callable[[], Sequence[pb.MetricFamily]], clock: Callable[[], float]
+    ) -> None:
         self._look = look
         self._clock = clock
         self.taken = 0
         self._minute: deque[Sample] = deque(maxlen=MINUTE + 1)
-        self._intervals: deque[Interval] = deque(maxlen=KEPT)
+        # By interval: what all traffic was like, and requests a second of who had any.
+        self._total: deque[Rates] = deque(maxlen=KEPT)
+        self._requests: dict[Key, deque[float]] = {}
         self._tables: dict[str, Table] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -140,47 +166,31 @@ class History:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def take(self) -> None:
-        """Takes a sample now."""
-        metrics = {each.name: each for each in self._look()}
-        series = counts(metrics.values())
-        self._tables = {name: _table(metrics[name]) for name in TABLES if name in metrics}
-        troubles = {
-            name: sum(_table(metrics[name]).values()) for name in TROUBLES if name in metrics
-        }
-        total = Count()
-        for each in series.values():
-            total.add(each)
-        if len(series) > MOST_SERIES:
-            busiest = sorted(series, key=lambda key: -series[key].requests)[:MOST_SERIES]
-            series = {key: series[key] for key in busiest}
-        sample = Sample(self._clock(), total, series, troubles)
+    def take(self, sample: Sample, tables: dict[str, Table]) -> None:
+        """Keeps what was read now."""
+        self._tables = tables
         if self._minute:
-            self._intervals.append(_interval(self._minute[-1], sample))
+            self._compare(self._minute[-1], sample)
         self._minute.append(sample)
         self.taken += 1
 
     def busy(self) -> list[Key]:
         """Who had traffic within these ten minutes; what met no route comes last."""
-        if not self._intervals:
-            return []
-        seen = set[Key]().union(*(each.requests for each in self._intervals))
-        found = seen.intersection(self._minute[-1].series)
-        return sorted(found, key=lambda key: (not key.route, key))
+        return sorted(self._requests, key=lambda key: (not key.route, key))
 
     def rates(self, key: Key | None) -> Rates:
         """Over the last minute, as far as it is known; of all traffic without a key."""
-        if not self._intervals:
+        if not self._total:
             return IDLE
         return between(self._minute[0], self._minute[-1], key)
 
     def line(self, value: Callable[[Rates], float]) -> list[float]:
         """Of all traffic, one value for each interval, the newest last."""
-        return [value(each.total) for each in self._intervals]
+        return [value(each) for each in self._total]
 
     def requests(self, key: Key) -> list[float]:
         """Requests a second in each interval, the newest last."""
-        return [each.requests.get(key, 0.0) for each in self._intervals]
+        return list(self._requests.get(key, ()))
 
     def table(self, name: str) -> Table:
         """The newest sums of one of `TABLES`."""
@@ -197,11 +207,26 @@ class History:
             grown[name] = round(value - first)
         return {name: times for name, times in grown.items() if times > 0}
 
+    def _compare(self, first: Sample, last: Sample) -> None:
+        seconds, silent = last.at - first.at, [0.0] * len(self._total)
+        self._total.append(between(first, last, None))
+        for key in {*last.series, *self._requests}:
+            after, before = last.series.get(key, NOTHING), first.series.get(key, NOTHING)
+            requests = max(0.0, after.requests - before.requests) / seconds
+            line = self._requests.get(key)
+            if line is None:
+                if not requests:
+                    continue
+                line = self._requests[key] = deque(silent, maxlen=KEPT)
+            line.append(requests)
+            if not any(line):
+                del self._requests[key]
+
     async def _run(self) -> None:
         failing = False
         while True:
             try:
-                self.take()
+                self.take(*await asyncio.to_thread(read, self._look(), self._clock()))
                 failing = False
             except Exception:
                 # The console's figures stand still, and nothing else may come of it.
@@ -211,22 +236,11 @@ class History:
             await asyncio.sleep(INTERVAL)
 
 
-def _table(metric: Metric) -> Table:
-    return {
-        tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for sample in metric.samples
-        if sample.name.endswith("_total")
-    }
-
-
-def _interval(first: Sample, last: Sample) -> Interval:
-    seconds, before = last.at - first.at, first.series
-    grown = {
-        key: count.requests - before.get(key, NOTHING).requests
-        for key, count in last.series.items()
-    }
-    rates = {key: requests / seconds for key, requests in grown.items() if requests > 0}
-    return Interval(between(first, last, None), rates)
+def _add(table: Table, family: pb.MetricFamily) -> None:
+    names = list(family.labels)
+    for series in family.series:
+        labels = tuple(value for _, value in sorted(zip(names, series.labels, strict=True)))
+        table[labels] = table.get(labels, 0.0) + series.value
 
 
 def between(first: Sample, last: Sample, key: Key | None) -> Rates:

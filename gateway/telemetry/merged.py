@@ -1,17 +1,16 @@
 """How several workers' counts become one page."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from prometheus_client.metrics_core import Metric
-
-from gateway.telemetry.families import metric_of
+from gateway.telemetry.turns import in_turns
 from protos import discovery_pb2 as pb
 
 Values = tuple[str, ...]
+Told = tuple[str, pb.MetricFamily]  # by the worker of that number
 
 
 class Merged:
-    """A collector of several workers' families; `Merge` says how their series become one.
+    """Several workers' families; `Merge` says how their series become one.
 
     Of workers that are gone, counters and histograms stay in the sum, or rates would go negative;
     their gauges go, and so does what each worker says of itself alone.
@@ -34,28 +33,43 @@ class Merged:
             self._retire(former)
         self._reports[worker] = list(families)
 
-    def families(self) -> list[pb.MetricFamily]:
-        """All workers' together, in the order in which they were first told of."""
-        sums: dict[str, _Sum] = {}
+    def families(self) -> Iterator[pb.MetricFamily]:
+        """All workers' as of now, in the order in which they were first told of.
+
+        They are put together as they are taken, which is to be in a thread: reports don't change
+        once they are there.
+        """
+        told: dict[str, list[Told]] = {}
         for family in self._gone.values():
-            sums.setdefault(family.name, _Sum(family)).add(family)
+            told.setdefault(family.name, []).append(("", family))
         for worker, families in self._reports.items():
             for family in families:
-                made = sums.setdefault(family.name, _Sum(family))
-                made.add(family, worker.partition("/")[0])
-        return [each.family() for each in sums.values()]
+                told.setdefault(family.name, []).append((worker.partition("/")[0], family))
+        return map(_together, told.values())
 
-    def collect(self) -> Iterable[Metric]:
-        return map(metric_of, self.families())
+    def told(self, names: Collection[str]) -> list[pb.MetricFamily]:
+        """The families of these names, each worker's own."""
+        told = [self._gone.values(), *self._reports.values()]
+        return [family for families in told for family in families if family.name in names]
 
     def _retire(self, worker: str | None) -> None:
         for family in self._reports.pop(worker or "", []):
             if family.type != "gauge" and family.merge == pb.SUM:
                 together = _Sum(family)
                 if family.name in self._gone:
-                    together.add(self._gone[family.name])
-                together.add(family)
+                    together.add(self._gone[family.name], self._gone[family.name].series)
+                together.add(family, family.series)
                 self._gone[family.name] = together.family()
+
+
+def _together(told: Sequence[Told]) -> pb.MetricFamily:
+    _, first = told[0]
+    if len(told) == 1 and first.merge != pb.EACH:
+        return first
+    made = _Sum(first)
+    for worker, family in told:
+        made.add(family, in_turns(family.series), worker)
+    return made.family()
 
 
 class _Sum:
@@ -66,11 +80,14 @@ class _Sum:
         self._bounds = described.bounds
         self._series: dict[Values, pb.MetricSeries] = {}
 
-    def add(self, family: pb.MetricFamily, worker: str = "") -> None:
+    def add(
+        self, family: pb.MetricFamily, found: Iterable[pb.MetricSeries], worker: str = ""
+    ) -> None:
+        """`found` are the family's series."""
         each = family.merge == pb.EACH
         # A worker that has observed nothing yet doesn't know the bounds.
         self._bounds = self._bounds or family.bounds
-        for series in family.series:
+        for series in found:
             labels = (*series.labels, worker) if each else tuple(series.labels)
             known = self._series.get(labels)
             if known is None:

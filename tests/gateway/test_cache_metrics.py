@@ -4,13 +4,14 @@ from aiocache import SimpleMemoryCache
 
 from gateway.cache_metrics import register
 from gateway.metrics import Totals
+from tests.gateway.telemetry.collected import collected
 from tests.policies.cache.kept import Cache, Model, request, route
 
 
 def samples(totals):
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in totals.collect()
+        for family in collected(totals.families())
         for sample in family.samples
     }
 

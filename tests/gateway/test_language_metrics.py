@@ -6,6 +6,7 @@ from gateway.language_metrics import MOST_ADAPTERS, register_engines, register_p
 from gateway.metrics import Totals
 from protos import discovery_pb2 as pb
 from routing.affinity import Affinity
+from tests.gateway.telemetry.collected import collected
 
 
 def lease(instance: str, *models: pb.LanguageModel) -> pb.Lease:
@@ -27,7 +28,7 @@ def totals(leases) -> Totals:
 def samples(totals: Totals) -> dict[tuple[str, ...], float]:
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for metric in totals.collect()
+        for metric in collected(totals.families())
         for sample in metric.samples
     }
 

@@ -18,6 +18,7 @@ from policies.limits.filter import Limits
 from policies.limits.local import Local
 from routing.endpoints import EndpointTable
 from routing.retry import Budget
+from tests.gateway.telemetry.collected import collected
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def pipeline():
 def values(totals):
     return {
         sample.name: sample.value
-        for family in totals.collect()
+        for family in collected(totals.families())
         for sample in family.samples
         if not sample.labels
     }

@@ -3,16 +3,16 @@
 from math import inf, isnan
 
 import pytest
-from prometheus_client.metrics_core import CounterMetricFamily
 
 from gateway.console.history import INTERVAL, KEPT, MOST_SERIES, Key, quantile
+from gateway.telemetry.families import family
 from tests.gateway.console.traffic_counters import STABLE, Counters
 
 
 @pytest.fixture
 def counters() -> Counters:
     made = Counters()
-    made.history.take()
+    made.take()
     return made
 
 
@@ -74,6 +74,23 @@ def test_only_ten_minutes_are_kept_and_the_last_one_counts(counters: Counters):
     assert counters.history.busy() == [STABLE]
 
 
+def test_who_had_no_traffic_for_ten_minutes_is_left_out(counters: Counters):
+    counters.add(5)
+    counters.tick()
+    for _ in range(KEPT - 1):
+        counters.tick()
+    assert counters.history.requests(STABLE) == [1.0] + [0.0] * (KEPT - 1)
+    counters.tick()
+    assert counters.history.busy() == []
+
+
+def test_who_came_later_was_silent_before(counters: Counters):
+    counters.tick()
+    counters.add(5)
+    counters.tick()
+    assert counters.history.requests(STABLE) == [0.0, 1.0]
+
+
 def test_who_had_a_route_comes_first(counters: Counters):
     for key in (Key("", "", "other"), Key("b", "x", "m"), Key("a", "y", "m")):
         counters.add(1, key)
@@ -92,7 +109,7 @@ def test_of_very_many_the_busiest_are_kept_and_all_are_in_the_total(counters: Co
 
 def test_what_should_not_happen_is_told_for_a_minute(counters: Counters):
     def panics(count: float) -> None:
-        counters.others = [CounterMetricFamily("penstock_panic_picks", "", value=count)]
+        counters.others = [family("counter", "penstock_panic_picks", "", (), {(): count})]
 
     panics(7)
     counters.tick()
@@ -106,9 +123,9 @@ def test_what_should_not_happen_is_told_for_a_minute(counters: Counters):
 
 
 def test_tables_are_the_newest_sums_by_their_labels(counters: Counters):
-    cache = CounterMetricFamily("penstock_cache_requests", "", labels=("route", "mode", "outcome"))
-    cache.add_metric(("fraud", "enforce", "hit"), 3)
-    counters.others = [cache]
+    hits = {("fraud", "enforce", "hit"): 3.0}
+    of_one = family("counter", "penstock_cache_requests", "", ("route", "mode", "outcome"), hits)
+    counters.others = [of_one, of_one]  # two workers
     counters.tick()
-    assert counters.history.table("penstock_cache_requests") == {("enforce", "hit", "fraud"): 3}
+    assert counters.history.table("penstock_cache_requests") == {("enforce", "hit", "fraud"): 6}
     assert counters.history.table("penstock_mirrored") == {}

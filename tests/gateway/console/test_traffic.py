@@ -6,7 +6,7 @@ from tests.gateway.console.traffic_counters import STABLE, Counters
 
 def test_all_who_look_between_two_samples_are_shown_the_same_drawing():
     counters = Counters()
-    counters.history.take()
+    counters.take()
     traffic = Traffic(counters.history)
     counters.add(10)
     counters.tick()
@@ -20,5 +20,5 @@ def test_all_who_look_between_two_samples_are_shown_the_same_drawing():
 
 def test_nothing_is_drawn_of_nobody():
     counters = Counters()
-    counters.history.take()
+    counters.take()
     assert "No requests in the last ten minutes." in Traffic(counters.history).parts()[1]

@@ -1,8 +1,9 @@
 """Counters of requests as workers would report them, and their history."""
 
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
-
-from gateway.console.history import INTERVAL, History, Key
+from gateway.console.history import INTERVAL, History, Key, read
+from gateway.telemetry.families import family, histogram_family
+from protos import discovery_pb2 as pb
+from protos.histogram import Histogram
 
 STABLE = Key("fraud", "stable", "fraud")
 LABELS = ("route", "arm", "model", "code")
@@ -12,24 +13,29 @@ class Counters:
     """What workers would report, and a clock."""
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, ...], float] = {}
-        self.others: list[Metric] = []
+        self.requests: dict[tuple[str, ...], int] = {}
+        self.others: list[pb.MetricFamily] = []
         self.now = 0.0
         self.history = History(self.look, lambda: self.now)
 
-    def look(self) -> list[Metric]:
-        counter = CounterMetricFamily("penstock_requests", "", labels=LABELS)
-        durations = HistogramMetricFamily("penstock_request_duration_seconds", "", labels=LABELS)
+    def look(self) -> list[pb.MetricFamily]:
+        durations = {}
         for labels, count in self.requests.items():
-            counter.add_metric(labels, count)
-            buckets = [("0.1", count * 0.9), ("1.0", count), ("+Inf", count)]
-            durations.add_metric(labels, buckets, count)
-        return [counter, durations, *self.others]
+            made = durations[labels] = Histogram((0.1, 1.0))
+            made.counts = [round(count * 0.9), count - round(count * 0.9), 0]
+        return [
+            family("counter", "penstock_requests", "", LABELS, self.requests),
+            histogram_family("penstock_request_duration_seconds", "", LABELS, durations),
+            *self.others,
+        ]
 
-    def add(self, count: float, key: Key = STABLE, code: str = "200") -> None:
+    def add(self, count: int, key: Key = STABLE, code: str = "200") -> None:
         labels = (*key, code)
-        self.requests[labels] = self.requests.get(labels, 0.0) + count
+        self.requests[labels] = self.requests.get(labels, 0) + count
 
     def tick(self) -> None:
         self.now += INTERVAL
-        self.history.take()
+        self.take()
+
+    def take(self) -> None:
+        self.history.take(*read(self.look(), self.now))

@@ -6,6 +6,7 @@ from gateway.metrics import Totals
 from gateway.telemetry.endpoints import register
 from gateway.telemetry.merged import Merged
 from routing.breaker import Breaker, State
+from tests.gateway.telemetry.collected import collected
 
 
 def endpoint(name: str, *, calls: int = 0, connected: bool = True, **states: State):
@@ -33,7 +34,7 @@ def together(*workers: Totals) -> dict[tuple[str, ...], float]:
         merged.report(f"{number}/1", totals.families())
     return {
         (sample.name.removeprefix("penstock_endpoint_"), *sample.labels.values()): sample.value
-        for family in merged.collect()
+        for family in collected(merged.families())
         for sample in family.samples
     }
 

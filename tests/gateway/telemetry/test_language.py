@@ -3,9 +3,9 @@
 import pytest
 
 from gateway.metrics import Totals
-from gateway.telemetry.families import metric_of
 from gateway.telemetry.language import MOST, LanguageMetrics
 from protos.timeline import Timeline, Used
+from tests.gateway.telemetry.collected import collected
 
 
 def timeline(prompt=10, completion=5, cached=4, *, streaming=True, answered=1.5):
@@ -17,7 +17,7 @@ def samples(metrics):
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in metrics.families()
-        for sample in metric_of(family).samples
+        for sample in collected([family])[0].samples
     }
 
 
@@ -73,4 +73,4 @@ def test_models_beyond_the_bound_are_others_together():
 def test_an_empty_page_is_no_fault():
     totals = Totals()
     totals.add_families(LanguageMetrics().families)
-    assert [metric.samples for metric in totals.collect()] == [[], [], []]
+    assert [metric.samples for metric in collected(totals.families())] == [[], [], []]

@@ -2,17 +2,21 @@
 
 import pytest
 
-from gateway.metrics import Metrics
+from gateway.metrics import Totals
 from gateway.telemetry.merged import Merged
+from gateway.telemetry.requests import RequestMetrics
 from protos import discovery_pb2 as pb
 from protos.histogram import Exemplar, Histogram
 from protos.timeline import Timeline
+from tests.gateway.telemetry.collected import collected
+
+NEVER = 1.0
 
 
 def samples(merged: Merged, name: str) -> dict[tuple[str, ...], float]:
     return {
         tuple(sample.labels.values()): sample.value
-        for metric in merged.collect()
+        for metric in collected(merged.families())
         for sample in metric.samples
         if sample.name == name
     }
@@ -22,14 +26,14 @@ def total(merged: Merged, name: str) -> float:
     return sum(samples(merged, name).values())
 
 
-def count(metrics: Metrics, requests: int) -> Metrics:
+def count(metrics: RequestMetrics, requests: int) -> RequestMetrics:
     for _ in range(requests):
-        metrics.requests.observe("r", "m", "http", 200, Timeline(0.0), 0.01)
+        metrics.observe("r", "m", "http", 200, Timeline(0.0), 0.01)
     return metrics
 
 
-def counted(requests: int) -> Metrics:
-    return count(Metrics(), requests)
+def counted(requests: int) -> RequestMetrics:
+    return count(RequestMetrics(lambda: NEVER), requests)
 
 
 def test_workers_add_up() -> None:
@@ -43,7 +47,7 @@ def test_workers_add_up() -> None:
 
 def test_a_worker_that_has_served_nothing_yet_may_report_first() -> None:
     merged = Merged()
-    merged.report("0/10", Metrics().families())
+    merged.report("0/10", counted(0).families())
     merged.report("1/11", counted(4).families())
     assert total(merged, "penstock_request_duration_seconds_count") == 4
 
@@ -66,9 +70,9 @@ def test_what_a_replaced_worker_counted_stays_once_however_often_it_is_replaced(
 
 
 def showing(value: float, merge: pb.Merge = pb.SUM) -> list[pb.MetricFamily]:
-    metrics = Metrics()
-    metrics.totals.add_gauge("shown", "A gauge.", ("model",), lambda: {("m",): value}, merge)
-    return metrics.families()
+    totals = Totals()
+    totals.add_gauge("shown", "A gauge.", ("model",), lambda: {("m",): value}, merge)
+    return totals.families()
 
 
 def test_gauges_add_up_and_those_of_a_replaced_worker_do_not_count() -> None:
@@ -105,9 +109,9 @@ def test_of_a_worker_by_itself_nothing_is_left_when_it_is_replaced() -> None:
 def with_exemplar(trace: str, value: float, at: float) -> list[pb.MetricFamily]:
     histogram = Histogram((0.1, 1.0))
     histogram.exemplars[histogram.observe(value)] = Exemplar(trace, value, at)
-    metrics = Metrics()
-    metrics.totals.add_histogram("seconds", "A histogram.", (), lambda: {(): histogram})
-    return metrics.families()
+    totals = Totals()
+    totals.add_histogram("seconds", "A histogram.", (), lambda: {(): histogram})
+    return totals.families()
 
 
 def test_the_newest_exemplar_of_each_bucket_stays_also_of_workers_that_are_gone() -> None:
@@ -116,7 +120,7 @@ def test_the_newest_exemplar_of_each_bucket_stays_also_of_workers_that_are_gone(
     merged.report("1/11", with_exemplar("new", 0.6, 200.0))
     merged.report("2/12", with_exemplar("large", 3.0, 50.0))
     merged.report("2/13", counted(0).families())
-    (metric,) = [each for each in merged.collect() if each.name == "seconds"]
+    (metric,) = [each for each in collected(merged.families()) if each.name == "seconds"]
     found = [
         (sample.labels["le"], sample.value, sample.exemplar and sample.exemplar.labels["trace_id"])
         for sample in metric.samples

@@ -3,6 +3,7 @@
 from gateway.metrics import Totals
 from gateway.telemetry.mesh import NO_WORK, MeshMetrics, Work, take_work
 from protos import discovery_pb2 as pb
+from tests.gateway.telemetry.collected import collected
 
 
 def beat(name: str = "gpu-1", **told) -> pb.Beat:
@@ -39,7 +40,7 @@ def samples(leases: list[pb.Lease], work: Work = NO_WORK) -> dict[tuple[str, ...
     MeshMetrics(lambda: leases, lambda instance: work).register(totals)
     return {
         (sample.name.removeprefix("penstock_"), *sample.labels.values()): sample.value
-        for family in totals.collect()
+        for family in collected(totals.families())
         for sample in family.samples
     }
 

@@ -12,12 +12,13 @@ from gateway.telemetry.process import (
     register_lag,
     register_process,
 )
+from tests.gateway.telemetry.collected import collected
 
 
 def samples(collector) -> dict[tuple[str, ...], float]:
     return {
         (sample.name, *sample.labels.values()): sample.value
-        for family in collector.collect()
+        for family in collected(collector.families())
         for sample in family.samples
     }
 

@@ -6,6 +6,7 @@ from gateway.metrics import Totals
 from gateway.telemetry.rollouts import register
 from protos.route.snapshot import Arm
 from routing.rollout.state import TRANSITIONS, RolloutState
+from tests.gateway.telemetry.collected import collected
 
 STATE = RolloutState(
     id="1",
@@ -32,7 +33,7 @@ def samples(arms=ARMS) -> dict[tuple[str, ...], float]:
     register(totals, lambda: routes, rollouts)
     return {
         (sample.name.removeprefix("penstock_"), *sample.labels.values()): sample.value
-        for family in totals.collect()
+        for family in collected(totals.families())
         for sample in family.samples
     }
 
