@@ -42,7 +42,8 @@ class AuditSettings(Settings):
     """The audit log: files in `folder` (`audit` in the state folder), sealed with `keyFile`.
 
     A file is followed by the next one after `segmentBytes` or `segmentTime`, and removed `keep`
-    after its last record; the removal is a record. `requests` holds for routes that say nothing.
+    after its last record, or as the oldest while all files have more than `keepBytes`; the removal
+    is a record. `requests` holds for routes that say nothing.
     While the log can't be written, requests go on or, with `onFailure: refuse`, are refused.
     Failed authentications beyond `strangers` a second are counted. Sampled payloads are removed
     after `keepPayloads`.
@@ -55,6 +56,7 @@ class AuditSettings(Settings):
     segment_bytes: Bytes = size("64MiB")
     segment_time: Time = seconds("1d")
     keep: Time = seconds("400d")
+    keep_bytes: Bytes | None = None
     keep_payloads: Time = seconds("30d")
     strangers: Annotated[int, Field(ge=1, le=10_000)] = 10
 

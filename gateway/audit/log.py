@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ CAPACITY = 20_000  # records that wait; some 10 MB
 BATCH = 1000
 LINGER = 0.5  # seconds that a record may wait for others
 LEFT_OUT_AFTER = 1.0  # seconds until what wasn't recorded of strangers is counted in a record
-TIDY_INTERVAL = 3600.0  # seconds between looks for files that are old enough to be removed
+TIDY_INTERVAL = 3600.0  # seconds between looks for files that are old enough to be removed,
+ROOM_INTERVAL = 10.0  # and for more than may be kept: a busy gateway writes 10 MB meanwhile
 
 
 class AuditLog:
-    """`role` names the process among those of a gateway. With `tidies` it removes old files.
+    """`role` names the process among those of a gateway.
 
     Nothing raises but what is said to. Counters: `written`, `dropped` records, `failures`.
     """
@@ -47,7 +49,6 @@ class AuditLog:
         role: str,
         seal: Seal,
         *,
-        tidies: bool = False,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,8 +56,9 @@ class AuditLog:
         self._wall = wall
         self._clock = clock
         self._default = settings.requests
-        self._keep = settings.keep if tidies else None
-        self._tidy_at = 0.0
+        self._role = role
+        self._keep = settings.keep
+        self._most = inf if settings.keep_bytes is None else settings.keep_bytes
         self._told_drops = 0
         self._strangers = Strangers(settings.strangers)
         self._counting: asyncio.TimerHandle | None = None
@@ -77,10 +79,10 @@ class AuditLog:
             log.error("the audit log can't be written: %s", failure)
 
     @classmethod
-    def of(cls, config: Config, role: str, *, tidies: bool = False) -> "AuditLog":
+    def of(cls, config: Config, role: str) -> "AuditLog":
         """The log that a configuration asks for. Raises INVALID for an unusable key."""
         seal = read_seal(config.audit.key_file)
-        return cls(config.audit, config.audit_folder, role, seal, tidies=tidies)
+        return cls(config.audit, config.audit_folder, role, seal)
 
     @property
     def writable(self) -> bool:
@@ -170,22 +172,24 @@ class AuditLog:
         records = (each if isinstance(each, Mapping) else record(each) for each in entries)
         self.chain.append(chain(records, gap))
         self._told_drops = drops
-        self._tidy()
 
-    def _tidy(self) -> None:
+    async def tidy(self) -> None:
+        """Removes old files until it is cancelled; one process does it for all of a gateway."""
+        while True:
+            await asyncio.to_thread(self.remove_old)
+            await asyncio.sleep(TIDY_INTERVAL if self._most == inf else ROOM_INTERVAL)
+
+    def remove_old(self) -> None:
+        """Removes what is too old or too much, and records it first; raises nothing."""
         now = self._wall()
-        if self._keep is None or now < self._tidy_at:
-            return
-        self._tidy_at = now + TIDY_INTERVAL
         try:
-            old = forgettable(self._folder, now - self._keep)
+            old = forgettable(self._folder, now - self._keep, self._most, self._role)
             if old:
                 self.chain.append([{"at": now, "what": "forget", "segments": forgotten(old)}])
             for path in old:
                 path.unlink(missing_ok=True)
         except Exception:
-            # The records that were just written must not be written again because of it.
-            log.exception("old files of the audit log can't be removed, and are tried in an hour")
+            log.exception("old files of the audit log can't be removed, which is tried again")
 
 
 def _why(refused: PenstockError) -> str:

@@ -23,14 +23,13 @@ from tests.gateway.audit.written_log import START, Wall, chain
 WHO = Principal("ann", "acme", frozenset(), "corp")
 
 
-def made(folder: Path, **settings: object) -> AuditLog:
+def made(folder: Path, role: str = "worker-0", **settings: object) -> AuditLog:
     clock = iter(range(10**6))
     return AuditLog(
         AuditSettings.model_validate(settings),
         folder,
-        "worker-0",
+        role,
         Seal(),
-        tidies="keep" in settings,
         wall=Wall(),
         clock=lambda: next(clock) / 1000,
     )
@@ -152,11 +151,25 @@ def test_old_files_are_removed_and_that_is_recorded(tmp_path: Path):
         os.utime(path, (START - 8 * 86400, START - 8 * 86400))
     os.utime(paths[-1], (START, START))
     log = made(tmp_path, keep="7d")
-    log.event("request")
+    log.remove_old()
     found = closed(log, tmp_path, "forget")
     assert [each["file"] for each in found[0]["segments"]] == [path.name for path in paths[:-1]]
     assert not any(path.exists() for path in paths[:-1])
     assert paths[-1].exists()
+
+
+def test_beyond_so_many_bytes_the_oldest_files_go_and_what_is_left_is_verified(tmp_path: Path):
+    gateway = made(tmp_path, role="gateway", keepBytes="40KiB")
+    worker = chain(tmp_path, Wall(), seal=Seal())
+    for _ in range(30):
+        worker.append([{"at": START, "what": "request", "tenant": "t" * 4000}])
+        gateway.remove_old()
+    worker.close()
+    gateway.close(30.0)
+    kept = [path for path in tmp_path.iterdir() if "gateway" not in path.name]
+    assert 1 < len(kept) < 20
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 60_000
+    assert verify(tmp_path, Seal()).sound
 
 
 def test_what_fails_while_old_files_are_removed_writes_no_record_twice(
@@ -168,6 +181,7 @@ def test_what_fails_while_old_files_are_removed_writes_no_record_twice(
     monkeypatch.setattr("gateway.audit.log.forgettable", refuse)
     log = made(tmp_path, keep="7d")
     request(log)
+    log.remove_old()
     assert len(closed(log, tmp_path, "request")) == 1
     assert "old files of the audit log can't be removed" in caplog.text
 
@@ -191,4 +205,4 @@ def test_the_documentations_example_holds(tmp_path: Path):
     written = load_config(file).audit.model_dump()
     defaults = AuditSettings().model_dump()
     differ = {name for name in defaults if written[name] != defaults[name]}
-    assert differ == {"folder", "key_file"}
+    assert differ == {"folder", "key_file", "keep_bytes"}
