@@ -15,7 +15,7 @@ from tests.backends.llm import tiny_models
 from tests.backends.llm.tiny_models import finish, read
 
 GREEDY = Sampling(temperature=0.0)
-POISON = 7  # a token of which the model knows no numbers
+POISON = 9  # a token of which the model knows no numbers
 PROMPT = [20, 21, 22, 23, 24]
 LONG = [POISON, *range(30, 80)]
 
@@ -54,6 +54,7 @@ def test_a_request_that_is_no_number_ends_alone_and_those_after_it_are_answered(
     poisoned: Loaded,
 ) -> None:
     wanted = answer(engine(poisoned), PROMPT)
+    assert isinstance(wanted, str)
     one = engine(poisoned, budget=16)
     for _ in range(3):
         assert answer(one, LONG, "evil") is Kind.MODEL_FAILED
@@ -62,6 +63,7 @@ def test_a_request_that_is_no_number_ends_alone_and_those_after_it_are_answered(
 
 def test_nor_does_one_harm_that_leaves_before_it_is_found_out(poisoned: Loaded) -> None:
     wanted = answer(engine(poisoned), PROMPT)
+    assert isinstance(wanted, str)
     one = engine(poisoned, budget=16)
     for _ in range(3):
         one.add("evil", Ask(LONG, 8, GREEDY, tenant="evil"))
