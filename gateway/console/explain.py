@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.console import figures
 from gateway.console.access import Visitor
-from gateway.console.frame import posted_form, state
+from gateway.console.frame import posted_form, state, unseen
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import note, table
 from gateway.routes.explain import Choice, Explanation
@@ -116,7 +116,10 @@ def _answer(answer: Explanation | str | None) -> Markup | None:
         if fallback
         else None,
         table(
-            "Arms", ("Arm", "Share", "", "Serves", "Instances"), map(_choice, answer.arms), "cards"
+            "Arms",
+            ("Arm", "Share", unseen("Share drawn"), "Serves", "Instances"),
+            map(_choice, answer.arms),
+            "cards",
         ),
         _rules(answer),
         _policies(answer),
@@ -153,7 +156,9 @@ def _rules(answer: Explanation) -> Markup | None:
         )
         for each in tried
     ]
-    return joined(element("h3", "Rules, the most specific first"), element("ol", *items))
+    return joined(
+        element("h3", "Rules, the most specific first"), element("ol", *items, role="list")
+    )
 
 
 def _policies(answer: Explanation) -> Markup | None:

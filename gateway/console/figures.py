@@ -66,13 +66,13 @@ def size(value: float) -> str:
 
 
 def clock(at: float) -> Markup:
-    """A moment in UTC."""
+    """A moment: `21 Nov 19:50:01 UTC`, and its year in the element."""
     moment = datetime.fromtimestamp(at, UTC)
     return element(
         "time",
-        f"{moment:%H:%M:%S}",
+        f"{moment.day} {moment:%b %H:%M:%S} UTC",
         datetime=f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z",
-        title=f"{moment:%Y-%m-%d %H:%M:%S} UTC",
+        title=f"{moment:%Y-%m-%d}",
     )
 
 

@@ -100,6 +100,16 @@ def posted_form(action: str, visitor: Visitor, *content: Child, class_: str = ""
     )
 
 
+def unseen(text: str) -> Markup:
+    """Words for screen readers alone."""
+    return element("span", text, class_="unseen")
+
+
+def listing(*items: Child, class_: str) -> Markup:
+    """A list that is one for every screen reader, although the style sheet shows no bullets."""
+    return element("ul", *items, class_=class_, role="list")
+
+
 def live(name: str, *content: Child) -> Markup:
     """A part of the page that the script replaces by what the same page says a little later."""
     return element("div", *content, id=name, data_live=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.console import figures
 from gateway.console.alarms import Alarm
-from gateway.console.frame import empty, heading, live, section, state
+from gateway.console.frame import empty, heading, listing, live, section, state, unseen
 from gateway.console.history import History
 from gateway.console.rollouts import chip
 from gateway.console.traffic import Traffic
@@ -14,6 +14,7 @@ from gateway.hub import Hub
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import table
 
+_MOST_MODELS = 20  # of one endpoint; `GET /admin/endpoints` tells all
 _TONES = {"ready": "good", "draining": "warn", "suspect": "warn", "unhealthy": "bad"}
 
 
@@ -39,9 +40,7 @@ def _alarms(alarms: Sequence[Alarm]) -> Markup:
             "li",
             state(alarm.tone, alarm.title),
             element("p", alarm.sentence),
-            element(
-                "a", "Look", element("span", f" at {alarm.title}", class_="unseen"), href=alarm.link
-            )
+            element("a", "Look", unseen(f" at {alarm.title}"), href=alarm.link)
             if alarm.link
             else None,
             class_=alarm.tone,
@@ -49,7 +48,7 @@ def _alarms(alarms: Sequence[Alarm]) -> Markup:
         for alarm in alarms
     ]
     title = element("h2", "Alarms", class_="unseen")
-    return element("section", title, element("ul", *items, class_="alarms"), role="status")
+    return element("section", title, listing(*items, class_="alarms"), role="status")
 
 
 def _rollouts(rollouts: Mapping[str, Any] | str) -> Markup | None:
@@ -69,7 +68,7 @@ def _rollouts(rollouts: Mapping[str, Any] | str) -> Markup | None:
     ]
     if not rows:
         return None
-    columns = ("Route", "State", "Candidate", "Share", "", "Now")
+    columns = ("Route", "State", "Candidate", "Share", unseen("Share drawn"), "Now")
     return section("Rollouts", table("Rollouts of the routes in force", columns, rows, "cards"))
 
 
@@ -112,16 +111,20 @@ def _service(seconds: float) -> str:
 
 
 def _models(models: Sequence[dict[str, Any]]) -> Markup:
+    # What isn't ready is what somebody looks for.
+    shown = sorted(models, key=lambda model: model["state"] == "READY")[:_MOST_MODELS]
     items = [
         element(
             "li",
             foreign(f"{model['name']}/{model['version']}"),
             None if model["state"] == "READY" else state("warn", model["state"].lower()),
-            title=model["reason"] or None,
+            title=visible(model["reason"], 300) or None,
         )
-        for model in models
+        for model in shown
     ]
-    return element("ul", *items, class_="models") if items else element("span", figures.ABSENT)
+    if more := len(models) - len(shown):
+        items.append(element("li", f"and {figures.whole(more)} more", class_="dim"))
+    return listing(*items, class_="models") if items else element("span", figures.ABSENT)
 
 
 def _cache(history: History) -> Markup | None:
@@ -133,7 +136,10 @@ def _cache(history: History) -> Markup | None:
         outcomes = routes.setdefault(route, {})
         outcomes[outcome] = outcomes.get(outcome, 0.0) + value
     rows = [_cached(route, outcomes) for route, outcomes in sorted(routes.items())]
-    columns = ("Route", "Answered from the cache", "", "Hits", "Shared", "Misses", "Passed by")
+    columns = (
+        *("Route", "Answered from the cache", unseen("Share drawn")),
+        *("Hits", "Shared", "Misses", "Passed by"),
+    )
     caption = "Answers kept and given again, since the gateway started"
     return section("Cache", table(caption, columns, rows, "cards figures"))
 

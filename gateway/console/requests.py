@@ -11,8 +11,9 @@ from gateway.reports.markup import Child, Markup, element, foreign, joined, visi
 from gateway.reports.tables import note, table
 
 FILTERS = {"model": "Model", "code": "Code", "request_id": "Request id"}
-# How many of each kind are shown at once; all that fit a filter are.
-_KINDS = (("Failed", 25), ("Refused", 25), ("Slowest", 25))
+_KINDS = ("Failed", "Refused", "Slowest")
+# How many of each kind are shown at once, without and with a filter.
+_MOST, _MOST_FOUND = 25, 100
 
 
 def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup]:
@@ -33,7 +34,9 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
         for name, title in FILTERS.items()
     ]
     if rows:
-        found = [each for each in _sections(rows, whole=bool(wanted)) if each is not None]
+        found = [
+            each for each in _sections(rows, _MOST_FOUND if wanted else _MOST) if each is not None
+        ]
     else:
         text = "No such request." if wanted else "No request has failed or been slow yet."
         found = [empty(text)]
@@ -50,18 +53,18 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
         live("found", *found),
         note(
             "Kept in memory: 200 that failed, 100 refusals, and the 200 slowest of the last ten "
-            "minutes. Nothing that clients sent is among it."
+            "minutes. Of what clients sent, only the names of requests and models are among it."
         ),
     ]
 
 
-def _sections(rows: Sequence[Row], *, whole: bool) -> Iterator[Markup | None]:
+def _sections(rows: Sequence[Row], most: int) -> Iterator[Markup | None]:
     kinds: tuple[list[Row], ...] = ([], [], [])
     for row in rows:
         kinds[0 if row["code"] >= 500 else 1 if row["code"] >= 400 else 2].append(row)
     kinds[2].sort(key=lambda row: -float(row["seconds"]))
-    for (title, most), found in zip(_KINDS, kinds, strict=True):
-        shown = found if whole else found[:most]
+    for title, found in zip(_KINDS, kinds, strict=True):
+        shown = found[:most]
         of = f"{len(shown)} of {len(found)}" if len(shown) < len(found) else f"{len(found)}"
         if shown:
             yield section(title, _table(title, shown), aside=element("p", of, class_="aside"))
@@ -90,7 +93,7 @@ def _row(row: Row) -> list[Child]:
 def _answer(row: Row) -> Markup:
     code = int(row["code"])
     if code < 400:
-        return state("", f"{code} slow")
+        return state("", str(code))
     kind = row["error"].lower().replace("_", " ")
     return state("bad" if code >= 500 else "warn", f"{code} {kind}".rstrip())
 
@@ -112,7 +115,9 @@ def request_page(row: Row) -> list[Markup]:
         ("Refused by", foreign(row["refused_by"]) if row["refused_by"] else ABSENT),
         (
             "Attempts",
-            f"{row['attempts']} at {', '.join(row['instances'])}" if row["instances"] else "none",
+            joined(f"{row['attempts']} at ", foreign(", ".join(row["instances"])))
+            if row["instances"]
+            else "none",
         ),
         ("Rows in the batch", row["batch_rows"] or ABSENT),
         ("Cache", row["cache"] or ABSENT),

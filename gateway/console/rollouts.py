@@ -6,7 +6,7 @@ from urllib.parse import quote as percent
 
 from gateway.console import figures
 from gateway.console.access import Visitor
-from gateway.console.frame import empty, heading, live, posted_form, state
+from gateway.console.frame import empty, heading, listing, live, posted_form, state, unseen
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import note, table
 
@@ -120,7 +120,7 @@ def _steps(each: Status) -> Markup | None:
                 aria_current="step" if now else None,
             )
         )
-    return element("ol", *items, class_="steps", aria_label="Steps")
+    return element("ol", *items, class_="steps", role="list", aria_label="Steps")
 
 
 def _evidence(each: Status) -> Markup | None:
@@ -166,7 +166,7 @@ def _gates(each: Status, visitor: Visitor) -> Markup | None:
         element(
             "a",
             action.capitalize(),
-            element("span", f" the rollout of {visible(each['route'])}", class_="unseen"),
+            unseen(f" the rollout of {visible(each['route'])}"),
             href=_path(each["route"], action),
             class_="button harm" if action == "abort" else "button",
         )
@@ -191,7 +191,7 @@ def _history(each: Status) -> Markup | None:
     return element(
         "details",
         element("summary", "What has happened"),
-        element("ul", *items, class_="history"),
+        listing(*items, class_="history"),
         id=f"history-{each['rollout']}",
     )
 

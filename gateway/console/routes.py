@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gateway.console import figures
 from gateway.console.access import Visitor
 from gateway.console.explain import explain_section
-from gateway.console.frame import empty, heading, live, section, state
+from gateway.console.frame import empty, heading, listing, live, section, state, unseen
 from gateway.hub import Hub
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
 from gateway.reports.tables import table
@@ -48,7 +48,7 @@ def _in_force(hub: Hub, rules: Rules) -> Markup:
             "The folder",
             state("bad", "is refused") if keeper.problem else state("good", "is in force"),
         ),
-        ("Workers", element("ul", *workers, class_="models")),
+        ("Workers", listing(*workers, class_="models")),
     )
     problem = None
     if keeper.problem:
@@ -62,7 +62,7 @@ def _routes(rules: Rules) -> Markup:
     rows = [row for route in snapshots for row in _arms(route, rules.unserved)]
     if not rows:
         return empty("There are no route documents: each model is served under its own name.")
-    columns = ("Route", "Arm", "Model", "Weight", "", "Fallback", "State")
+    columns = ("Route", "Arm", "Model", "Weight", unseen("Share drawn"), "Fallback", "State")
     return table("Arms and mirrors of each route", columns, rows, "cards")
 
 

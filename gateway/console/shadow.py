@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from urllib.parse import quote as percent
 
 from gateway.console import figures
-from gateway.console.frame import empty, heading, live
+from gateway.console.frame import empty, heading, live, unseen
 from gateway.console.history import History
-from gateway.reports.markup import Child, Markup, element, foreign
+from gateway.reports.markup import Child, Markup, element, foreign, visible
 from gateway.reports.tables import note, table
 
 _OUTCOMES = ("compared", "failed", "primary_failed", "incomparable", "dropped")
@@ -30,7 +30,7 @@ def shadow_page(routes: Sequence[str] | str, history: History) -> list[Markup]:
 
 def _links(route: str) -> Markup:
     where = f"/shadow/report?route={percent(route, safe='')}"
-    hidden = element("span", f" on {route}", class_="unseen")
+    hidden = unseen(f" on {visible(route)}")
     links = [
         element("a", said, hidden, href=f"{where}&since={since}")
         for said, since in (("last hour", "1h"), ("24 hours", "24h"), ("7 days", "7d"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.console.figures import duration
+from gateway.console.frame import listing
 from gateway.reports.markup import Markup, element, joined, visible
 from gateway.reports.scale import Scale, ticks
 
@@ -45,7 +46,7 @@ def waterfall(spans: Sequence[Span]) -> Markup:
     ]
     return joined(
         element("div", _axis(scale), *lines, class_="waterfall"),
-        element("ul", *legend, class_="legend"),
+        listing(*legend, class_="legend"),
     )
 
 

@@ -36,6 +36,8 @@ spec:
 """
 PAGES = ("/", "/requests", "/rollouts", "/routes", "/usage", "/shadow")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+FAILS = "/v2/models/fails/infer"
+BAD = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [0]}]}
 MARKUP = "<script>alert(1)<script>"
 
 # Every text whose contrast with what lies behind it is less than AA asks of small text.
@@ -72,6 +74,14 @@ FAINT = """() => {
   return faint;
 }"""
 
+# What can be scrolled sideways, and so shows only a part of itself.
+CUT = """() => [...document.querySelectorAll('nav, nav ul, main, section')]
+  .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.tagName)"""
+# Targets that are smaller than 24 px, which WCAG 2.2 asks for outside of sentences.
+SMALL = """() => [...document.querySelectorAll('td a, th a, nav a, button, summary')]
+  .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 24)
+  .map(e => `${e.tagName} ${e.textContent} ${e.getBoundingClientRect().height}`)"""
+
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
@@ -83,11 +93,9 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         mesh.wait_ready(("fraud", "1"), ("fraud", "2"), ("fails", "1"))
         with mesh.client("infer:*") as client:
             good = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
-            bad = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [0]}]}
             for _ in range(5):
                 client.post("/v2/models/fraud/infer", json=good).raise_for_status()
-            named = {"x-request-id": "the-one-that-failed"}
-            client.post("/v2/models/fails/infer", json=bad, headers=named)
+            client.post(FAILS, json=BAD, headers={"x-request-id": "the-one-that-failed"})
             client.post(f"/v2/models/{quote(MARKUP)}/infer", json=good)
         yield mesh
 
@@ -308,7 +316,7 @@ def inside(mesh: Mesh, base: str, browser: Browser) -> Iterator[BrowserContext]:
         context.on("weberror", lambda error: said.append(str(error.error)))
         page = context.new_page()
         page.goto(link(mesh))
-        page.keyboard.press("Enter")  # the button has the focus
+        page.locator("button:focus").press("Enter")
         page.wait_for_url(f"{base}/")
         page.close()
         yield context
@@ -334,6 +342,8 @@ class TestInABrowser:
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
                 assert page.evaluate(FAINT) == [], (path, scheme)
+                assert page.evaluate(CUT) == [], (path, width)
+                assert page.evaluate(SMALL) == [], (path, width)
             levels = page.evaluate(
                 "[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])"
             )
@@ -362,6 +372,22 @@ class TestInABrowser:
         page.goto(base)
         page.locator("#traffic").get_by_text("stable").wait_for()
         assert page.locator("#endpoints").get_by_text("backend", exact=True).count() == 1
+
+    def test_the_keyboards_place_is_kept_while_parts_are_brought_up_to_date(
+        self, page: Page, base: str, mesh: Mesh
+    ):
+        page.goto(f"{base}/requests")
+        page.get_by_role("link", name="the-one-that-failed").focus()
+        with mesh.client("infer:*") as client:
+            client.post(FAILS, json=BAD, headers={"x-request-id": "a-later-one"})
+        page.get_by_role("link", name="a-later-one").wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "the-one-that-failed"
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('#found table'))")
+        with mesh.client("infer:*") as client:
+            client.post(FAILS, json=BAD, headers={"x-request-id": "the-last-one"})
+        page.get_by_role("status").get_by_text("not brought up to date meanwhile").wait_for()
+        page.evaluate("getSelection().removeAllRanges()")
+        page.get_by_role("link", name="the-last-one").wait_for()
 
     def test_a_request_is_explained_by_its_waterfall(self, page: Page, base: str):
         page.goto(f"{base}/requests?request_id=the-one-that-failed")

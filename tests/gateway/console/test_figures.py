@@ -49,8 +49,9 @@ def test_sizes(value: float, text: str):
     assert size(value) == text
 
 
-def test_a_moment_says_its_date_and_zone_to_who_asks():
-    assert 'title="1970-01-01 00:00:01 UTC"' in clock(1.0)
+def test_a_moment_says_its_date_and_zone():
+    assert ">1 Jan 00:00:01 UTC</time>" in clock(1.0)
+    assert 'datetime="1970-01-01T00:00:01.000000Z"' in clock(1.0)
 
 
 def test_a_sparkline_says_what_it_shows_and_leaves_gaps_where_nothing_is_known():
