@@ -8,7 +8,7 @@ from backends.exchange import Answer, Taken
 from backends.intake import Intake
 from backends.reply import output_tensors
 from protos import exchange_parts
-from protos.errors import Kind, PenstockError
+from protos.errors import Kind, PenstockError, Timing
 from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.values import Signature
@@ -37,7 +37,9 @@ class Batched:
                 if isinstance(raised, PenstockError)
                 else incident(raised, "a reply could not be encoded")
             )
-            part = exchange_parts.encode_failure(call_id, error, executed=outcome.executed)
+            part = exchange_parts.encode_failure(
+                call_id, error, executed=outcome.executed, timing=_timing(outcome)
+            )
             if not final:
                 self._intake.cancel(outcome.job)  # a failure is the last that the caller gets
             final = True
@@ -58,9 +60,16 @@ class _Queued:
         self._intake.device.add_credit(self._job.id, room)
 
 
+def _timing(outcome: Outcome) -> Timing:
+    queue_us, compute_us = int(outcome.queue * 1e6), int(outcome.compute * 1e6)
+    return Timing(queue_us, compute_us, outcome.batch_rows, outcome.padded_rows)
+
+
 def _encode(call_id: int, outcome: Outcome, signature: Signature) -> bytes:
     if outcome.error is not None:
-        return exchange_parts.encode_failure(call_id, outcome.error, executed=outcome.executed)
+        return exchange_parts.encode_failure(
+            call_id, outcome.error, executed=outcome.executed, timing=_timing(outcome)
+        )
     tensors = output_tensors(outcome, signature)
     part = exchange_parts.encode_part(
         call_id,

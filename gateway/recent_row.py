@@ -42,7 +42,7 @@ def row_of(ended: Ended) -> Row:
         "instances": list(dict.fromkeys(timeline.instances)),
         "cache": timeline.cache,
         "queue_seconds": timeline.queue_us / 1e6,
-        "compute_seconds": timeline.compute_us / 1e6,
+        "compute_seconds": timeline.executed_us / 1e6,
         "batch_rows": timeline.batch_rows,
         "spans": [_span(each, spans[0].start) for each in spans],
     }

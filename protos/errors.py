@@ -6,7 +6,7 @@ are translated where they enter. Each transport has one place that turns the err
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import grpc
 
@@ -80,12 +80,22 @@ TABLE: dict[Kind, Row] = {
 }
 
 
+class Timing(NamedTuple):
+    """What a backend tells of a call that it failed, as far as it got."""
+
+    queue_us: int
+    compute_us: int
+    batch_rows: int
+    padded_rows: int
+
+
 class PenstockError(Exception):
     """A failure with its kind, a sentence for the client, and when to try again.
 
     The sentence names the field at fault where there is one; it never holds values of a tenant's
     data, paths or stacks. `param` (that field) and `code` (a name of the failure) are what OpenAI's
-    errors have beside it, where they say more than the kind.
+    errors have beside it, where they say more than the kind. `timing` is what the backend told, of a
+    call that it failed.
     """
 
     def __init__(
@@ -103,6 +113,7 @@ class PenstockError(Exception):
         self.retry_after = retry_after  # seconds
         self.param = param
         self.code = code
+        self.timing: Timing | None = None
 
     @property
     def row(self) -> Row:

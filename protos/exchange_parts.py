@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from protos import exchange_pb2 as pb
 from protos.arrays import mismatch
-from protos.errors import Kind, PenstockError, invalid
+from protos.errors import Kind, PenstockError, Timing, invalid
 from protos.exchange_objects import IN_PART, add_object, read_object
 from protos.exchange_wire import add_tensors, parameter, read_parameters, varint
 from protos.values import NO_PARAMETERS, OpenAi, Parameters, Part, Tensor, Tensors
@@ -65,7 +65,9 @@ def _part_head(version: str) -> bytes:
     return pb.Part(model_version=version, executed=True).SerializeToString()
 
 
-def encode_failure(call_id: int, error: PenstockError, *, executed: bool) -> bytes:
+def encode_failure(
+    call_id: int, error: PenstockError, *, executed: bool, timing: Timing | None = None
+) -> bytes:
     """The final part of a call that failed; `executed` says whether a batch held it."""
     after = error.retry_after
     return pb.Part(
@@ -77,6 +79,7 @@ def encode_failure(call_id: int, error: PenstockError, *, executed: bool) -> byt
         final=True,
         param=error.param,
         code=error.code,
+        timing=None if timing is None else pb.Timing(**timing._asdict()),
     ).SerializeToString()
 
 
@@ -147,4 +150,8 @@ def _failure(part: pb.Part) -> PenstockError:
         why = f"the backend's reply is wrong: it has the unknown status {part.status}"
         return PenstockError(Kind.BAD_REPLY, why)
     after = part.retry_after_ms / 1000 if part.retry_after_ms else None
-    return PenstockError(kind, part.message, retry_after=after, param=part.param, code=part.code)
+    error = PenstockError(kind, part.message, retry_after=after, param=part.param, code=part.code)
+    if part.HasField("timing"):
+        told = part.timing
+        error.timing = Timing(told.queue_us, told.compute_us, told.batch_rows, told.padded_rows)
+    return error

@@ -69,8 +69,7 @@ class Attempt:
     padded_rows: int = 0
 
     def learn(self, queue_us: int, compute_us: int, batch_rows: int, padded_rows: int) -> None:
-        """What another part tells, which is up to itself."""
-        self.parts += 1
+        """What another part tells, or a failure, which is up to itself."""
         self.queue_us = queue_us
         self.compute_us = compute_us
         self.batch_rows = batch_rows
@@ -148,6 +147,11 @@ class Timeline:
     @property
     def completion_tokens(self) -> int:
         return self.used.completion_tokens
+
+    @property
+    def executed_us(self) -> int:
+        """Of batches: of a stream it grows with every part, also if another attempt made them."""
+        return max(self.compute_us, self.used.compute_us)
 
     @property
     def hurried(self) -> bool:

@@ -114,12 +114,21 @@ class Exchange:
         except asyncio.CancelledError:
             lane.abandon(call)
             raise
+        except PenstockError as error:
+            if error.timing is not None:
+                told = error.timing
+                timeline.queue_us += told.queue_us
+                timeline.compute_us += told.compute_us
+                timeline.batch_rows = told.batch_rows
+                attempt.learn(*told)
+            raise
         self._learn(request.model, first)
         timeline.answered = attempt.answered = time.monotonic()
         timeline.queue_us += first.queue_us
         timeline.compute_us += first.compute_us
         timeline.batch_rows = first.batch_rows
         measure(timeline.used, request, first)
+        attempt.parts = 1
         attempt.learn(first.queue_us, first.compute_us, first.batch_rows, first.padded_rows)
         if first.final:
             attempt.ended = attempt.answered
@@ -170,8 +179,11 @@ class Exchange:
             lane.watch_consumer(call)
             if isinstance(part, PenstockError):
                 attempt.end(time.monotonic(), part.kind.name)
+                if part.timing is not None:
+                    attempt.learn(*part.timing)
                 raise part
             measure(uses, request, part)
+            attempt.parts += 1
             attempt.learn(part.queue_us, part.compute_us, part.batch_rows, part.padded_rows)
             if part.final:
                 attempt.end(time.monotonic())

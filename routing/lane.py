@@ -245,5 +245,7 @@ class Lane:
 def _executed(error: PenstockError) -> PenstockError:
     """The same failure after a batch held the call: it is repeated only if that does no harm."""
     if error.row.retry == "elsewhere":
-        return PenstockError(Kind.INTERRUPTED, error.message, retry_after=error.retry_after)
+        interrupted = PenstockError(Kind.INTERRUPTED, error.message, retry_after=error.retry_after)
+        interrupted.timing = error.timing
+        return interrupted
     return error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from backends.exchange import Answer
 from backends.language.models import VERSION
 from protos import exchange_parts
-from protos.errors import PenstockError
+from protos.errors import PenstockError, Timing
 from protos.exchange_calls import Call
 from protos.exchange_objects import bytes_of
 from protos.values import OpenAi, Tensor, Tensors
@@ -58,4 +58,8 @@ class Parts:
         self._answer(part, final)
 
     def fail(self, error: PenstockError, *, executed: bool) -> None:
-        self._answer(exchange_parts.encode_failure(self._id, error, executed=executed), True)
+        elapsed = self._clock() - self._arrival
+        queue = elapsed if self._queue is None else self._queue
+        timing = Timing(int(queue * 1e6), int((elapsed - queue) * 1e6), self._sharing(), 0)
+        part = exchange_parts.encode_failure(self._id, error, executed=executed, timing=timing)
+        self._answer(part, True)

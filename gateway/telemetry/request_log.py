@@ -115,7 +115,7 @@ def register_log(totals: Totals, writer: LogWriter, requests: RequestLog | None 
 def described(over: Over, tenants: Collection[str]) -> dict[str, Any]:
     """What a line says. Times are milliseconds; `overhead_ms` is neither queue nor compute."""
     timeline = over.timeline
-    queue, compute = timeline.queue_us / 1e3, timeline.compute_us / 1e3
+    queue, compute = timeline.queue_us / 1e3, timeline.executed_us / 1e3
     total = over.seconds * 1e3
     said: dict[str, Any] = {
         "time": timestamp(over.at),

@@ -124,7 +124,7 @@ class RequestMetrics:
             before = at
         if timeline.batch_rows:
             self._stage("queue", timeline.queue_us / 1e6)
-            self._stage("compute", timeline.compute_us / 1e6)
+            self._stage("compute", timeline.executed_us / 1e6)
 
     def _stage(self, name: str, seconds: float) -> None:
         histogram = self._stages.get((name,))

@@ -107,7 +107,7 @@ def attempts_of(
             tracestate=tracestate,
         )
         yield span
-        if backends and attempt.answered:
+        if backends and (attempt.answered or attempt.queue_us or attempt.compute_us):
             yield from _of_backend(attempt, span, ended, wall)
         before = "" if attempt.inner else attempt.error
 
@@ -158,7 +158,7 @@ def _of_stream(attempt: Attempt, wall: WallClock) -> tuple[Event, ...]:
     return first, Event("last_part", wall.at(attempt.ended), {"penstock.parts": attempt.parts})
 
 
-def _of_backend(attempt: Attempt, parent: Span, ended: float, wall: WallClock) -> tuple[Span, Span]:
+def _of_backend(attempt: Attempt, parent: Span, ended: float, wall: WallClock) -> Iterator[Span]:
     queue, compute = attempt.queue_us / 1e6, attempt.compute_us / 1e6
     # The way there is taken to be as long as the way back; a stream's last part may wait anywhere.
     ways = max(0.0, ended - attempt.began - queue - compute) if attempt.parts < 2 else 0.0
@@ -178,4 +178,6 @@ def _of_backend(attempt: Attempt, parent: Span, ended: float, wall: WallClock) -
             tracestate=parent.tracestate,
         )
 
-    return span("queue", arrived, started), span("execute", started, started + compute)
+    yield span("queue", arrived, started)
+    if attempt.answered or compute:  # else it failed in the queue
+        yield span("execute", started, started + compute)

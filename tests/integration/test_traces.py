@@ -262,7 +262,8 @@ def test_unsampled_requests_are_traced_in_retrospect_when_they_fail(site: Site) 
 
     tree = site.tree(trace, "POST /v2/models/{model}/infer", EXCHANGE)
 
-    assert tree.shape() == ("POST /v2/models/{model}/infer", [(EXCHANGE, [])])
+    below = (EXCHANGE, [("queue", []), ("execute", [])])
+    assert tree.shape() == ("POST /v2/models/{model}/infer", [below])
     assert tree.root.attributes["penstock.retrospective"] is True
     assert tree.root.error == "MODEL_FAILED"
     assert tree.root.parent_id == CLIENT

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from protos import exchange_pb2 as pb
 from protos.arrays import to_tensor
-from protos.errors import Kind, PenstockError, invalid
+from protos.errors import Kind, PenstockError, Timing, invalid
 from protos.exchange_parts import decode_parts, encode_failure, encode_part, reply_frame
 from protos.values import Part, Tensor
 from tests.protos.any_tensors import parameters, payloads
@@ -62,6 +62,14 @@ def test_a_failure_keeps_its_kind_sentence_and_time(executed):
     ((call_id, found, was_executed),) = decode_parts(reply_frame([wire]))
     assert (call_id, was_executed) == (7, executed)
     assert (found.kind, found.message, found.retry_after) == (Kind.OVERLOADED, "full ?", 0.25)
+    assert found.timing is None
+
+
+def test_a_failure_tells_how_far_it_got():
+    timing = Timing(20, 300, 4, 8)
+    wire = encode_failure(7, PenstockError(Kind.MODEL_FAILED, "no"), executed=True, timing=timing)
+    ((_, found, _),) = decode_parts(reply_frame([wire]))
+    assert found.timing == timing
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gateway.telemetry.log_format import JsonFormatter
 from gateway.telemetry.request_log import MOST, WAITING, RequestLog
 from protos.log_writer import LogWriter
 from protos.principal import Principal
-from protos.timeline import Target, Timeline
+from protos.timeline import Target, Timeline, Used
 
 NEVER = 1.0
 ALWAYS = 0.0
@@ -103,6 +103,11 @@ def test_a_line_says_what_a_request_met() -> None:
         "prompt_tokens": 0,
         "completion_tokens": 0,
     }
+
+
+def test_a_streams_execution_is_that_of_all_its_parts() -> None:
+    told = line(chance=ALWAYS, timeline=passed(streaming=True, used=Used(compute_us=9000)))
+    assert (told["compute_ms"], told["overhead_ms"]) == (9.0, 0.0)
 
 
 def test_subjects_are_never_named_and_tenants_only_where_that_is_configured() -> None:

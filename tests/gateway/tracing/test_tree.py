@@ -180,3 +180,13 @@ def test_generations_speak_opentelemetrys_language() -> None:
         ("gen_ai.usage.input_tokens", 5),
         ("gen_ai.usage.output_tokens", 7),
     }
+
+
+def test_what_failed_in_the_queue_waited_there_and_what_failed_later_was_executed() -> None:
+    late = attempt(answered=0.0, parts=0, error="DEADLINE", queue_us=9000)
+    _, exchange, *told = tree(asked(late), code=504, error="DEADLINE", backends=True)
+    assert [span.name for span in told] == ["queue"]
+    assert told[0].parent_id == exchange.span_id
+    failed = attempt(answered=0.0, parts=0, error="MODEL_FAILED", queue_us=10, compute_us=20)
+    _, _, *told = tree(asked(failed), code=500, error="MODEL_FAILED", backends=True)
+    assert [span.name for span in told] == ["queue", "execute"]
