@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from protos.errors import invalid
+from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_objects import bytes_of
 from protos.values import Chat, JsonObject, OpenAi
 
@@ -13,6 +13,8 @@ from protos.values import Chat, JsonObject, OpenAi
 # takes some time of its own.
 LONG = 8192
 MANY = 32
+# Letters that a token hardly ever has on the average, by which texts are known that are too long.
+LETTERS = 16
 
 
 def is_long(payload: OpenAi) -> bool:
@@ -22,19 +24,24 @@ def is_long(payload: OpenAi) -> bool:
     return bytes_of(payload) > LONG or (texts and len(found) > MANY)
 
 
-def prompts_of(tokeniser: Any, payload: OpenAi) -> list[list[int]]:
-    """The tokens of each prompt: one of a chat, one or more of a completion; raises INVALID."""
+def prompts_of(tokeniser: Any, payload: OpenAi, longest: int) -> list[list[int]]:
+    """The tokens of each prompt: one of a chat, one or more of a completion.
+
+    Raises INVALID, also for texts that are far longer than `longest` tokens, not reading all of
+    them.
+    """
     if isinstance(payload, Chat):
-        return [_chat(tokeniser, payload.body)]
+        text = _rendered(tokeniser, payload.body)
+        return [_tokens(tokeniser, text, longest, add_special_tokens=False)]
     prompt = payload.body["prompt"]
     if isinstance(prompt, str):
-        return [_tokens(tokeniser, prompt)]
+        return [_tokens(tokeniser, prompt, longest)]
     if prompt and all(type(each) is int for each in prompt):
         return [prompt]
-    return [_tokens(tokeniser, each) if isinstance(each, str) else each for each in prompt]
+    return [_tokens(tokeniser, each, longest) if isinstance(each, str) else each for each in prompt]
 
 
-def _chat(tokeniser: Any, body: JsonObject) -> list[int]:
+def _rendered(tokeniser: Any, body: JsonObject) -> str:
     if not tokeniser.chat_template:
         raise invalid("messages: this model has no chat template; ask it for completions")
     messages = [
@@ -42,13 +49,14 @@ def _chat(tokeniser: Any, body: JsonObject) -> list[int]:
         for at, message in enumerate(body["messages"])
     ]
     try:
-        text = tokeniser.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text: str = tokeniser.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
     except TemplateError:
         # What the template says may be anything, a message's text included.
         what = "messages: the model's chat template doesn't take them (their roles or order)"
         raise invalid(what, param="messages") from None
-    tokens: list[int] = tokeniser(text, add_special_tokens=False)["input_ids"]
-    return tokens
+    return text
 
 
 def _text(content: Any, where: str) -> str:
@@ -67,6 +75,15 @@ def _is_text(part: JsonObject) -> bool:
     return part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _tokens(tokeniser: Any, text: str) -> list[int]:
-    tokens: list[int] = tokeniser(text)["input_ids"]
+def _tokens(tokeniser: Any, text: str, longest: int, **how: bool) -> list[int]:
+    if len(text) > LETTERS * longest:
+        beginning = tokeniser(text[: LETTERS * longest], **how)["input_ids"]
+        # Twice as many, since a text that goes on may have other tokens where it was cut.
+        if len(beginning) > 2 * longest:
+            raise PenstockError(
+                Kind.INVALID,
+                f"the prompt has far more than {longest} tokens, the most that have room here",
+                code="context_length_exceeded",
+            )
+    tokens: list[int] = tokeniser(text, **how)["input_ids"]
     return tokens

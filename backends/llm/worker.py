@@ -3,8 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from math import inf
@@ -19,40 +17,25 @@ from backends.language.times import Times, time_queued
 from backends.llm.answering import Answering
 from backends.llm.engine import Ask, Engine, Step
 from backends.llm.engine_thread import EngineThread
-from backends.llm.entry import Entry, Options
+from backends.llm.entry import Options
 from backends.llm.forms import Form
-from backends.llm.loading import Loaded
 from backends.llm.models import Models
 from backends.llm.preparing import Preparing
-from backends.llm.prompts import is_long, prompts_of
-from backends.llm.wishes import Wishes, wishes_of
+from backends.llm.readers import Readers
+from backends.llm.taking import Taking
+from backends.llm.wishes import wishes_of
 from backends.validate import check_inputs
 from protos import exchange_parts
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_calls import Call
 from protos.incident import incident
 from protos.prefixes import Prefixes, prefixes_of
-from protos.values import Embedding, OpenAi
+from protos.values import Embedding
 
 # What a model's default is among the priorities that clients may ask for.
 DEFAULT_PRIORITY = 2
 MOST_ANSWERS = 256  # of all prompts of a request together
-READERS = 2  # threads, for long prompts and for adapters
-
-
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """A call on its way to the engine, its prompts not yet read."""
-
-    call: Call
-    answer: Answer
-    entry: Entry
-    loaded: Loaded
-    engine: Engine
-    thread: EngineThread
-    payload: OpenAi
-    wishes: Wishes
-    deadline: float
+READERS = 2  # threads, for long prompts
 
 
 class LlmWorker:
@@ -81,7 +64,8 @@ class LlmWorker:
         self._loop = loop
         self._calls: dict[int, tuple[Answering, EngineThread]] = {}
         self._preparing: dict[int, EngineThread] = {}  # that each call is on its way to
-        self._readers = ThreadPoolExecutor(READERS, "prompts")
+        self._texts: Readers[list[list[int]]] = Readers(READERS, "texts")
+        self._adapters: Readers[list[list[int]]] = Readers(1, "adapters")
 
     @property
     def in_flight(self) -> int:
@@ -97,7 +81,8 @@ class LlmWorker:
         return [self._take(call, answer) for call, answer in calls]
 
     def close(self) -> None:
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._texts.close()
+        self._adapters.close()
         self.models.close()
 
     def _take(self, call: Call, answer: Answer) -> Taken | PenstockError:
@@ -123,7 +108,7 @@ class LlmWorker:
         vocabulary = entry.loaded.vocabulary
         if any(token >= vocabulary.size for token in wishes.sampling.bias):
             raise invalid("logit_bias: names tokens that the model doesn't have", "logit_bias")
-        taking = _Taking(
+        taking = Taking(
             call,
             answer,
             entry,
@@ -134,24 +119,15 @@ class LlmWorker:
             wishes,
             self._clock() + call.remaining_us / 1e6 if call.remaining_us else inf,
         )
-        adapter = entry.adapter
-        if is_long(payload) or (adapter and adapter not in entry.loaded.adapters.here):
+        if taking.is_long or taking.lacks_adapter:
             return self._later(taking)
-        return self._go(taking, prompts_of(entry.loaded.tokeniser, payload))
+        return self._go(taking, taking.read(self._clock()))
 
-    def _later(self, taking: "_Taking") -> Taken:
+    def _later(self, taking: Taking) -> Taken:
         """What takes long is read in another thread, and none of the others waits for it."""
         key, call = next(self._ids), taking.call
-
-        def read() -> list[list[int]]:
-            loaded = taking.loaded
-            if taking.entry.adapter:
-                try:
-                    loaded.adapters.prepare(taking.entry.adapter)
-                except ValueError:
-                    what = "the adapter can't be read any more"
-                    raise PenstockError(Kind.UNAVAILABLE, what, retry_after=1.0) from None
-            return prompts_of(loaded.tokeniser, taking.payload)
+        readers = self._adapters if taking.lacks_adapter else self._texts
+        found = readers.submit(call.tenant, lambda: taking.read(self._clock()))
 
         def go(prompts: list[list[int]]) -> Taken:
             del self._preparing[key]
@@ -161,14 +137,18 @@ class LlmWorker:
             self._preparing.pop(key, None)
             taking.answer(exchange_parts.encode_failure(call.id, error, executed=False), True)
 
-        preparing = Preparing(go, fail, leave=partial(self._preparing.pop, key))
+        def leave() -> None:
+            del self._preparing[key]
+            found.cancel()
+
+        preparing = Preparing(go, fail, leave=leave)
         self._preparing[key] = taking.thread
-        self._readers.submit(read).add_done_callback(
+        found.add_done_callback(
             lambda found: self._loop.call_soon_threadsafe(preparing.done, found)
         )
         return preparing
 
-    def _go(self, taking: "_Taking", prompts: list[list[int]]) -> Answering:
+    def _go(self, taking: Taking, prompts: list[list[int]]) -> Answering:
         """To the engine with it; raises INVALID for prompts that don't fit."""
         call, answer, entry, payload, wishes = (
             taking.call,

@@ -3,20 +3,24 @@
 import orjson
 import pytest
 
-from backends.llm.prompts import LONG, MANY, is_long, prompts_of
+from backends.llm.prompts import LETTERS, LONG, MANY, is_long, prompts_of
 from protos.errors import Kind, PenstockError
 from protos.values import Chat, Prompt
 
 
 class Letters:
-    """A tokeniser of letters whose template is the messages' contents."""
+    """A tokeniser of letters whose template is the messages' contents; how long texts were."""
 
     chat_template = "contents"
+
+    def __init__(self):
+        self.read = []
 
     def apply_chat_template(self, messages, **_):
         return "".join(message["content"] for message in messages)
 
     def __call__(self, text, **_):
+        self.read.append(len(text))
         return {"input_ids": [ord(letter) for letter in text]}
 
 
@@ -49,7 +53,7 @@ def test_short_ones_are_read_at_once(payload):
 
 def test_parts_of_text_are_one_text():
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert prompts_of(Letters(), chat({"content": parts})) == [[97, 98]]
+    assert prompts_of(Letters(), chat({"content": parts}), 8) == [[97, 98]]
 
 
 @pytest.mark.parametrize(
@@ -60,5 +64,24 @@ def test_whatever_is_no_text_is_the_client_s_mistake(content):
     with pytest.raises(
         PenstockError, match=r"messages\[0\].content: this model takes text alone"
     ) as no:
-        prompts_of(Letters(), chat({"content": content}))
+        prompts_of(Letters(), chat({"content": content}), 8)
     assert no.value.kind is Kind.INVALID
+
+
+@pytest.mark.parametrize(
+    "payload", [chat({"content": "a" * 10**6}), Prompt({"prompt": "a" * 10**6})]
+)
+def test_of_what_is_far_too_long_the_beginning_is_read_alone(payload):
+    letters = Letters()
+    with pytest.raises(PenstockError, match="far more than 100 tokens") as no:
+        prompts_of(letters, payload, 100)
+    assert (no.value.kind, no.value.code) == (Kind.INVALID, "context_length_exceeded")
+    assert letters.read == [100 * LETTERS]
+
+
+def test_long_texts_of_few_tokens_are_read_whole():
+    class Words(Letters):
+        def __call__(self, text, **_):
+            return {"input_ids": [len(word) for word in text.split()]}
+
+    assert prompts_of(Words(), Prompt({"prompt": "a" * 9000 + " b"}), 8) == [[9000, 1]]

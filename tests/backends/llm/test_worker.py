@@ -86,6 +86,17 @@ async def until(what: Any) -> None:
             await asyncio.sleep(0.001)
 
 
+def hold(worker: LlmWorker, until: threading.Event) -> None:
+    """All threads that read are busy."""
+
+    def wait() -> list[list[int]]:
+        until.wait(PATIENCE)
+        return []
+
+    for readers in (worker._texts, worker._texts, worker._adapters):
+        readers.submit("somebody", wait)
+
+
 async def test_who_leaves_frees_the_blocks_within_two_steps(worker: LlmWorker) -> None:
     (thread,) = worker.models.threads()
     engine = worker.models.get("base", "").engine
@@ -104,8 +115,7 @@ async def test_who_leaves_frees_the_blocks_within_two_steps(worker: LlmWorker) -
 
 async def test_nobody_waits_for_a_long_text_to_be_read(worker: LlmWorker) -> None:
     open_ = threading.Event()
-    for _ in range(2):
-        worker._readers.submit(open_.wait, PATIENCE)
+    hold(worker, open_)
     long = Caller(worker, {"prompt": "x" * 9000, "max_tokens": 1})
     assert await Caller(worker, {"prompt": "one two", "max_tokens": 2}).text()
     assert worker.in_flight == 1
@@ -120,14 +130,33 @@ async def test_nobody_waits_for_a_long_text_to_be_read(worker: LlmWorker) -> Non
 
 async def test_who_leaves_before_the_text_is_read_is_never_answered(worker: LlmWorker) -> None:
     open_ = threading.Event()
-    for _ in range(2):
-        worker._readers.submit(open_.wait, PATIENCE)
+    hold(worker, open_)
     long = Caller(worker, {"prompt": "x" * 9000, "max_tokens": 1})
     long.taken.cancel()
     assert worker.in_flight == 0
     open_.set()
     assert await Caller(worker, {"prompt": "one", "max_tokens": 2}).text()
     assert long.parts == []
+
+
+async def test_what_was_asked_by_who_left_is_never_read(
+    worker: LlmWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def keep(_: object, payload: OpenAi, longest: int) -> list[list[int]]:
+        read.append(len(payload.body["prompt"]))
+        return [[5]]
+
+    monkeypatch.setattr("backends.llm.taking.prompts_of", keep)
+    open_ = threading.Event()
+    hold(worker, open_)
+    for _ in range(3):
+        Caller(worker, {"prompt": "x" * 9000, "max_tokens": 1}).taken.cancel()
+    stayed = Caller(worker, {"prompt": "x" * 9001, "max_tokens": 1})
+    open_.set()
+    await stayed.text()
+    assert read == [9001]
 
 
 async def test_an_adapter_is_read_before_its_first_step(worker: LlmWorker) -> None:
@@ -168,8 +197,7 @@ async def test_who_asked_a_model_that_is_exchanged_is_answered_by_it(
     before = await Caller(worker, question, "base:one").text()
     old = models.get("base", "").thread
     open_ = threading.Event()
-    for _ in range(2):
-        worker._readers.submit(open_.wait, PATIENCE)
+    hold(worker, open_)
     models.get("base:one", "").loaded.adapters._here.clear()  # type: ignore[union-attr]
     caller = Caller(worker, question, "base:one")  # has to wait for its adapter
     tiny_models.write(root / "base", seed=1)
