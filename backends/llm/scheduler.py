@@ -19,9 +19,14 @@ from backends.llm.cost import Cost, Size, size_of
 from backends.llm.sequence import Sequence
 from backends.llm.waiting import Waiting
 
-# Of the time of a step, that one without long prompts or without others may take. A prompt that
-# takes more is long.
+# Times as long as a step in which they meet may one be without long prompts. A prompt that takes
+# more is long.
 ALONE = 4
+# Steps of long prompts alone, which whoever comes may interrupt between two layers, grow from that
+# up to so many times, for as long as nobody comes: few large ones cost less than many, and an
+# interruption costs what was computed of one.
+UNDISTURBED = 16
+GROWTH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Scheduler:
         self.preemptions = 0
         self._steps = 0
         self._stood_back = False  # long prompts, in the last step
+        self._undisturbed: float = ALONE  # times longer the next step of long prompts alone may be
         self._hurried = 0  # the next pieces of long prompts, that are short
 
     def add(self, sequence: Sequence) -> None:
@@ -167,7 +173,12 @@ class Scheduler:
         """Pieces of long prompts, first of the one that was longest without; a block at least."""
         long = [each for each in self.running if each.long and each not in step.work]
         alone = not step.work and len(long) == len(self.running) and not self.waiting
-        limit = self._bound() * (ALONE if alone and not self._hurried else 1)
+        limit = self._bound()
+        if alone and not self._hurried:
+            limit *= self._undisturbed
+            self._undisturbed = min(UNDISTURBED, GROWTH * self._undisturbed)
+        else:
+            self._undisturbed = ALONE
         # Where others' own work takes long, half as much beside them is little to them.
         limit = max(limit, 1.5 * self.cost.seconds(step.size) if step.work else 0.0)
         for sequence in sorted(long, key=lambda each: (each.priority, each.turn, each.order)):

@@ -1,7 +1,8 @@
 """An engine in its thread: what is asked is done between steps, and nobody waits for ever."""
 
 import queue
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import pytest
@@ -71,4 +72,83 @@ def test_a_broken_engine_tells_everybody_and_goes_on(told: "queue.Queue[Any]") -
     id_, said = told.get(timeout=PATIENCE)
     assert isinstance(said, Said)
     assert id_ == "y"
+    thread.stop(PATIENCE)
+
+
+class Watched(Engine):
+    """Tells whether its steps were to be interrupted, once somebody has done something."""
+
+    asked: "queue.Queue[bool]"
+    go_on: threading.Event
+
+    def step(self, now: float, interrupted: Callable[[], bool] | None = None) -> Step:
+        if interrupted is not None and self.busy:
+            self.asked.put(interrupted())
+            self.go_on.wait(PATIENCE)
+            self.go_on.clear()
+            self.asked.put(interrupted())
+        return super().step(now, interrupted)
+
+
+def test_who_comes_interrupts_a_step_and_who_leaves_does_not(told: "queue.Queue[Any]") -> None:
+    whole = engine()
+    whole.__class__ = Watched
+    whole.asked, whole.go_on = queue.Queue(), threading.Event()  # type: ignore[attr-defined]
+    asked, go_on = whole.asked, whole.go_on  # type: ignore[attr-defined]
+    thread = EngineThread(whole, lambda step: [told.put(each) for each in step])
+
+    def interrupted(meanwhile: Callable[[], None]) -> bool:
+        assert not asked.get(timeout=PATIENCE)
+        meanwhile()
+        go_on.set()
+        found: bool = asked.get(timeout=PATIENCE)
+        return found
+
+    thread.add("x", ask("a", 9))
+    assert not interrupted(lambda: thread.cancel("over"))
+    assert interrupted(lambda: thread.add("y", ask("k", 1)))
+    assert not interrupted(lambda: thread.cancel("x"))
+    thread.stop(0.0)
+    go_on.set()
+    thread.stop(PATIENCE)
+
+
+class Choosy(Engine):
+    def add(self, id_: Hashable, ask: Ask) -> None:
+        super().add(id_, ask)
+        if id_ == "bad":
+            raise RuntimeError("nobody expected this")
+
+
+def test_what_breaks_when_it_is_asked_ends_alone(told: "queue.Queue[Any]") -> None:
+    whole = engine()
+    whole.__class__ = Choosy
+    thread = EngineThread(whole, lambda step: [told.put(each) for each in step])
+    with thread._wake:  # all in one step
+        thread.add("x", ask("a", 1))
+        thread.add("bad", ask("k"))
+        thread.add("y", ask("k", 1))
+    answers = [told.get(timeout=PATIENCE) for _ in range(3)]
+    (error,) = (said for id_, said in answers if id_ == "bad")
+    assert error.kind is Kind.INTERNAL
+    assert {id_: said.text for id_, said in answers if id_ != "bad"} == {"x": "b", "y": "l"}
+    thread.stop(PATIENCE)
+    assert whole.scheduler.pool.free == 16
+
+
+class Resentful(Engine):
+    def cancel(self, id_: Hashable) -> None:
+        if id_ == "bad":
+            raise RuntimeError("nobody expected this")
+        super().cancel(id_)
+
+
+def test_who_can_not_leave_harms_nobody_that_comes_later(told: "queue.Queue[Any]") -> None:
+    whole = engine()
+    whole.__class__ = Resentful
+    thread = EngineThread(whole, lambda step: [told.put(each) for each in step])
+    thread.cancel("bad")
+    thread.add("y", ask("k", 1))
+    told.get(timeout=PATIENCE)
+    assert thread.alive
     thread.stop(PATIENCE)

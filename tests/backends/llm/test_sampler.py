@@ -141,7 +141,3 @@ def test_however_many_tokens_are_left_each_is_drawn_by_its_share(bounds: dict[st
         (found,) = sample(logits, [row(seed, **bounds)])
         wanted = torch.searchsorted(sums, random.Random(seed).random(), right=True)
         assert found.token == order[wanted]
-
-
-def test_the_coldest_temperatures_take_the_likeliest() -> None:
-    assert drawn(3, temperature=1e-300) == {1: 3}

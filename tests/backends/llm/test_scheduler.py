@@ -191,10 +191,27 @@ def knowing(pool: BlockPool, *, step_time: float = 0.02, **settings: int) -> Sch
 
 def test_a_long_prompt_alone_has_steps_that_may_be_interrupted() -> None:
     scheduler = knowing(BlockPool(64, 8))
-    scheduler.add(sequence(1, prompt=300))
+    scheduler.add(sequence(1, prompt=450))
     plan = scheduler.schedule(0.0)
     assert plan.patient
     assert 70 <= plan.work[0].count <= 80
+
+
+def test_its_steps_grow_as_long_as_nobody_comes() -> None:
+    scheduler = knowing(BlockPool(256, 8))
+    scheduler.add(sequence(1, prompt=1800))
+    counted = []
+    for _ in range(6):
+        plan = scheduler.schedule(0.0)
+        counted.append(plan.work[0].count)
+        run(scheduler, plan)
+    assert counted == sorted(counted)
+    assert 300 <= counted[-1] <= 320
+    scheduler.schedule(0.0)
+    scheduler.interrupted()
+    for _ in range(4):
+        run(scheduler, scheduler.schedule(0.0))
+    assert 70 <= scheduler.schedule(0.0).work[0].count <= 80
 
 
 def test_beside_others_a_long_prompt_gets_what_is_left_of_the_time() -> None:
@@ -231,7 +248,7 @@ def test_a_step_is_not_aimed_below_twice_what_a_token_takes_alone() -> None:
 
 def test_who_comes_has_a_first_token_before_a_long_prompt_goes_on() -> None:
     scheduler = knowing(BlockPool(64, 8))
-    scheduler.add(sequence(1, prompt=300))
+    scheduler.add(sequence(1, prompt=450))
     run(scheduler, scheduler.schedule(0.0))
     scheduler.add(sequence(2, prompt=10))
     assert counts(scheduler.schedule(0.0)) == {2: 10}
@@ -264,9 +281,9 @@ def test_after_an_interruption_long_prompts_have_short_steps_that_are_done() -> 
 
 
 def test_long_prompts_take_turns() -> None:
-    scheduler = knowing(BlockPool(128, 8))
+    scheduler = knowing(BlockPool(256, 8))
     for order in (1, 2):
-        scheduler.add(sequence(order, prompt=300))
+        scheduler.add(sequence(order, prompt=900))
     turns = []
     for _ in range(4):
         plan = scheduler.schedule(0.0)
