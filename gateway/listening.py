@@ -79,11 +79,13 @@ class ExchangeSettings(Settings):
 class Limits(Settings):
     """What one client may cost before anything is known about it.
 
+    `bodies` bounds those that a worker holds at once over REST; half of it is for one tenant.
     `jsonBody` bounds bodies that must be parsed, `jsonInline` those parsed on the event loop.
     `bodyTimeout` is the time for a body of any size, and grows with what has arrived.
     """
 
     body: Bytes = size("64MiB")
+    bodies: Bytes = size("512MiB")
     json_body: Bytes = size("16MiB")
     json_inline: Bytes = size("2MiB")
     header_bytes: Bytes = size("16KiB")
@@ -93,6 +95,12 @@ class Limits(Settings):
     idle_timeout: Time = seconds("75s")
     connections: Count = 10_000
     drain_timeout: Time = seconds("30s")
+
+    @model_validator(mode="after")
+    def _one_fits(self) -> Self:
+        if self.bodies < self.body:
+            raise ValueError("bodies: less than body, so the largest could never be sent")
+        return self
 
 
 class Timeouts(Settings):

@@ -26,6 +26,7 @@ from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, server_options
+from gateway.http.bodies import Bodies
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
 from gateway.http.infer import InferFace
@@ -176,15 +177,14 @@ class Worker:
         await self._records.accounts.start()
         await self._shared.start()
         config = self._config
-        faces = InferFace(self.gate, self._decoder, config.limits.body)
+        bodies = Bodies(config.limits.body, config.limits.bodies)
+        faces = InferFace(self.gate, self._decoder, bodies)
         actions = {
             "infer": faces.infer,
             "generate": faces.generate,
             "generate_stream": faces.generate_stream,
         }
-        openai = OpenAiApi(
-            self.gate, Models(self.table, self.routes), self._decoder, config.limits.body
-        )
+        openai = OpenAiApi(self.gate, Models(self.table, self.routes), self._decoder, bodies)
         control = control_face(self.gate, self._control)
         app = Dispatch(
             actions, openai.find, control, self.gate.observe, self._records.audit.stranger

@@ -27,29 +27,39 @@ RATIO_FLOOR = 1 << 20  # bytes that any compressed body may unpack to
 INLINE_BYTES = 16 * 1024  # compressed bytes that are unpacked on the event loop
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, hold: Callable[[int], object] | None = None
+) -> bytes:
     """The body, unpacked if it is compressed; `limit` in bytes bounds both forms.
 
-    Raises UNSUPPORTED_MEDIA for another Content-Type or Content-Encoding, TOO_LARGE (before
+    `hold` is told of bytes that are to be held, as soon as they are known, and may raise. Raises
+    UNSUPPORTED_MEDIA for another Content-Type or Content-Encoding, TOO_LARGE (before
     anything is read if Content-Length says so), INVALID for broken compression and CANCELLED if the
     client goes away.
     """
-    window_bits = _check_headers(scope, limit)
+    window_bits, length = _check_headers(scope, limit)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")  # nearly always it came with the head
         if len(body) > limit:
             raise _too_large(limit)
     else:
-        body = await _gather(message, receive, limit)
+        if length and hold is not None:
+            hold(length)
+        body = await _gather(message, receive, limit, None if length else hold)
     if not window_bits:
         return body
     if len(body) <= INLINE_BYTES:
         return unpack(body, window_bits, limit)
-    return await asyncio.to_thread(unpack, body, window_bits, limit)  # zlib lets go of the GIL
+    body = await asyncio.to_thread(unpack, body, window_bits, limit)  # zlib lets go of the GIL
+    if hold is not None:
+        hold(len(body))
+    return body
 
 
-async def _gather(message: Message, receive: Receive, limit: int) -> bytes:
+async def _gather(
+    message: Message, receive: Receive, limit: int, hold: Callable[[int], object] | None
+) -> bytes:
     pieces: list[bytes] = []
     received = 0
     while message["type"] == "http.request":
@@ -58,15 +68,17 @@ async def _gather(message: Message, receive: Receive, limit: int) -> bytes:
         received += len(piece)
         if received > limit:
             raise _too_large(limit)
+        if hold is not None:
+            hold(len(piece))
         if not message.get("more_body", False):
             return b"".join(pieces)
         message = await receive()
     raise PenstockError(Kind.CANCELLED, "the client went away")
 
 
-def _check_headers(scope: Scope, limit: int) -> int:
-    """zlib's window bits for the body, 0 if it isn't compressed."""
-    window_bits = types = encodings = 0
+def _check_headers(scope: Scope, limit: int) -> tuple[int, int]:
+    """zlib's window bits for the body, 0 if it isn't compressed; its length, 0 if it isn't said."""
+    window_bits = length = types = encodings = 0
     for name, value in scope["headers"]:
         if name not in _CHECKED:
             continue
@@ -83,11 +95,11 @@ def _check_headers(scope: Scope, limit: int) -> int:
                     f"Content-Encoding: {_shown(value)} is none of identity, gzip and deflate",
                 )
             window_bits = known
-        elif int(value) > limit:
+        elif (length := int(value)) > limit:
             raise _too_large(limit)
     if types > 1 or encodings > 1:
         raise invalid("Content-Type and Content-Encoding: each may be there once")
-    return window_bits
+    return window_bits, length
 
 
 def _check_type(value: bytes) -> None:

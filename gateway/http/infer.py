@@ -7,6 +7,7 @@ from starlette.types import Receive, Send
 from gateway.decode import Decoder
 from gateway.gate import Gate
 from gateway.http.admit import admit
+from gateway.http.bodies import Bodies
 from gateway.http.head import Head
 from gateway.http.respond import (
     BINARY,
@@ -26,17 +27,17 @@ from protos.values import InferRequest, Part
 class InferFace:
     """One worker's inference handlers; each takes (head, receive, send, model, version)."""
 
-    def __init__(self, gate: Gate, decoder: Decoder, body_limit: int) -> None:
+    def __init__(self, gate: Gate, decoder: Decoder, bodies: Bodies) -> None:
         self._gate = gate
         self._decoder = decoder
-        self._body_limit = body_limit
+        self._bodies = bodies
 
     async def infer(
         self, head: Head, receive: Receive, send: Send, model: str, version: str
     ) -> None:
         """`POST …/infer`, JSON or the binary tensor extension in either direction."""
         gate = self._gate
-        principal, body = await admit(gate, head, receive, self._body_limit)
+        principal, body = await admit(gate, head, receive, self._bodies)
         decoded = await self._decoder.infer(
             body,
             head.json_bytes(len(body)),
@@ -115,7 +116,7 @@ class InferFace:
     async def _generation(
         self, head: Head, receive: Receive, model: str, version: str, *, streaming: bool
     ) -> InferRequest:
-        principal, body = await admit(self._gate, head, receive, self._body_limit)
+        principal, body = await admit(self._gate, head, receive, self._bodies)
         signature = self._gate.signature(principal, head.timeline, model, version, head.headers)
         decoded = await self._decoder.generate(body, signature)
         head.timeline.mark("decode", self._gate.clock())

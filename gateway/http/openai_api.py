@@ -12,6 +12,7 @@ from starlette.types import Receive, Send
 from gateway.decode import Decoder
 from gateway.gate import Gate
 from gateway.http.admit import admit
+from gateway.http.bodies import Bodies
 from gateway.http.dispatch import Action, Found
 from gateway.http.head import Head
 from gateway.http.openai_models import Models
@@ -34,11 +35,11 @@ MODELS = "/v1/models"
 class OpenAiApi:
     """One worker's handlers of the paths below `/v1/`."""
 
-    def __init__(self, gate: Gate, models: Models, decoder: Decoder, body_limit: int) -> None:
+    def __init__(self, gate: Gate, models: Models, decoder: Decoder, bodies: Bodies) -> None:
         self._gate = gate
         self._models = models
         self._decoder = decoder
-        self._body_limit = body_limit
+        self._bodies = bodies
         self.paths = {
             "/v1/chat/completions": _inference(self.chat_completions, "/v1/chat/completions"),
             "/v1/completions": _inference(self.completions, "/v1/completions"),
@@ -144,7 +145,7 @@ class OpenAiApi:
 
     async def _read(self, head: Head, receive: Receive, read: Read) -> tuple[Principal, Asked]:
         gate = self._gate
-        principal, body = await admit(gate, head, receive, self._body_limit)
+        principal, body = await admit(gate, head, receive, self._bodies)
         asked = await self._decoder.openai(body, read)
         head.timeline.model = asked.model
         head.timeline.mark("decode", gate.clock())

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from gateway.control import Control
 from gateway.decode import Decoder
 from gateway.gate import Gate
+from gateway.http.bodies import Bodies
 from gateway.http.control_face import control_face
 from gateway.http.infer import InferFace
 from gateway.http.openai_api import OpenAiApi
@@ -73,7 +74,7 @@ def _inference() -> set[tuple[str, str]]:
 
 
 def _openai() -> set[tuple[str, str]]:
-    api = OpenAiApi(cast(Gate, None), cast(Models, None), cast(Decoder, None), 0)
+    api = OpenAiApi(cast(Gate, None), cast(Models, None), cast(Decoder, None), Bodies(0, 0))
     paths = [*api.paths, "/v1/models/{model}"]
     assert all(api.find(path).model in ("", "{model}") for path in paths)
     return {(api.find(path).method, path) for path in paths}
