@@ -35,6 +35,7 @@ class EngineThread:
         self._deliver = deliver
         self._clock = clock
         self._inbox: deque[Callable[[Step], None]] = deque()
+        self._coming = False  # whether a request is in it
         self._wake = threading.Condition()
         self._stopping = False
         self._stepping: float | None = None
@@ -62,11 +63,22 @@ class EngineThread:
                 self._engine.add(id_, ask)
             except PenstockError as error:
                 step.append((id_, error))
+            except Exception as error:
+                self._engine.cancel(id_)
+                step.append((id_, incident(error, "the engine could not take a request")))
 
-        self._put(begin)
+        self._put(begin, coming=True)
 
     def cancel(self, id_: Hashable) -> None:
-        self._put(lambda _: self._engine.cancel(id_))
+        """Nothing for one that is over, which may be known here before it is there."""
+
+        def end(_: Step) -> None:
+            try:
+                self._engine.cancel(id_)
+            except Exception as error:  # those behind it in line shall not be lost
+                incident(error, "the engine could not let go of a request")
+
+        self._put(end)
 
     def stop(self, timeout: float) -> None:
         """Ends after the step under way; what is unfinished stays so."""
@@ -75,13 +87,15 @@ class EngineThread:
             self._wake.notify()
         self._thread.join(timeout)
 
-    def _put(self, what: Callable[[Step], None]) -> None:
+    def _put(self, what: Callable[[Step], None], *, coming: bool = False) -> None:
         with self._wake:
             self._inbox.append(what)
+            self._coming |= coming
             self._wake.notify()
 
     def _called(self) -> bool:
-        return bool(self._inbox)
+        """Whether somebody waits for the next step; who leaves doesn't."""
+        return self._coming
 
     def _run(self) -> None:
         while True:
@@ -90,12 +104,12 @@ class EngineThread:
                     self._wake.wait()
                 if self._stopping:
                     return
-                todo, self._inbox = self._inbox, deque()
+                todo, self._inbox, self._coming = self._inbox, deque(), False
             step: Step = []
-            for each in todo:
-                each(step)
             self._stepping = self._clock()
             try:
+                for each in todo:
+                    each(step)
                 step += self._engine.step(self._stepping, self._called)
             except RunnerLost:
                 # Nobody is told: the process ends, and what is lost with it, others may repeat.

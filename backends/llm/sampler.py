@@ -13,7 +13,6 @@ from backends.llm.sampling import Likely, Sampling
 # Those that a request leaves are looked for among so many of the likeliest tokens, and among all
 # only if these are too few, since sorting a vocabulary takes longer than many a model.
 SOME = (256, 4096, 65536)
-COLDEST = 1e-30  # below it, temperatures have no room in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,8 @@ def _draw(logits: torch.Tensor, rows: Rows[Row]) -> list[int]:
     [0, 1). It costs one number whatever the vocabulary is, and nothing is sorted for those that
     leave no token out.
     """
-    warmth = [max(row.sampling.temperature, COLDEST) for row in rows]
-    heat = torch.tensor(warmth, device=logits.device).unsqueeze(1)
-    shares = (logits - logits.amax(-1, keepdim=True)).div_(heat).softmax(-1)
+    heat = torch.tensor([row.sampling.temperature for row in rows], device=logits.device)
+    shares = (logits - logits.amax(-1, keepdim=True)).div_(heat.unsqueeze(1)).softmax(-1)
     numbers = [row.rng.random() for row in rows]
     chosen = [0] * len(rows)
     cutting = [at for at, row in enumerate(rows) if row.sampling.cuts]
