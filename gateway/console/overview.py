@@ -8,7 +8,6 @@ from gateway.console.alarms import Alarm
 from gateway.console.frame import empty, heading, listing, live, section, state, unseen
 from gateway.console.history import History
 from gateway.console.rollouts import chip
-from gateway.console.traffic import Traffic
 from gateway.endpoint_rows import endpoint_row
 from gateway.hub import Hub
 from gateway.reports.markup import Child, Markup, element, foreign, joined, visible
@@ -19,16 +18,21 @@ _TONES = {"ready": "good", "draining": "warn", "suspect": "warn", "unhealthy": "
 
 
 def overview(
-    hub: Hub, traffic: Traffic, alarms: Sequence[Alarm], rollouts: Mapping[str, Any] | str
+    hub: Hub,
+    history: History,
+    traffic: Sequence[Markup],
+    alarms: Sequence[Alarm],
+    rollouts: Mapping[str, Any] | str,
 ) -> list[Markup]:
-    """The page's content; `rollouts` as `GET /admin/rollouts` tells them, or why it can't."""
+    """The page's content; `traffic` as `Traffic` draws it, `rollouts` as `GET /admin/rollouts`
+    tells them, or why it can't."""
     return [
         heading("Overview"),
         live("alarms", _alarms(alarms)),
-        *traffic.parts(),
+        *traffic,
         live("rollouts", _rollouts(rollouts)),
         live("endpoints", section("Endpoints", _endpoints(hub))),
-        live("cache", _cache(traffic.history)),
+        live("cache", _cache(history)),
     ]
 
 

@@ -36,8 +36,9 @@ class Pages:
     async def overview(self, request: Request) -> Response:
         visitor, shown = self._access.visitor(request), self._shown
         rollouts = await self._answers.ask(ROLLOUTS, shown.rules.rollouts.read_status)
+        traffic = await self._traffic.parts()
         found = alarms(shown.hub, shown.rules, shown.history, shown.audit.chain.failing)
-        content = overview(shown.hub, self._traffic, found, rollouts)
+        content = overview(shown.hub, shown.history, traffic, found, rollouts)
         return html(self._frame.page("Overview", "/", visitor, *content))
 
     async def requests(self, request: Request) -> Response:

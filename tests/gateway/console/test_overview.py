@@ -20,9 +20,8 @@ def page() -> str:
     )
     beat = pb.Beat(instance="a", healthy=True, models=pb.ModelTable(models=models))
     hub: Any = SimpleNamespace(snapshot=pb.Snapshot(leases=[pb.Lease(beat=beat)]))
-    history = SimpleNamespace(table=lambda name: {})
-    traffic: Any = SimpleNamespace(history=history, parts=lambda: ())
-    return "".join(overview(hub, traffic, [], {"rollouts": []}))
+    history: Any = SimpleNamespace(table=lambda name: {})
+    return "".join(overview(hub, history, (), [], {"rollouts": []}))
 
 
 def test_of_very_many_models_some_are_listed_and_the_rest_counted(page: str):
