@@ -51,8 +51,8 @@ class Work:
 class Plan:
     """A step's work, and sequences that were dropped since their deadline is over.
 
-    A `patient` one is of long prompts alone, which anybody who comes may interrupt: it is as if it
-    had never been planned.
+    A `patient` one is of long prompts alone, which anybody who comes may interrupt: its tokens are
+    planned again, and nobody is charged for them.
     """
 
     work: list[Work]
@@ -95,9 +95,10 @@ class Scheduler:
 
     def schedule(self, now: float) -> Plan:
         """What to compute next; each sequence in it holds the blocks that it needs."""
-        expired = [each for each in (*self.running, *self.waiting) if each.deadline <= now]
+        expired = [each for each in self.running if each.deadline <= now]
         for sequence in expired:
             self.remove(sequence)
+        expired += self.waiting.late(now)
         self._steps += 1
         preemptions = self.preemptions
         # Among themselves short prompts are served the sooner the more of them share a step.
@@ -113,8 +114,6 @@ class Scheduler:
         if not step.prompts:
             self._run_long(step)
         works = list(step.work.values())
-        for work in works:
-            self.waiting.charge(work.sequence.tenant, work.count)
         long = [work.sequence.long for work in works]
         self._stood_back = not any(long) and any(each.long for each in self.running)
         patient = all(long) and not self._hurried
@@ -132,6 +131,7 @@ class Scheduler:
     def settle(self, work: Work, accepted: int, token: int | None) -> None:
         """The work is done: so many drafted tokens were right, and `token` follows them."""
         sequence = work.sequence
+        self.waiting.charge(sequence.tenant, work.count)
         drafted = len(sequence.draft) if work.completes else 0
         known = sequence.computed // self.pool.size
         sequence.computed += work.count - drafted + accepted
