@@ -79,13 +79,14 @@ class ExchangeSettings(Settings):
 class Limits(Settings):
     """What one client may cost before anything is known about it.
 
-    `bodies` bounds those that a worker holds at once over REST; half of it is for one tenant.
+    `bodies` bounds those that a worker holds at once over REST, eight times `body` if it isn't
+    said; half of it is for one tenant.
     `jsonBody` bounds bodies that must be parsed, `jsonInline` those parsed on the event loop.
     `bodyTimeout` is the time for a body of any size, and grows with what has arrived.
     """
 
     body: Bytes = size("64MiB")
-    bodies: Bytes = size("512MiB")
+    bodies: Bytes | None = None
     json_body: Bytes = size("16MiB")
     json_inline: Bytes = size("2MiB")
     header_bytes: Bytes = size("16KiB")
@@ -98,7 +99,7 @@ class Limits(Settings):
 
     @model_validator(mode="after")
     def _one_fits(self) -> Self:
-        if self.bodies < self.body:
+        if self.bodies is not None and self.bodies < self.body:
             raise ValueError("bodies: less than body, so the largest could never be sent")
         return self
 

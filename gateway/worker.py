@@ -177,7 +177,7 @@ class Worker:
         await self._records.accounts.start()
         await self._shared.start()
         config = self._config
-        bodies = Bodies(config.limits.body, config.limits.bodies)
+        bodies = Bodies(config.limits.body, config.limits.bodies or 8 * config.limits.body)
         faces = InferFace(self.gate, self._decoder, bodies)
         actions = {
             "infer": faces.infer,
