@@ -66,6 +66,10 @@ class Budget:
         """Gives back what a withdrawal took, since it came to a good end."""
         self._balance = min(self._most, self._balance + 1.0)
 
+    def put_back(self) -> None:
+        """Undoes a withdrawal that paid for nothing."""
+        self._balance += 1.0
+
     def reserve_for(self, calls: int) -> None:
         """A dead stream's calls must all fit, or a quiet service would lose them.
 
@@ -191,6 +195,8 @@ class Retry:
         paid_by: Budget | None = None
         requeued = False
         attempt = 1
+        timeline = request.context.timeline
+        asked = 0
         while True:
             try:
                 reply = await service(request)
@@ -199,8 +205,10 @@ class Retry:
                 if error.kind is Kind.LOST and request.context.suspect:
                     self._poison.add(request, now)
                     raise poisonous() from error
-                # A hedged attempt was two.
-                attempt = max(attempt, len(request.context.timeline.instances))
+                if paid_by is not None and len(timeline.instances) == asked:
+                    paid_by.put_back()  # nobody was there to be asked; a fallback pays for its own
+                asked = len(timeline.instances)
+                attempt = max(attempt, asked)  # a hedged attempt was two
                 if attempt >= limit:
                     raise
                 paid_by = self._pay(request, error, budget, requeued, now)

@@ -42,6 +42,7 @@ class Scripted:
 
     async def __call__(self, request):
         self.asked.append(request)
+        request.context.timeline.instances.append(f"b{len(self.asked)}")
         if self.kinds:
             raise PenstockError(self.kinds.pop(0), "scripted")
         return OK
@@ -264,6 +265,24 @@ async def test_a_dead_streams_calls_are_repeated_though_their_routes_budget_is_s
         assert await filter_(routed(by), Scripted(Kind.LOST)) is OK
     with pytest.raises(PenstockError):
         await filter_(routed(by), Scripted(Kind.LOST))
+
+
+async def test_an_attempt_that_finds_nobody_to_ask_costs_nothing():
+    """A fallback pays for its own: a dead stream's calls must fit once, and not twice."""
+
+    async def left_alone(request):
+        if not request.context.timeline.instances:
+            request.context.timeline.instances.append("dead")
+            raise PenstockError(Kind.LOST, "the stream ended")
+        raise PenstockError(Kind.UNAVAILABLE, "nobody is there")
+
+    shared = Budget(0.0, share=0.0, reserve=0.0)
+    shared.reserve_for(40)
+    filter_ = retry(shared, elsewhere=False)
+    for _ in range(40):
+        with pytest.raises(PenstockError, match="nobody is there"):
+            await filter_(routed(route()), left_alone)
+    assert sum(shared.withdraw(0.0) for _ in range(100)) == 40
 
 
 async def test_one_backend_that_refuses_may_send_any_number_of_calls_elsewhere():
