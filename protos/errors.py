@@ -93,9 +93,9 @@ class PenstockError(Exception):
     """A failure with its kind, a sentence for the client, and when to try again.
 
     The sentence names the field at fault where there is one; it never holds values of a tenant's
-    data, paths or stacks. `param` (that field) and `code` (a name of the failure) are what OpenAI's
-    errors have beside it, where they say more than the kind. `timing` is what the backend told, of a
-    call that it failed.
+    data, paths or stacks. `param` (that field) and `code` (the failure's name) are what OpenAI's
+    errors have beside it, where they say more than the kind. `timing` is what a backend told of the
+    call that failed.
     """
 
     def __init__(

@@ -72,9 +72,16 @@ class RequestMetrics:
         if trace_id:
             series.duration.exemplars[bucket] = Exemplar(trace_id, seconds, time.time())
         if timeline.batch_rows and not timeline.streaming:
-            # What isn't the backend's: a stream's would be its reader's time as well.
-            backend = (timeline.queue_us + timeline.compute_us) / 1e6
-            overhead = seconds - backend if seconds > backend else 0.0
+            # Neither the backend's nor a slow client's; a stream's would be its reader's time, too.
+            overhead = seconds - (timeline.queue_us + timeline.compute_us) / 1e6
+            before = timeline.start
+            for stage, at in timeline.marks:
+                if stage == "read":
+                    overhead -= at - before
+                    break
+                before = at
+            if overhead < 0.0:
+                overhead = 0.0
             bucket = series.overhead.observe(overhead)
             if trace_id:
                 series.overhead.exemplars[bucket] = Exemplar(trace_id, overhead, time.time())
@@ -104,7 +111,7 @@ class RequestMetrics:
             ),
             histogram_family(
                 "penstock_overhead_seconds",
-                "Duration less the queue and compute time that the backend reports.",
+                "Duration less reading the body, and the backend's queue and compute time.",
                 ("route", "model"),
                 self._overheads,
                 turns=in_turns,

@@ -68,3 +68,11 @@ def test_metrics_that_are_asked_for_are_listed(text: str) -> None:
     where = RUNBOOKS if text == "runbooks" else "\n".join(rule["expr"] for rule in rules())
     for name in set(re.findall(r"\bpenstock_[a-z0-9_]+", where)) - FOREIGN:
         assert f"`{OF_A_HISTOGRAM.sub('', name)}" in NAMES, name
+
+
+@pytest.mark.parametrize("file", ["prometheus", "compose/prometheus"])
+def test_a_lost_gateway_is_looked_for_by_the_job_that_examples_give_it(file: str) -> None:
+    given = yaml.safe_load((ROOT / "deploy" / file / "prometheus.yml").read_text())
+    jobs = {each["job_name"] for each in given["scrape_configs"]}
+    (rule,) = (each for each in ALERTS if each["alert"] == "PenstockGatewayDown")
+    assert set(re.findall(r'job="(\w+)"', rule["expr"])) <= jobs

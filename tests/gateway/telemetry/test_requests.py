@@ -51,6 +51,14 @@ def test_overhead_is_what_the_backend_did_not_need() -> None:
     assert found == {("fraud", "m"): pytest.approx(0.03)}
 
 
+def test_a_client_that_sends_slowly_is_no_overhead() -> None:
+    metrics = RequestMetrics(lambda: NEVER)
+    marks = [("auth", 1.001), ("read", 3.001), ("decode", 3.002)]
+    metrics.observe("fraud", "m", "http", 200, passed(marks=marks), 3.1)
+    found = samples(metrics, "penstock_overhead_seconds_sum")
+    assert found == {("fraud", "m"): pytest.approx(0.03)}
+
+
 @pytest.mark.parametrize("timeline", [passed(streaming=True), Timeline(1.0)])
 def test_streams_and_what_no_backend_answered_have_no_overhead(timeline: Timeline) -> None:
     metrics = RequestMetrics(lambda: NEVER)
