@@ -5,9 +5,9 @@ import asyncio
 from gateway.console import figures
 from gateway.console.alarms import FAILING
 from gateway.console.frame import empty, live, section
-from gateway.console.history import History, Key, Rates
-from gateway.reports.markup import Child, Markup, element, foreign
-from gateway.reports.tables import table
+from gateway.console.history import MOST_SERIES, History, Key, Rates
+from gateway.reports.markup import Child, Markup, element, foreign, joined
+from gateway.reports.tables import note, table
 
 _ROWS_A_TURN = 10
 
@@ -92,7 +92,10 @@ async def _table(history: History) -> Markup:
         "p50",
         "p99",
     )
-    return table("Requests by route, arm and model", columns, rows, "cards figures")
+    drawn = table("Requests by route, arm and model", columns, rows, "cards figures")
+    if len(keys) < MOST_SERIES:
+        return drawn
+    return joined(drawn, note(f"The {MOST_SERIES} busiest; `GET /metrics` tells of all."))
 
 
 def _row(history: History, key: Key, before: Key | None) -> list[Child]:

@@ -41,3 +41,4 @@ async def test_drawing_lets_others_have_their_turn():
         turns += 1
     assert turns > 10
     assert "route199" in drawing.result()[1]
+    assert f"The {MOST_SERIES} busiest" in drawing.result()[1]
