@@ -31,7 +31,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
 from gateway.tracing.tree import STAGES
 from protos.orphans import die_with
-from tests.integration.mesh import free_ports
+from tests.ports import free_ports
 
 KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT"}
 

@@ -4,7 +4,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny_llama
+from tests.ports import free_ports
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 CONFIG = """
@@ -32,14 +32,6 @@ backends:
   - {{runtime: onnx, repository: models}}
   - {{runtime: llm, repository: language, memoryBudget: 16MiB, threads: 1}}
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def train(repository: Path) -> str:

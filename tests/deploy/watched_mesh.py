@@ -15,8 +15,9 @@ import yaml
 from protos.orphans import die_with
 from tests import servers, tiny_llama
 from tests.deploy.rendered import DEPLOY
-from tests.integration.mesh import Mesh, free_ports
+from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_fails, write_model, write_versions
+from tests.ports import free_ports
 
 SCRAPE = "1s"
 

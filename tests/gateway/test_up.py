@@ -4,7 +4,6 @@ import json
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_ports
 
 STAND_IN = Path(__file__).with_name("stand_in_up.py")
 CONFIG = """
@@ -25,14 +26,6 @@ listeners:
   http: {{address: "127.0.0.1:{http}"}}
   admin: {{address: "127.0.0.1:{admin}"}}
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def alive(pid: int) -> bool:

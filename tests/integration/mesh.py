@@ -6,12 +6,10 @@ processes that it started, and they end with the test process, however that ends
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +20,7 @@ import httpx
 from gateway.config import load_config
 from policies.tokens import ensure_secret, issue
 from protos.orphans import die_with
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
@@ -63,7 +62,7 @@ class Process:
         """Asks it to finish and waits until it has; the exit status."""
         self.signal(signal.SIGTERM)
         try:
-            return self._process.wait(15.0)
+            return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"{self.name} did not finish:\n{self.last_words()}") from None
@@ -275,14 +274,6 @@ class Mesh:
 
     def _bearer(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._admin}"}
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _serves(row: dict[str, Any], model: Key) -> bool:

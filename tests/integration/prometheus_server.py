@@ -14,7 +14,8 @@ import httpx
 import yaml
 
 from protos.orphans import die_with
-from tests.integration.mesh import PATIENCE, Mesh, free_ports
+from tests.integration.mesh import PATIENCE, Mesh
+from tests.ports import free_ports
 from tests.servers import program
 
 ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"

@@ -12,8 +12,9 @@ import pytest
 from policies.issuers import Issuer
 from policies.tokens import ensure_secret, issue
 from protos import open_inference_pb2 as pb
-from tests.integration.mesh import Process, free_ports
+from tests.integration.mesh import Process
 from tests.pki import Authority, Pair
+from tests.ports import free_ports
 
 MODEL = """
 def predict(inputs):

@@ -11,7 +11,7 @@ from typing import Self
 
 from gateway.children import die_with
 from gateway.state.settings import StateSettings
-from tests.integration.mesh import free_ports
+from tests.ports import free_ports
 from tests.servers import program
 
 PATIENCE = 30.0  # seconds for it to start; the machine may be busy
