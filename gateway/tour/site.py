@@ -94,9 +94,8 @@ class Site:
         async def complete() -> bool:
             return not await missing()
 
-        if not await _sought(complete, self._arrived_by):
-            lacking = ", ".join(await missing()) or ", ".join(versions)
-            raise no_demo(f"nobody serves version {lacking} of {model}")
+        if not await _sought(complete, self._arrived_by) and (lacking := await missing()):
+            raise no_demo(f"nobody serves version {', '.join(lacking)} of {model}")
 
     def questions(self, path: str, bodies: list[bytes]) -> list[Question]:
         """Each body once, from one caller after the other."""
