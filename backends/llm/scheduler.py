@@ -2,9 +2,9 @@
 caught up, within the step's budget; those that run first, then those that wait.
 
 A prompt in pieces, one whose beginning is in the cache, and one with guessed tokens to check are
-the same thing then: some tokens lack. Where the cache is full, the last comer of the lowest
-priority gives its blocks back and is computed again later; the first of all never is, so that
-somebody always comes to an end.
+the same thing then: some tokens lack. Where the cache or all places are full, the last comer of the
+largest tenant of the lowest priority gives its blocks back and is computed again later; the first
+of all never is, so that somebody always comes to an end.
 
 Long prompts stand back, for others' sake: while there are any, each step takes so long and no
 longer by what steps have cost so far, one whose first token is to come goes before them, and when
@@ -16,6 +16,7 @@ from math import inf
 
 from backends.llm.blocks import BlockPool
 from backends.llm.cost import Cost, Size, size_of
+from backends.llm.fairness import Shares
 from backends.llm.sequence import Sequence
 from backends.llm.waiting import Waiting
 
@@ -201,7 +202,7 @@ class Scheduler:
             if sequence.draft:  # no guess is worth another one's blocks
                 count = _cut(sequence, count - len(sequence.draft))
                 continue
-            victim = max(self.running, key=lambda each: (each.priority, each.order))
+            victim = self._shares().last()
             step.undo(victim)
             self._preempt(victim)
             if victim is sequence:
@@ -209,24 +210,31 @@ class Scheduler:
         step.take(Work(sequence, sequence.computed, count))
 
     def _admit_waiting(self, step: "_Step") -> None:
-        while self.waiting and step.left and len(self.running) < self.most:
+        while self.waiting and step.left:
             sequence = self.waiting.next()
             if step.prompts and self.cost.seconds(step.size) > step.limit:
                 break
-            if not self._admit(sequence):
+            if not self._admit(sequence, step):
                 break
             if not self._is_long(sequence):
                 self._run(sequence, step)
 
-    def _admit(self, sequence: Sequence) -> bool:
-        """Lets it run if all of it has room now, beginning after what the cache has of it."""
+    def _admit(self, sequence: Sequence, step: "_Step") -> bool:
+        """Lets it run if all of it has room now, beginning after what the cache has of it.
+
+        What prompts that run already still need is no room.
+        """
         size = self.pool.size
+        blocks = self.pool.blocks_for(len(sequence.tokens))
+        if len(self.running) >= self.most and not self._clear_for(sequence, blocks, step):
+            return False
         known = (len(sequence.tokens) - 1) // size  # one token at least must be computed
         found = self.pool.match(sequence.keys(known, size))
         self.pool.hold(found)
-        if self.pool.blocks_for(len(sequence.tokens)) - len(found) > self.pool.free:
-            self.pool.release(found)
-            return False
+        while blocks - len(found) > self.pool.free - self._promised():
+            if not self._clear_for(sequence, blocks, step):
+                self.pool.release(found)
+                return False
         self.waiting.remove(sequence)
         self.running.append(sequence)
         sequence.blocks = found
@@ -235,6 +243,26 @@ class Scheduler:
             sequence.started = True
             sequence.reused = sequence.computed
         return True
+
+    def _clear_for(self, comer: Sequence, blocks: int, step: "_Step") -> bool:
+        """Whether one of a tenant that has more has given way to one that needs so many blocks."""
+        victim = self._shares().for_another(comer, blocks) if self.running else None
+        if victim is None:
+            return False
+        step.undo(victim)
+        self._preempt(victim)
+        return True
+
+    def _promised(self) -> int:
+        """Blocks that prompts which run already will need."""
+        return sum(
+            self.pool.blocks_for(len(each.tokens)) - len(each.blocks)
+            for each in self.running
+            if each.prefilling
+        )
+
+    def _shares(self) -> Shares:
+        return Shares(self.running, self.most, self.pool.count)
 
     def _extend(self, sequence: Sequence, count: int) -> bool:
         """Gives it blocks for `count` more tokens, if there are enough."""

@@ -308,6 +308,49 @@ def test_many_short_prompts_share_a_step_which_is_bounded_where_a_long_one_waits
     assert plan.work[0].completes
 
 
+def test_a_prompt_waits_for_room_that_those_before_it_still_need() -> None:
+    """Else they would take turns and each other's blocks."""
+    scheduler = knowing(BlockPool(50, 8))
+    for order in range(3):
+        scheduler.add(sequence(order, prompt=300, tenant=str(order)))
+    computed = 0
+    while scheduler.running or scheduler.waiting:
+        plan = scheduler.schedule(0.0)
+        computed += sum(work.count for work in plan.work)
+        run(scheduler, plan)
+    assert computed == 3 * (300 + 3)
+    assert scheduler.preemptions == 0
+
+
+def test_an_interrupted_step_is_charged_to_nobody() -> None:
+    scheduler = knowing(BlockPool(64, 8), most=1)
+    scheduler.add(sequence(1, prompt=300, tenant="a"))
+    scheduler.schedule(0.0)
+    for order, tenant in ((2, "a"), (3, "b")):
+        scheduler.add(sequence(order, tenant=tenant))
+    for _ in range(3):
+        scheduler.schedule(0.0)
+        scheduler.interrupted()
+    assert scheduler.waiting.next().order == 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 12), st.integers(20, 200), st.integers(0, 6), st.integers(1, 9))
+def test_who_comes_runs_soon_however_much_another_tenant_asks_for(
+    most: int, blocks: int, steps: int, prompt: int
+) -> None:
+    scheduler = Scheduler(BlockPool(blocks, 4), most=most)
+    for order in range(2 * most):
+        scheduler.add(sequence(order, prompt=4, new=60, tenant="greedy"))
+    for _ in range(steps):
+        run(scheduler, scheduler.schedule(0.0))
+    comer = sequence(99, prompt=prompt, new=1, tenant="modest")
+    scheduler.add(comer)
+    for _ in range(3):
+        run(scheduler, scheduler.schedule(0.0))
+    assert comer.output
+
+
 @st.composite
 def crowds(draw: st.DrawFn) -> list[Sequence]:
     rng = random.Random(draw(st.integers(0, 1 << 30)))
@@ -322,6 +365,7 @@ def crowds(draw: st.DrawFn) -> list[Sequence]:
                 new=rng.randint(1, 12),
                 tenant=rng.choice("abc"),
                 priority=rng.randint(1, 2),
+                deadline=rng.choice([inf, inf, inf, rng.uniform(0.0, 60.0)]),
             )
         )
     return crowd
@@ -329,7 +373,7 @@ def crowds(draw: st.DrawFn) -> list[Sequence]:
 
 @settings(deadline=None, max_examples=60)
 @given(crowds(), st.integers(17, 40), st.integers(1, 24), st.integers(1, 6), st.randoms())
-def test_everybody_comes_to_an_end_and_blocks_are_counted(
+def test_everybody_comes_to_an_end_in_time_and_order_and_blocks_are_counted(
     crowd: list[Sequence], blocks: int, budget: int, most: int, rng: random.Random
 ) -> None:
     scheduler = Scheduler(BlockPool(blocks, 2), budget=budget, most=most)
@@ -338,7 +382,7 @@ def test_everybody_comes_to_an_end_and_blocks_are_counted(
         scheduler = knowing(BlockPool(blocks, 2), budget=budget, most=most, step_time=step_time)
     coming = list(crowd)
     finished: list[Sequence] = []
-    steps = 0
+    steps, now = 0, 0.0
     while coming or scheduler.running or scheduler.waiting:
         steps += 1
         assert steps < 3000
@@ -352,7 +396,17 @@ def test_everybody_comes_to_an_end_and_blocks_are_counted(
             if not each.prefilling:
                 room = each.limit - len(each.tokens) - 1
                 each.draft = [1] * min(rng.randint(0, 3), max(0, room))
-        plan = scheduler.schedule(0.0)
+        now += rng.random()
+        plan = scheduler.schedule(now)
+        finished += plan.expired
+        assert all(each.deadline <= now for each in plan.expired)
+        here = [*scheduler.running, *scheduler.waiting]
+        assert all(each.deadline > now for each in here)
+        for each in here:
+            # Of a tenant and priority nobody has begun before one that came earlier.
+            alike = (each.tenant, each.priority)
+            begun = [o.order for o in here if o.started and (o.tenant, o.priority) == alike]
+            assert each.started or each.order > max(begun, default=-1)
         if plan.patient and rng.random() < 0.3:
             scheduler.interrupted()
             continue
