@@ -79,19 +79,23 @@ class OtlpExporter:
         )
         self._failing = False
 
-    def __call__(self, spans: Sequence[Span]) -> bool:
-        """Whether the collector has taken them. Never raises."""
+    def __call__(self, spans: Sequence[Span]) -> int:
+        """How many of them the collector has taken. Never raises."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            taken = self._exporter.export(spans) is SpanExportResult.SUCCESS
+            sent = self._exporter.export(spans) is SpanExportResult.SUCCESS
+            taken = max(0, len(spans) - self._exporter.rejected) if sent else 0
         except Exception as raised:
             log.debug("spans could not be sent", exc_info=raised)
-            taken = False
-        if taken == self._failing:
-            self._failing = not taken
-            if taken:
+            taken = 0
+        failing = taken < len(spans)
+        if failing != self._failing:
+            self._failing = failing
+            if not failing:
                 log.info("the collector at %s takes spans again", self.endpoint)
+            elif taken:
+                log.warning("the collector at %s rejects spans; they are lost", self.endpoint)
             else:
                 log.warning("the collector at %s takes no spans; they are lost", self.endpoint)
         return taken

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from grpc import Channel
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
@@ -37,6 +39,20 @@ class Exporter(OTLPSpanExporter):
             "telemetry.sdk.version": sdk,
         }
         self._whose = Resource(attributes=_pairs(whose))
+        self.rejected = 0  # of the last batch that was sent
+        # The SDK doesn't look at what collectors answer; it makes a stub for each connection.
+        self._stub = self._listening
+        self._client = self._listening(self._channel)  # type: ignore[assignment,arg-type]
+
+    def _listening(self, channel: Channel) -> TraceServiceStub:
+        stub = TraceServiceStub(channel)  # type: ignore[no-untyped-call]
+        send = stub.Export
+
+        def export(**given: Any) -> None:
+            self.rejected = send(**given).partial_success.rejected_spans
+
+        stub.Export = export
+        return stub
 
     def export(self, spans: Sequence[Span]) -> SpanExportResult:  # type: ignore[override]
         return self._export(spans)  # type: ignore[arg-type]

@@ -15,14 +15,14 @@ LINGER = 0.5  # seconds that spans wait for others
 
 
 class SpanQueue:
-    """`export` is called in the queue's thread, and says whether the spans were taken.
+    """`export` is called in the queue's thread, and says how many of the spans were taken.
 
     Counters: `exported` and `dropped`, of spans.
     """
 
     def __init__(
         self,
-        export: Callable[[Sequence[Span]], bool],
+        export: Callable[[Sequence[Span]], int],
         *,
         capacity: int = CAPACITY,
         linger: float = LINGER,
@@ -36,13 +36,15 @@ class SpanQueue:
         self._closing = False
         self._refused = 0  # each counter has one writer
         self._lost = 0
+        self._in_hand = 0
+        self._abandoned = 0  # when it was closed
         self.exported = 0
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
         self._thread.start()
 
     @property
     def dropped(self) -> int:
-        return self._refused + self._lost
+        return self._refused + self._lost + self._abandoned
 
     @property
     def queued(self) -> int:
@@ -65,6 +67,9 @@ class SpanQueue:
             self._closing = True
         self._wake.set()
         self._thread.join(timeout)
+        with self._lock:  # nothing is waited for any more, and nothing more is counted
+            self._abandoned = self._in_hand + len(self._waiting)
+            self._waiting.clear()
 
     def _run(self) -> None:
         while True:
@@ -72,24 +77,23 @@ class SpanQueue:
             self._wake.wait(self._linger)
             self._wake.clear()
             while batch := self._take():
-                if self._export(batch):
-                    self.exported += len(batch)
-                else:
-                    self._lost += len(batch)
-                    if self._closing:
-                        self._lost += self._drop()
+                taken = self._export(batch)
+                with self._lock:
+                    if self._abandoned:
+                        return
+                    self._in_hand = 0
+                    self.exported += taken
+                    self._lost += len(batch) - taken
+                    if not taken and self._closing:
+                        self._lost += len(self._waiting)
+                        self._waiting.clear()
             if self._closing:
                 return
 
     def _take(self) -> list[Span]:
         with self._lock:
-            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-
-    def _drop(self) -> int:
-        with self._lock:
-            dropped = len(self._waiting)
-            self._waiting.clear()
-            return dropped
+            self._in_hand = min(BATCH, len(self._waiting))
+            return [self._waiting.popleft() for _ in range(self._in_hand)]
 
     def __repr__(self) -> str:
         return f"<SpanQueue {self.queued} queued, {self.exported} sent, {self.dropped} dropped>"

@@ -77,22 +77,20 @@ def is_sampled(traceparent: str) -> bool:
 def accepted_state(values: Iterable[str]) -> str:
     """One `tracestate` of all header lines; empty if a member is malformed or there twice.
 
-    Of one that is too long, the members that were added first, which stand last, are dropped.
+    Of one that is too long, the members that were added first, which stand last, are dropped, and
+    not looked at: a header has room for thousands, and nobody has said yet who sends it.
     """
     members: dict[str, str] = {}
-    for member in ",".join(values).split(","):
+    size = -1
+    for member in ",".join(values).split(",", MOST_MEMBERS)[:MOST_MEMBERS]:
         text = member.strip(" \t")
         if not text:
             continue
         found = _MEMBER.fullmatch(text)
         if found is None or found[1] in members:
             return ""
-        members[found[1]] = text
-    kept: list[str] = []
-    size = -1
-    for text in members.values():
         size += len(text) + 1
-        if size > MOST_STATE or len(kept) == MOST_MEMBERS:
+        if size > MOST_STATE:
             break
-        kept.append(text)
-    return ",".join(kept)
+        members[found[1]] = text
+    return ",".join(members.values())

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
@@ -71,6 +72,7 @@ class Traces(TraceServiceServicer):
     spans: list[Received] = field(default_factory=list)
     requests: list[ExportTraceServiceRequest] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    rejected: int = 0  # what it says of each batch
     endpoint: str = ""
     collector: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +85,8 @@ class Traces(TraceServiceServicer):
             resource = _plain(group.resource.attributes)
             for scope in group.scope_spans:
                 self.spans += [_received(span, resource) for span in scope.spans]
-        return ExportTraceServiceResponse()
+        told = ExportTracePartialSuccess(rejected_spans=self.rejected)
+        return ExportTraceServiceResponse(partial_success=told if self.rejected else None)
 
     def of(self, trace_id: str) -> list[Received]:
         return [span for span in self.spans if span.trace_id == trace_id]

@@ -67,6 +67,17 @@ def test_nobody_listening_is_told_once_and_raises_nothing(
     ]
 
 
+def test_what_a_collector_rejects_is_not_taken(caplog: pytest.LogCaptureFixture) -> None:
+    with receiving() as traces:
+        exporter = OtlpExporter(Collector(endpoint=traces.endpoint), resource_of("s", "i"))
+        traces.rejected = 2
+        assert exporter([SPAN] * 3) == 1
+        traces.rejected = 0
+        assert exporter([SPAN] * 3) == 3
+        exporter.close()
+    assert f"the collector at {exporter.endpoint} rejects spans; they are lost" in caplog.messages
+
+
 @pytest.mark.parametrize("text", ["no colon", ": nothing"])
 def test_a_headers_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "headers"

@@ -22,12 +22,13 @@ class Collector:
         self.down = down
         self.taken: list[Span] = []
 
-    def __call__(self, spans: Sequence[Span]) -> bool:
+    def __call__(self, spans: Sequence[Span]) -> int:
         self.called.set()
         self.open.wait(PATIENCE)
-        if not self.down:
-            self.taken += spans
-        return not self.down
+        if self.down:
+            return 0
+        self.taken += spans
+        return len(spans)
 
 
 def test_spans_reach_the_collector_in_their_order() -> None:
@@ -74,3 +75,21 @@ def test_a_collector_that_is_down_costs_spans_which_are_counted() -> None:
     assert (queue.exported, queue.dropped, queue.queued) == (0, 700, 0)
     queue.put(spans(1))  # after its end
     assert queue.dropped == 701
+
+
+def test_what_a_collector_rejects_is_lost() -> None:
+    queue = SpanQueue(lambda spans: len(spans) - 2, linger=0.01)
+    queue.put(spans(5))
+    queue.close(PATIENCE)
+    assert (queue.exported, queue.dropped) == (3, 2)
+
+
+def test_what_a_collector_that_hangs_has_in_hand_at_the_end_is_lost_as_well() -> None:
+    collector = Collector()
+    queue = SpanQueue(collector, linger=0.01)
+    queue.put(spans(3))
+    assert collector.called.wait(PATIENCE)
+    queue.put(spans(4))
+    queue.close(0.01)
+    assert (queue.exported, queue.dropped, queue.queued) == (0, 7, 0)
+    collector.open.set()

@@ -1,8 +1,13 @@
 """W3C Trace Context, level 1: what is taken from others, and what goes on."""
 
+import re
+
 import pytest
 
+from protos import trace_context
 from protos.trace_context import accepted, accepted_state, begin, child, is_sampled, read
+
+MEMBER = trace_context._MEMBER
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -79,3 +84,16 @@ def test_of_too_much_state_the_oldest_goes() -> None:
     assert accepted_state(many) == ",".join(many[:32])
     long = [f"k{number}={'v' * 200}" for number in range(3)]
     assert accepted_state(long) == ",".join(long[:2])
+
+
+def test_what_is_dropped_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    class Pattern:
+        def fullmatch(self, text: str) -> re.Match[str] | None:
+            looked.append(text)
+            return MEMBER.fullmatch(text)
+
+    monkeypatch.setattr(trace_context, "_MEMBER", Pattern())
+    accepted_state([",".join(f"k{number}=v" for number in range(2200))])
+    assert len(looked) == 32
