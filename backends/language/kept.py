@@ -14,24 +14,33 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """The `most` names that were used last, each with a value; safe to use in several threads."""
+    """The `most` names that were used last, each with a value; safe to use in several threads.
+
+    The tenant with the most of them makes room, so that none drives out all others'.
+    """
 
     def __init__(self, most: int = MOST_NAMES) -> None:
         self._most = most
         self._values: OrderedDict[int, Value] = OrderedDict()
+        self._by_tenant: dict[str, OrderedDict[int, None]] = {}
         self._lock = threading.Lock()
 
-    def touch(self, found: Sequence[tuple[int, Value]]) -> None:
-        """A prompt was used: its beginnings, the shortest first.
+    def touch(self, tenant: str, found: Sequence[tuple[int, Value]]) -> None:
+        """A prompt of the tenant's was used: its beginnings, the shortest first.
 
         A beginning is forgotten after whatever begins with it: without it that is never found.
         """
+        if not found:
+            return
         with self._lock:
+            own = self._by_tenant.setdefault(tenant, OrderedDict())
             for name, value in reversed(found):
                 self._values[name] = value
                 self._values.move_to_end(name)
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
+                own[name] = None
+                own.move_to_end(name)
+            while (over := len(self._values) - self._most) > 0:
+                self._shorten(over)
 
     def newest(self) -> list[tuple[int, Value]]:
         """All of them, the last used one first."""
@@ -46,9 +55,19 @@ class Recent(Generic[Value]):
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
+            self._by_tenant.clear()
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def _shorten(self, by: int) -> None:
+        """Forgets so many names of the tenant with the most, but no more than half of them."""
+        tenant, names = max(self._by_tenant.items(), key=lambda each: len(each[1]))
+        for _ in range(min(by, (len(names) + 1) // 2)):
+            name, _ = names.popitem(last=False)
+            del self._values[name]
+        if not names:
+            del self._by_tenant[tenant]
 
 
 class Pace:

@@ -10,6 +10,7 @@ from protos.prefixes import Filter
 
 def load_of(
     times: Times,
+    wholes: Times,
     *,
     in_flight: int,
     models: Sequence[pb.LanguageModel],
@@ -18,7 +19,7 @@ def load_of(
     adapter_seconds: float = 0.0,
     progress: int = 0,
 ) -> pb.Load:
-    """`times` are those of first parts, `progress` the steps until now.
+    """`times` are until answers began, `wholes` until their ends, `progress` the steps until now.
 
     `kept` are names of beginnings of prompts, `pace` is what they save; an adapter that is in
     memory saves `adapter_seconds`.
@@ -27,7 +28,7 @@ def load_of(
     running = sum(each.running for each in models)
     typical = times.quantile(0.5)
     return pb.Load(
-        queued_work_us=int(queued_work(waiting, running, typical) * 1e6),
+        queued_work_us=int(queued_work(waiting, running, wholes.quantile(0.5)) * 1e6),
         in_flight=in_flight,
         service_p50_us=int(typical * 1e6),
         service_p99_us=int(times.quantile(0.99) * 1e6),

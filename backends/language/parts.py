@@ -17,7 +17,7 @@ class Parts:
     """Sends parts, each with the times up to itself; `room` is how many bytes are welcome yet.
 
     `sharing` says how many calls have the model between them now, `queued` how many of a call's
-    first seconds it has waited there, and `begun` is told after how many the first part came.
+    first seconds it has waited there, and `begun` is told after how many the answer began.
     """
 
     def __init__(
@@ -38,20 +38,22 @@ class Parts:
         self._queued = queued
         self._begun = begun
         self._arrival = clock()
-        self._queue: float | None = None  # seconds, since the first part
+        self._queue: float | None = None  # seconds, once it has begun
+
+    def begin(self) -> None:
+        """The answer begins, unless it has; what is sent begins it at the latest."""
+        self._begin(self._clock() - self._arrival)
 
     def send(self, content: Content, *, final: bool) -> None:
         elapsed = self._clock() - self._arrival
-        if self._queue is None:
-            self._queue = self._queued(elapsed)
-            self._begun(elapsed)
+        queued = self._begin(elapsed)
         part = exchange_parts.encode_part(
             self._id,
             content,
             VERSION,
             final=final,
-            queue_us=int(self._queue * 1e6),
-            compute_us=int((elapsed - self._queue) * 1e6),
+            queue_us=int(queued * 1e6),
+            compute_us=int((elapsed - queued) * 1e6),
             batch_rows=self._sharing(),
         )
         self.room -= bytes_of(content if isinstance(content, OpenAi) else Tensors(content))
@@ -63,3 +65,10 @@ class Parts:
         timing = Timing(int(queue * 1e6), int((elapsed - queue) * 1e6), self._sharing(), 0)
         part = exchange_parts.encode_failure(self._id, error, executed=executed, timing=timing)
         self._answer(part, True)
+
+    def _begin(self, elapsed: float) -> float:
+        """How many seconds the call has waited in the queue."""
+        if self._queue is None:
+            self._queue = self._queued(elapsed)
+            self._begun(elapsed)
+        return self._queue

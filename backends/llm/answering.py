@@ -52,6 +52,7 @@ class Answering:
         """More of what one of the prompts is answered with."""
         if self._over:
             return
+        self._parts.begin()
         said = replace(said, choice=prompt * self._choices + said.choice)
         self._tokens += said.tokens
         self._reused += said.reused

@@ -302,7 +302,7 @@ class Engine:
         size = self.scheduler.pool.size
         keys = sequence.keys(len(sequence.tokens) // size, size)
         whole = [(name, tokens // size) for tokens, name in beginnings if tokens >= size]
-        self.kept.touch([(name, keys[blocks - 1]) for name, blocks in whole])
+        self.kept.touch(sequence.tenant, [(name, keys[blocks - 1]) for name, blocks in whole])
 
     def _break(self, sequence: Sequence, step: Step, error: Exception | None = None) -> None:
         """The model fails on it; the next one with such a prompt shall not find what it left."""

@@ -42,6 +42,7 @@ class Presence:
         adapters = models.adapters()
         return load_of(
             self._worker.times,
+            self._worker.wholes,
             in_flight=self._worker.in_flight,
             models=[_language(each, adapters) for each in loaded],
             kept=Filter.of(_kept(loaded), self._salt),

@@ -56,7 +56,8 @@ class LlmWorker:
             loop.call_soon_threadsafe(self._say, step)
 
         self.models = Models(repository, options, deliver)
-        self.times = Times()
+        self.times = Times()  # until the first token
+        self.wholes = Times()  # until the end, however it came
         self.pace = Pace()
         self._most = most
         self._clock = clock
@@ -179,7 +180,7 @@ class LlmWorker:
                 queued=partial(self._queued, thread),
                 begun=partial(self._begun, thread, prefixes.length, cached),
             ),
-            leave=partial(self._leave, key, len(prompts), thread),
+            leave=partial(self._leave, key, len(prompts), thread, self._clock()),
         )
         self._calls[key] = (taken, thread)
         for at, (prompt, most) in enumerate(zip(prompts, mosts, strict=True)):
@@ -201,14 +202,15 @@ class LlmWorker:
 
     def _queued(self, thread: EngineThread, elapsed: float) -> float:
         load = thread.load
-        return time_queued(load.waiting, load.running, elapsed, self.times.quantile(0.5))
+        return time_queued(load.waiting, load.running, elapsed, self.wholes.quantile(0.5))
 
     def _begun(self, thread: EngineThread, length: int, cached: int, elapsed: float) -> None:
         self.times.add(elapsed)
         self.pace.add(length, cached, elapsed - self._queued(thread, elapsed))
 
-    def _leave(self, key: int, prompts: int, thread: EngineThread) -> None:
+    def _leave(self, key: int, prompts: int, thread: EngineThread, began: float) -> None:
         del self._calls[key]
+        self.wholes.add(self._clock() - began)
         for at in range(prompts):
             thread.cancel((key, at))
 

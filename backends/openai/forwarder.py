@@ -30,7 +30,7 @@ from protos.prefixes import prefixes_of
 class Forwarder:
     """`most` calls may be under way; more are refused, so that another endpoint gets them.
 
-    `signals` are the latest of the server. `times` are those of first parts.
+    `signals` are the latest of the server. `times` are until first parts, `wholes` until ends.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Forwarder:
         self._clock = clock
         self._habits = Habits()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._wholes = Times()
         self.times = Times()
+        self.wholes = Times()
         self.kept: Recent[int] = Recent()  # how many bytes each beginning adds to the one before
         self.pace = Pace()
 
@@ -78,28 +78,30 @@ class Forwarder:
         prefixes = prefixes_of(forward.asked, call.tenant, call.model)
         cached = prefixes.reach(lambda name: self.kept.get(name) is not None)
         lengths = map(sub, prefixes.ends, (0, *prefixes.ends))
-        self.kept.touch(list(zip(prefixes.names, lengths, strict=True)))
+        self.kept.touch(call.tenant, list(zip(prefixes.names, lengths, strict=True)))
         parts = Parts(
             call,
             answer,
             clock=self._clock,
             sharing=self._sharing,
             queued=self._queued,
-            begun=partial(self._begun, prefixes.length, cached),
+            begun=partial(self._begun, call.streaming, prefixes.length, cached),
         )
         taken = Answering(call, forward, parts)
         self._tasks.add(taken.task)
         taken.task.add_done_callback(partial(self._done, self._clock()))
         return taken
 
-    def _begun(self, length: int, cached: int, elapsed: float) -> None:
+    def _begun(self, streaming: bool, length: int, cached: int, elapsed: float) -> None:
         self.times.add(elapsed)
-        self.pace.add(length, cached, elapsed - self._queued(elapsed))
+        # What comes in one piece doesn't tell how much of its time the prompt took.
+        if streaming:
+            self.pace.add(length, cached, elapsed - self._queued(elapsed))
 
     def _done(self, began: float, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            self._wholes.add(self._clock() - began)
+            self.wholes.add(self._clock() - began)
 
     def _sharing(self) -> int:
         """How many calls run now: all of ours, unless the server says that some have to wait."""
@@ -110,7 +112,7 @@ class Forwarder:
         signals = self._signals()
         if not signals.waiting:
             return 0.0
-        return time_queued(signals.waiting, signals.running, elapsed, self._wholes.quantile(0.5))
+        return time_queued(signals.waiting, signals.running, elapsed, self.wholes.quantile(0.5))
 
     def _forward(self, call: Call) -> Forward:
         if len(self._tasks) >= self._most:

@@ -53,6 +53,7 @@ class Presence:
     def _load(self) -> pb.Load:
         return load_of(
             self._forwarder.times,
+            self._forwarder.wholes,
             in_flight=self._forwarder.in_flight,
             models=[self._language()],
             kept=Filter.of(self._kept(), self._salt),

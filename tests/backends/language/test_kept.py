@@ -7,16 +7,29 @@ from backends.language.kept import Pace, Recent
 
 def test_the_last_used_names_are_kept_and_beginnings_longest():
     recent = Recent(4)
-    recent.touch([(1, "a"), (2, "ab"), (3, "abc")])
-    recent.touch([(1, "a"), (4, "ax"), (5, "axy")])
+    recent.touch("t", [(1, "a"), (2, "ab"), (3, "abc")])
+    recent.touch("t", [(1, "a"), (4, "ax"), (5, "axy")])
     assert [name for name, _ in recent.newest()] == [1, 4, 5, 2]
     assert (recent.get(1), recent.get(3), len(recent)) == ("a", None, 4)
 
 
+def test_whoever_has_the_most_names_makes_room():
+    recent = Recent(8)
+    recent.touch("b", [(1, "b"), (2, "bb")])
+    for at in range(100, 200, 3):
+        recent.touch("a", [(at + n, "a") for n in range(3)])
+        assert len(recent) <= 8
+    assert (recent.get(1), recent.get(2)) == ("b", "bb")
+    assert recent.get(199) == "a"
+    for tenant in range(300, 400):
+        recent.touch(str(tenant), [(tenant, "c")])
+    assert len(recent) == 8
+
+
 def test_a_name_has_the_value_that_it_was_last_given():
     recent = Recent()
-    recent.touch([(1, b"block")])
-    recent.touch([(1, b"another")])
+    recent.touch("t", [(1, b"block")])
+    recent.touch("t", [(1, b"another")])
     assert recent.newest() == [(1, b"another")]
     recent.clear()
     assert recent.newest() == []

@@ -48,6 +48,15 @@ def test_the_queue_is_asked_for_and_the_beginning_told_once_with_the_first_part(
     assert first.batch_rows == second.batch_rows == 3
 
 
+def test_an_answer_may_begin_before_its_first_part_is_sent() -> None:
+    sent = Sent(queued=0.5)
+    sent.now += 2.0
+    sent.parts.begin()
+    only = sent.send(7.0, final=True)
+    assert sent.begun == [2.0]
+    assert (only.queue_us, only.compute_us) == (500_000, 8_500_000)
+
+
 def test_what_is_sent_takes_room() -> None:
     sent = Sent()
     assert sent.parts.room == exchange_parts.INITIAL_CREDIT

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from backends.language.parts import Parts
 from backends.llm.answering import Answering
 from backends.llm.choice import Said
@@ -17,7 +19,7 @@ class Caller:
     def __init__(self, *, streaming: bool, chat: bool = True, prompts: int = 1, n: int = 1) -> None:
         payload: OpenAi = Chat({"messages": []}) if chat else Prompt({"prompt": "x"})
         self.parts: list[tuple[Part | PenstockError, bool]] = []
-        self.left = 0
+        self.left = self.begun = 0
         call = exchange_calls.Call(
             version="",
             request_id="",
@@ -47,7 +49,7 @@ class Caller:
                 clock=lambda: 0.0,
                 sharing=lambda: 1,
                 queued=lambda _: 0.0,
-                begun=lambda _: None,
+                begun=self._begin,
             ),
             leave=self._leave,
         )
@@ -55,6 +57,9 @@ class Caller:
     def _answer(self, part: bytes, final: bool) -> None:
         ((_, decoded, _),) = exchange_parts.decode_parts(exchange_parts.reply_frame([part]))
         self.parts.append((decoded, final))
+
+    def _begin(self, elapsed: float) -> None:
+        self.begun += 1
 
     def _leave(self) -> None:
         self.left += 1
@@ -80,6 +85,15 @@ def test_a_whole_answer_has_all_choices_in_their_order() -> None:
     assert body["usage"]["completion_tokens"] == 3
     assert body["usage"]["prompt_tokens"] == 3
     assert caller.left == 1
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_an_answer_begins_with_the_first_token_whoever_waits_for_the_whole(streaming: bool) -> None:
+    caller = Caller(streaming=streaming)
+    caller.taken.say(0, Said(0, "", 1))  # half a character
+    assert (caller.begun, caller.parts) == (1, [])
+    caller.taken.say(0, Said(0, "é", 1, "stop", final=True))
+    assert caller.begun == 1
 
 
 def test_several_prompts_number_their_choices_one_after_the_other() -> None:

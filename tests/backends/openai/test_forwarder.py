@@ -108,6 +108,14 @@ async def test_an_answer_comes_whole_and_the_server_is_asked_by_its_own_name(ser
         assert forward.times.quantile(0.5) > 0
 
 
+async def test_what_a_prompt_takes_is_learned_from_streams_alone(server):
+    async with forwarder(server[1]) as forward:
+        await answer(forward, call(chat("hello world")))
+        assert forward.pace.byte_seconds == 0.0
+        await answer(forward, call(chat("hello world again"), streaming=True))
+        assert forward.pace.byte_seconds > 0.0
+
+
 async def test_a_stream_comes_in_chunks_and_ends_with_an_empty_part(server):
     seen, url = server
     async with forwarder(url) as forward:

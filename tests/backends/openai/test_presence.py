@@ -23,7 +23,9 @@ class Scene:
         self.watch = SimpleNamespace(unhealthy_reason=None, signals=Signals(2, 3))
         pace = Pace()
         pace.add(1000, 0, 2.0)
-        self.forwarder = SimpleNamespace(times=Times(), in_flight=0, kept=Recent(), pace=pace)
+        self.forwarder = SimpleNamespace(
+            times=Times(), wholes=Times(), in_flight=0, kept=Recent(), pace=pace
+        )
         self.roster = Roster({"m": "upstream"})
         self.presence = Presence(
             IDENTITY, self.roster, self.watch, self.forwarder, device="gpu", revision=""
@@ -31,12 +33,13 @@ class Scene:
 
     def send(self, prompt) -> None:
         self.forwarder.kept.touch(
+            "t",
             [
                 (name, end - before)
                 for name, end, before in zip(
                     prompt.names, prompt.ends, (0, *prompt.ends), strict=False
                 )
-            ]
+            ],
         )
 
     def told(self) -> Kept:
@@ -49,6 +52,13 @@ class Scene:
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
+
+
+def test_the_queue_empties_at_the_pace_of_whole_answers(scene) -> None:
+    scene.forwarder.times.add(1.0)
+    scene.forwarder.wholes.add(6.0)
+    load = scene.presence.beat(False).load
+    assert (load.service_p50_us, load.queued_work_us) == (1_000_000, 4_000_000)
 
 
 def test_prompts_that_were_sent_are_taken_to_be_kept(scene) -> None:
