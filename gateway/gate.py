@@ -125,6 +125,8 @@ class Gate:
         if error is not None:
             failed = error.kind if isinstance(error, PenstockError) else Kind.INTERNAL
             code, kind = TABLE[failed].http, failed.name
+            chosen = failed is Kind.DEADLINE and timeline.hurried
+            timeline.by_client = chosen or TABLE[failed].fault == "client"
         self.audit.request(model, face, code, timeline, kind)
         now = self.clock()
         # Above the metrics, whose exemplars are of requests that have a trace.

@@ -16,7 +16,8 @@ import orjson
 from protos.timeline import Timeline
 
 KEPT = 200  # failed requests, and as many slow ones
-KEPT_REFUSALS = 100  # a tenant over its limit must not push out what failed
+# A tenant over its limit, or whose deadlines are too near, must not push out what failed.
+KEPT_REFUSALS = 100
 SLOW_FOR = 600.0  # seconds after which the slowest of then give way to those of now
 # A row costs some 50 µs of the event loop, so that all of a report's cost 6 ms at most.
 FAILURES_A_REPORT = 50
@@ -56,7 +57,7 @@ class Noted:
 
     def note(self, ended: Ended, seconds: float) -> None:
         """Of a request that failed, was refused or took longer than `floor`."""
-        if ended.code >= 500:
+        if ended.code >= 500 and not ended.timeline.by_client:
             self._failed.append(ended)
         elif ended.code >= 400:
             self._refused.append(ended)
@@ -109,7 +110,7 @@ class RecentRequests:
     def take(self, rows: Iterable[bytes], now: float) -> None:
         """The rows of one worker's report."""
         for row in map(orjson.loads, rows):
-            if row["code"] >= 500:
+            if row["code"] >= 500 and not row["by_client"]:
                 self._failed.append(row)
             elif row["code"] >= 400:
                 self._refused.append(row)

@@ -32,6 +32,7 @@ def row_of(ended: Ended) -> Row:
         "model": ended.model,
         "face": ended.face,
         "code": ended.code,
+        "by_client": timeline.by_client,
         "error": ended.error,
         "refused_by": timeline.refused,
         "tenant": "" if principal is None else principal.tenant,

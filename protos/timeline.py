@@ -117,6 +117,8 @@ class Timeline:
     # Whether the client itself chose the deadline of the first part, and that of the whole.
     first_by_client: bool = False
     whole_by_client: bool = False
+    # Whether it failed by the client's own doing: what it sent, or a deadline that it chose.
+    by_client: bool = False
     quota: Quota | None = None
     # hit, coalesced (with an equal request), miss or bypass; empty where no answers are kept.
     cache: str = ""

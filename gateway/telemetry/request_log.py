@@ -78,7 +78,7 @@ class RequestLog:
         self, model: str, face: str, code: int, error: str, timeline: Timeline, now: float
     ) -> None:
         """A request ended at `now` by the clock of its timeline; `model` must be bounded."""
-        if code >= 500:
+        if code >= 500 and not timeline.by_client:
             kind, why = "error", "failed"
         elif code >= 400:
             kind, why = "refused", "failed"

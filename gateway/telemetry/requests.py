@@ -16,7 +16,7 @@ from protos.timeline import Timeline
 
 REUSED = ("hit", "coalesced")  # a kept answer, and another request's
 OTHER = "other"
-MOST = 5000  # of route, arm, model, face and code together: a scrape of them takes 0.1 s
+MOST = 5000  # of route, arm, model, face, code and fault: a scrape of them takes 0.1 s
 # One request in so many, drawn at random, tells its stages: a quarter of a microsecond each would
 # cost more than all other counting.
 STAGES_OF = 16
@@ -31,7 +31,7 @@ OVERHEAD = (
 )
 STAGE = (0.00001, 0.000025, 0.00005, *OVERHEAD, 10.0, 30.0)
 
-Key = tuple[str, str, str, str, int]  # route, arm, model, face, code
+Key = tuple[str, str, str, str, int, str]  # route, arm, model, face, code, fault
 
 
 class _Series:
@@ -63,7 +63,8 @@ class RequestMetrics:
         A kept answer, and another request's, say nothing of an arm.
         """
         arm = "" if timeline.cache in REUSED else timeline.arm
-        key = (route, arm, model, face, code)
+        fault = "" if code < 400 else "client" if code < 500 or timeline.by_client else "server"
+        key = (route, arm, model, face, code, fault)
         series = self._series.get(key) or self._make(key)
         series.requests += 1
         seconds = now - timeline.start
@@ -91,14 +92,15 @@ class RequestMetrics:
     def families(self) -> list[pb.MetricFamily]:
         """As of now; to be made in a thread, as it takes its time where there are many series."""
         requests: dict[tuple[str, ...], float] = {
-            (*key[:4], str(key[4])): series.requests for key, series in list(self._series.items())
+            (*key[:4], str(key[4]), key[5]): series.requests
+            for key, series in list(self._series.items())
         }
         return [
             family(
                 "counter",
                 "penstock_requests",
                 "Requests answered; the arm is empty where none was asked.",
-                ("route", "arm", "model", "face", "code"),
+                ("route", "arm", "model", "face", "code", "fault"),
                 requests,
                 turns=in_turns,
             ),
@@ -141,10 +143,10 @@ class RequestMetrics:
 
     def _make(self, key: Key) -> _Series:
         if len(self._series) >= MOST:
-            key = (OTHER, "", OTHER, key[3], key[4])
+            key = (OTHER, "", OTHER, *key[3:])
             if key in self._series:
                 return self._series[key]
-        route, arm, model, _, code = key
+        route, arm, model, _, code, _ = key
         duration = self._durations.setdefault((route, arm, model, str(code)), Histogram(DURATION))
         overhead = self._overheads.setdefault((route, model), Histogram(OVERHEAD))
         series = self._series[key] = _Series(duration, overhead)

@@ -66,7 +66,8 @@ class Tracer:
         if not timeline.traceparent:  # it was refused by its head
             self.begin(timeline)
         sampled = bool(timeline.sampled_trace)
-        if not sampled and code < 500 and timeline.waited_for(now) < self._slow:
+        failed = code >= 500 and not timeline.by_client
+        if not sampled and not failed and timeline.waited_for(now) < self._slow:
             return
         if sampled:
             self.sampled += 1

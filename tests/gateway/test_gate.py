@@ -117,6 +117,31 @@ def test_requests_go_on_with_a_trace_context_of_their_own() -> None:
     assert own[-2:] == "01"  # which decided
 
 
+@pytest.mark.parametrize(
+    ("kind", "passed", "by_client"),
+    [
+        (Kind.DEADLINE, {}, False),
+        (Kind.DEADLINE, {"first_by_client": True}, True),
+        (Kind.DEADLINE, {"first_by_client": True, "answered": START + 1}, False),
+        (Kind.DEADLINE, {"whole_by_client": True, "answered": START + 1}, True),
+        (Kind.MODEL_FAILED, {"whole_by_client": True, "answered": START + 1}, False),
+        (Kind.NOT_CACHED, {}, True),
+    ],
+)
+def test_a_deadline_that_the_client_chose_is_its_own_doing(kind, passed, by_client):
+    metrics = Metrics()
+    timeline = Timeline(START, **passed)
+    gate_with(
+        None,
+        table=SimpleNamespace(versions=lambda model: ["1"], settled=True),
+        metrics=metrics,
+        audit=SimpleNamespace(request=lambda *_: None),
+    ).observe("m", "http", timeline, PenstockError(kind, ""))
+    assert timeline.by_client is by_client
+    (series,) = metrics.requests.families()[0].series
+    assert series.labels[-1] == ("client" if by_client else "server")
+
+
 def counted(error=None, **passed) -> list[tuple[str, str, int, int]]:
     """The usage of a request that passed so: tenant, model, requests, rows."""
     book = UsageBook(lambda: 0.0)

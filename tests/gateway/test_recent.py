@@ -23,9 +23,17 @@ def ended(code: int = 200, end: float = 0.0, model: str = "m") -> Ended:
     return Ended(model, "http", code, "", Timeline(0.0), end)
 
 
-def row(code: int = 200, seconds: float = 1.0, at: float = 0.0, **more: str) -> bytes:
+def row(code: int = 200, seconds: float = 1.0, at: float = 0.0, **more: object) -> bytes:
     return orjson.dumps(
-        {"code": code, "seconds": seconds, "at": at, "model": "m", "request_id": "r", **more}
+        {
+            "code": code,
+            "by_client": False,
+            "seconds": seconds,
+            "at": at,
+            "model": "m",
+            "request_id": "r",
+            **more,
+        }
     )
 
 
@@ -82,6 +90,17 @@ class TestAGateway:
         recent = RecentRequests()
         recent.take([row(200, at=1.0), row(503, at=3.0), row(429, at=2.0)], NOW)
         assert [each["code"] for each in recent.find({}, NOW)] == [503, 429, 200]
+
+    def test_deadlines_that_clients_chose_push_out_no_failures(self):
+        recent, noted = RecentRequests(), Noted()
+        hurried = ended(504)._replace(timeline=Timeline(0.0, by_client=True))
+        noted.note(ended(500), seconds=0.1)
+        for _ in range(FAILURES_A_REPORT + 1):
+            noted.note(hurried, seconds=0.1)
+        assert noted.take(0.0)[0].code == 500
+        recent.take([row(500), *[row(504, by_client=True)] * (KEPT + 1)], NOW)
+        assert len(recent.find({"code": "500"}, NOW)) == 1
+        assert len(recent.find({"code": "504"}, NOW)) == KEPT_REFUSALS
 
     def test_finds_by_model_code_and_request_id(self):
         recent = RecentRequests()

@@ -38,10 +38,21 @@ def test_a_request_counts_by_route_arm_model_face_and_code() -> None:
     metrics = RequestMetrics(lambda: NEVER)
     metrics.observe("fraud", "m", "grpc", 200, passed(), 1.1)
     assert samples(metrics, "penstock_requests_total") == {
-        ("fraud", "stable", "m", "grpc", "200"): 1
+        ("fraud", "stable", "m", "grpc", "200", ""): 1
     }
     sums = samples(metrics, "penstock_request_duration_seconds_sum")
     assert sums == {("fraud", "stable", "m", "200"): pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize(
+    ("code", "by_client", "fault"),
+    [(200, False, ""), (429, True, "client"), (504, True, "client"), (504, False, "server")],
+)
+def test_whose_fault_a_failure_is_stands_beside_its_code(code, by_client, fault) -> None:
+    metrics = RequestMetrics(lambda: NEVER)
+    metrics.observe("fraud", "m", "http", code, passed(by_client=by_client), 1.1)
+    found = samples(metrics, "penstock_requests_total")
+    assert found == {("fraud", "stable", "m", "http", str(code), fault): 1}
 
 
 def test_overhead_is_what_the_backend_did_not_need() -> None:
@@ -70,7 +81,9 @@ def test_streams_and_what_no_backend_answered_have_no_overhead(timeline: Timelin
 def test_a_kept_answer_is_no_arms(cache: str) -> None:
     metrics = RequestMetrics(lambda: NEVER)
     metrics.observe("fraud", "m", "http", 200, passed(cache=cache), 1.1)
-    assert list(samples(metrics, "penstock_requests_total")) == [("fraud", "", "m", "http", "200")]
+    assert list(samples(metrics, "penstock_requests_total")) == [
+        ("fraud", "", "m", "http", "200", "")
+    ]
 
 
 def test_stages_are_those_between_marks_and_the_backends_own() -> None:
@@ -152,8 +165,8 @@ def test_ten_thousand_random_tenants_models_and_paths_make_no_more_series() -> N
             asked.observe(model, "http", timeline, error)
     found = samples(metrics.requests, "penstock_requests_total")
     assert found == {
-        ("", "", "other", "http", "404"): 10_000,
-        ("", "", "known", "http", "200"): 10_000,
+        ("", "", "other", "http", "404", "client"): 10_000,
+        ("", "", "known", "http", "200", ""): 10_000,
     }
     assert {tenant for tenant, _ in asked.usage.shown()} == {"other"}
     assert sum(len(family.series) for family in asyncio.run(metrics.families())) < 20
@@ -166,4 +179,4 @@ def test_names_of_documents_that_come_and_go_for_ever_end_as_others(monkeypatch)
         metrics.observe(f"route-{number}", "m", "http", 200, passed(), 1.1)
     found = samples(metrics, "penstock_requests_total")
     assert len(found) == 21
-    assert found["other", "", "other", "http", "200"] == 980
+    assert found["other", "", "other", "http", "200", ""] == 980

@@ -84,6 +84,15 @@ def test_refusals_are_not_traced() -> None:
     assert spans == []
 
 
+def test_deadlines_that_clients_chose_take_nobodys_place() -> None:
+    spans = Kept()
+    by = tracer(spans, retrospective="1/s")
+    for _ in range(50):
+        over(by, code=504, by_client=True)
+    over(by, code=500)
+    assert (len(spans), by.retrospective, by.unkept) == (1, 1, 0)
+
+
 def test_an_outage_fills_no_collector() -> None:
     spans = Kept()
     by = tracer(spans, retrospective="2/s")
