@@ -5,7 +5,8 @@ import asyncio
 from gateway.console import figures
 from gateway.console.alarms import FAILING
 from gateway.console.frame import empty, live, section
-from gateway.console.history import MOST_SERIES, History, Key, Rates
+from gateway.console.history import History
+from gateway.console.samples import MOST_SERIES, Key, Rates
 from gateway.reports.markup import Child, Markup, element, foreign, joined
 from gateway.reports.tables import note, table
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gateway.console.alarms import FAILING, Alarm, alarms
-from gateway.console.history import IDLE
+from gateway.console.samples import IDLE
 from protos import discovery_pb2 as pb
 
 

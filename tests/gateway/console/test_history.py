@@ -1,10 +1,11 @@
 """Rates from counters, quantiles from histograms, over the last ten minutes."""
 
-from math import inf, isnan
+from math import isnan
 
 import pytest
 
-from gateway.console.history import INTERVAL, KEPT, MOST_SERIES, Key, quantile
+from gateway.console.history import INTERVAL, KEPT
+from gateway.console.samples import MOST_SERIES, Key
 from gateway.telemetry.families import family
 from tests.gateway.console.traffic_counters import STABLE, Counters
 
@@ -39,19 +40,6 @@ def test_quantiles_lie_within_their_buckets(counters: Counters):
     rates = counters.history.rates(STABLE)
     assert rates.p50 == pytest.approx(0.1 * 50 / 90)
     assert rates.p99 == pytest.approx(0.1 + 0.9 * 9 / 10)
-
-
-@pytest.mark.parametrize(
-    ("cumulative", "expected"),
-    [([10, 10], 0.05), ([0, 10], 0.1)],
-)
-def test_a_quantile_beyond_the_last_bound_is_that_bound(cumulative, expected: float):
-    assert quantile(0.5, [0.1, inf], cumulative) == expected
-
-
-def test_quantiles_of_nothing_are_not_numbers():
-    assert isnan(quantile(0.5, [], []))
-    assert isnan(quantile(0.5, [0.1, inf], [0, 0]))
 
 
 def test_a_line_has_a_value_for_each_interval(counters: Counters):

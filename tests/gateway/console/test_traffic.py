@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.console.history import MOST_SERIES, Key
+from gateway.console.samples import MOST_SERIES, Key
 from gateway.console.traffic import Traffic
 from tests.gateway.console.traffic_counters import STABLE, Counters
 

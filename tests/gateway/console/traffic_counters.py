@@ -1,6 +1,7 @@
 """Counters of requests as workers would report them, and their history."""
 
-from gateway.console.history import INTERVAL, History, Key, read
+from gateway.console.history import INTERVAL, History
+from gateway.console.samples import Key, read
 from gateway.telemetry.families import family, histogram_family
 from protos import discovery_pb2 as pb
 from protos.histogram import Histogram
