@@ -19,8 +19,6 @@ from tests.deploy.rendered import DEPLOY, RENDER, Object, objects, of_kind, pod,
 
 CHART = DEPLOY / "helm" / "penstock"
 PRODUCTION: dict[str, Any] = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
-MODELS = {"persistentVolumeClaim": {"claimName": "models"}}
-
 # Everything that a value can turn on.
 ALL: dict[str, Any] = {
     **PRODUCTION,
@@ -246,22 +244,3 @@ def test_a_gpu_is_asked_for_tolerated_and_used() -> None:
     assert container["image"].endswith("penstock-llm-cuda:1.2.3")
     assert "--device=cuda:0" in container["args"]
     assert spec["tolerations"][0]["key"] == "nvidia.com/gpu"
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ({"gatway": {}}, "gatway"),
-        ({"gateway": {"replicas": 0}}, "replicas"),
-        ({"backends": [{"name": "a", "runtime": "tensorflow", "models": MODELS}]}, "runtime"),
-        ({"backends": [{"name": "a", "runtime": "torch"}]}, "models"),
-        ({"config": {"listeners": {}}}, "listeners"),
-        ({"routes": {"digits.json": {}}}, "routes"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_values_that_say_nothing_to_the_chart_are_refused(
-    values: dict[str, Any], named: str
-) -> None:
-    with pytest.raises(helm.HelmError, match=named):
-        objects(values)

@@ -72,6 +72,11 @@ capabilities: {drop: [ALL]}
 {{/* penstock.yaml: what the chart says, over what the values say. */}}
 {{- define "penstock.config" -}}
 {{- $gateway := .Values.gateway -}}
+{{- range list (list "limits" "drainTimeout" "gateway.drainSeconds") (list "discovery" "allowedNetworks" "podNetworks") (list "audit" "folder" "gateway.auditClaim") -}}
+{{- if hasKey (get $.Values.config (index . 0) | default dict) (index . 1) -}}
+{{- fail (printf "config.%s.%s is the chart's to say: set %s" (index . 0) (index . 1) (index . 2)) -}}
+{{- end -}}
+{{- end -}}
 {{- $tls := dict -}}
 {{- if $gateway.tlsSecret -}}
 {{- $tls = dict "tls" (dict "certificate" "/etc/penstock/tls/tls.crt" "key" "/etc/penstock/tls/tls.key") -}}
@@ -85,7 +90,7 @@ capabilities: {drop: [ALL]}
   "listeners" (dict
     "http" (merge (dict "address" "0.0.0.0:8000") $tls)
     "grpc" (merge (dict "address" "0.0.0.0:8001") $tls)
-    "admin" (dict "address" "0.0.0.0:8002")
+    "admin" (merge (dict "address" "0.0.0.0:8002") $tls)
     "discovery" (merge (dict "address" "0.0.0.0:8003") $tls))
   "limits" (dict "drainTimeout" (printf "%ds" ($gateway.drainSeconds | int)))
   "discovery" (dict "allowedNetworks" .Values.podNetworks)
@@ -94,4 +99,34 @@ capabilities: {drop: [ALL]}
 {{- $own = mergeOverwrite $own (dict "audit" (dict "folder" "/var/log/penstock/audit")) -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $own) -}}
+{{- end -}}
+
+{{/* What lets a pod reach the collector of traces, wherever it is. */}}
+{{- define "penstock.collector.egress" -}}
+{{- with dig "telemetry" "collector" "endpoint" "" .Values.config -}}
+- ports: [{port: {{ regexFind ":[0-9]+$" . | trimPrefix ":" | default "443" }}, protocol: TCP}]
+{{- end -}}
+{{- end -}}
+
+{{/* The collector's files by what options of backends call them: what each secret is, and its key. */}}
+{{- define "penstock.collector.files" -}}
+{{- $collector := dig "telemetry" "collector" dict .Values.config | default dict -}}
+{{- $tls := $collector.tls | default dict -}}
+{{- $files := dict -}}
+{{- range $option, $path := dict "ca" $tls.ca "certificate" $tls.certificate "key" $tls.key "headers-file" $collector.headersFile -}}
+{{- if $path -}}
+{{- $place := regexFind "^/etc/penstock/secrets/[^/]+/[^/]+$" $path | required (printf "config.telemetry.collector: %s is no /etc/penstock/secrets/SECRET/KEY" $path) -}}
+{{- $_ := set $files $option (dict "secret" (dir $place | base) "key" (base $place)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end -}}
+
+{{/* Threads of a backend: what it says, else 1 beside a GPU, else its CPUs, rounded up. The process
+     itself sees the node's. */}}
+{{- define "penstock.threads" -}}
+{{- $resources := .resources | default dict -}}
+{{- $cpu := dig "limits" "cpu" (dig "requests" "cpu" "1" $resources) $resources | toString -}}
+{{- $cores := ternary (divf (trimSuffix "m" $cpu) 1000) $cpu (hasSuffix "m" $cpu) -}}
+{{- .threads | default (ternary 1 (max 1 (ceil $cores | int)) (gt (dig "gpu" "count" 0 . | int) 0)) -}}
 {{- end -}}
