@@ -1,8 +1,9 @@
-"""Ends with status 0 if what is asked is well: `python healthy.py URL`, for HEALTHCHECK.
+"""Ends with status 0 if what is asked is well: `python healthy.py URL …`, for HEALTHCHECK.
 
-URL is `http://…` or `https://…`, which must answer 2xx, or `grpc://HOST:PORT[/SERVICE]`, which must
-be SERVING by gRPC's health protocol. Over TLS the certificate isn't looked at: it bears the names
-that others use, and this asks its own container.
+Of several URLs one is enough: whether a listener speaks TLS is its configuration's to say. A URL is
+`http://…` or `https://…`, which must answer 2xx, or `grpc://HOST:PORT[/SERVICE]`, which must be
+SERVING by gRPC's health protocol. Over TLS the certificate isn't looked at: it bears the names that
+others use, and this asks its own container.
 """
 
 import ssl
@@ -14,19 +15,23 @@ PATIENCE = 3.0  # seconds
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: healthy.py URL", file=sys.stderr)
+    if len(sys.argv) < 2:
+        print("usage: healthy.py URL …", file=sys.stderr)
         return 2
-    url = urlsplit(sys.argv[1])
+    return 0 if any(well(url) for url in sys.argv[1:]) else 1
+
+
+def well(text: str) -> bool:
+    url = urlsplit(text)
     try:
         if url.scheme == "grpc":
-            return 0 if serving(url.netloc, url.path.strip("/")) else 1
+            return serving(url.netloc, url.path.strip("/"))
         context = ssl._create_unverified_context() if url.scheme == "https" else None
         with urllib.request.urlopen(url.geturl(), timeout=PATIENCE, context=context):
-            return 0
+            return True
     except Exception as error:
         print(f"{url.geturl()}: {type(error).__name__}", file=sys.stderr)
-        return 1
+        return False
 
 
 def serving(address: str, service: str) -> bool:

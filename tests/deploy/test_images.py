@@ -46,12 +46,26 @@ def test_the_base_is_pinned_and_nothing_runs_as_root() -> None:
     (python,) = re.findall(r"^ARG PYTHON=(.*)$", DOCKERFILE.read_text(), re.MULTILINE)
     assert re.fullmatch(r"3\.\d+\.\d+-slim-[a-z]+(@sha256:[0-9a-f]{64})?", python)
     stages = [line.split(" AS ") for line in instructions("FROM ")]
-    assert {of for of, _ in stages} == {"python:${PYTHON}", "base"}
-    assert instructions("USER ") == ["10001:10001"]
+    assert {of for of, _ in stages} == {"python:${PYTHON}", "base", "backend"}
+    assert instructions("USER ") == ["10001:10001", "0", "10001:10001"]
     final = DOCKERFILE.read_text().partition(" AS base")[2]
     assert "pip uninstall" in final
-    assert "apt-get" not in final
     assert "pip --python" not in final
+
+
+def test_only_what_runs_triton_has_a_compiler() -> None:
+    text = DOCKERFILE.read_text().partition(" AS base")[2]
+    before, _, stage = text.partition("FROM backend AS backend-triton")
+    stage, _, after = stage.partition("FROM ")
+    assert "apt-get" not in before + after
+    assert "g++" in stage
+    having = {name for name, each in TARGETS.items() if each["target"] == "backend-triton"}
+    assert having == {"torch-cuda", "llm-cuda"}
+
+
+def test_an_image_shows_itself_no_gpus() -> None:
+    # On nodes whose default runtime is NVIDIA's it would see them around the device plugin.
+    assert "NVIDIA_VISIBLE_DEVICES" not in DOCKERFILE.read_text()
 
 
 def test_every_image_is_a_stage_with_extras_that_there_are() -> None:
@@ -71,6 +85,7 @@ def test_every_image_that_the_chart_names_is_made() -> None:
         {"name": f"{runtime}-{count}", "runtime": runtime, "models": {}, "gpu": {"count": count}}
         for runtime in runtimes
         for count in (0, 1)
+        if not count or runtime != "openai"
     ]
     found = of_kind(objects({"backends": backends}), "Deployment").values()
     named = {pod(each)["containers"][0]["image"] for each in found}
@@ -123,9 +138,9 @@ async def backend(state: str) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-async def ask(url: str) -> int:
+async def ask(*urls: str) -> int:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, HEALTHY, url, stderr=asyncio.subprocess.DEVNULL
+        sys.executable, HEALTHY, *urls, stderr=asyncio.subprocess.DEVNULL
     )
     return await process.wait()
 
@@ -149,5 +164,6 @@ async def test_the_probe_of_a_gateway_is_whether_it_answers() -> None:
         Thread(target=server.serve_forever, daemon=True).start()
         here = f"http://127.0.0.1:{server.server_port}/v2/health"
         assert [await ask(f"{here}/live"), await ask(f"{here}/ready")] == [0, 1]
+        assert await ask(here.replace("http", "https") + "/live", f"{here}/live") == 0
         server.shutdown()
     assert await ask(f"{here}/live") == 1
