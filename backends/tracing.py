@@ -10,14 +10,14 @@ works on it stands below it: batches here, and servers of OpenAI's API behind `p
 openai`. A batch that holds no sampled call has no span.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from protos import exchange_pb2 as pb
 from protos.errors import Kind
 from protos.exchange_calls import Call
-from protos.span import WALL, Event, Link, Span, SpanKind, Value, WallClock
+from protos.span import Event, Link, Span, SpanKind, Value, WallClock, wall_clock
 from protos.trace_context import TraceContext, child, is_sampled, new_span_id, read
 
 SERVICE, METHOD = "penstock.v1.Backend", "Exchange"
@@ -131,16 +131,22 @@ class Traced:
 class Tracing:
     """One process's. `device` is where its models run."""
 
-    def __init__(self, spans: Spans, device: str = "", wall: WallClock = WALL) -> None:
+    def __init__(
+        self, spans: Spans, device: str = "", clock: Callable[[], WallClock] = wall_clock
+    ) -> None:
         self.put = spans.put
         self.device = device
-        self.wall = wall
+        self.wall = clock()
+        self._clock = clock
         # The batch that held a call, by the id of the call's server span, until it is answered.
         self.batches: dict[int, TraceContext] = {}
 
     def begin(self, call: Call, now: float) -> Traced | None:
         """None for a call whose trace isn't sampled."""
-        return Traced(self, call, now) if is_sampled(call.traceparent) else None
+        if not is_sampled(call.traceparent):
+            return None
+        self.wall = self._clock()
+        return Traced(self, call, now)
 
     def hold(self, batch: TraceContext, calls: Iterable[TraceContext]) -> None:
         """The calls will say that they were in this batch; told before they are answered."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.recent import Ended, Row
 from gateway.tracing.tree import spans_of
-from protos.span import WALL, Span
+from protos.span import Span, wall_clock
 
 
 def row_of(ended: Ended) -> Row:
@@ -14,6 +14,7 @@ def row_of(ended: Ended) -> Row:
     what it told with its reply.
     """
     timeline = ended.timeline
+    wall = wall_clock()
     spans = spans_of(
         timeline,
         model=ended.model,
@@ -22,12 +23,13 @@ def row_of(ended: Ended) -> Row:
         error=ended.error,
         end=ended.end,
         backends=True,
+        wall=wall,
     )
     target, principal = timeline.target, timeline.principal
     return {
         "request_id": timeline.request_id,
         "trace_id": f"{spans[0].trace_id:032x}",
-        "at": WALL.at(timeline.start) / 1e9,
+        "at": wall.at(timeline.start) / 1e9,
         "seconds": ended.end - timeline.start,
         "model": ended.model,
         "face": ended.face,

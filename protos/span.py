@@ -16,6 +16,7 @@ Attributes = Mapping[str, Value]
 
 NO_ATTRIBUTES: Attributes = {}
 LOOKS = 9
+SET = 20_000_000  # nanoseconds: more than clocks of different machines lie apart
 
 
 class SpanKind(IntEnum):
@@ -72,8 +73,8 @@ class Span:
 class WallClock(NamedTuple):
     """Wall time of moments on the monotonic clock.
 
-    The difference is taken once in a process's life, so that a wall clock that is set meanwhile
-    can't make children begin before their parents.
+    All spans of a trace that a process makes are told by one, so that a wall clock that is set
+    meanwhile can't make children begin before their parents.
     """
 
     offset: int  # nanoseconds
@@ -96,4 +97,16 @@ def _look() -> tuple[int, int]:
     return after - before, wall - (before + after) // 2
 
 
-WALL = WallClock.now()
+class Clocks:
+    """The wall clock as it is now; looked at twice only where it was set, or has drifted away."""
+
+    def __init__(self) -> None:
+        self._wall = WallClock.now()
+
+    def __call__(self) -> WallClock:
+        if abs(_look()[1] - self._wall.offset) > SET:
+            self._wall = WallClock.now()
+        return self._wall
+
+
+wall_clock = Clocks()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.tracing.tree import attempts_of, spans_of
-from protos.span import Link, Span, SpanKind
+from protos.span import Link, Span, SpanKind, wall_clock
 from protos.timeline import Attempt, Target, Timeline
 from protos.trace_context import TraceContext, begin, new_span_id, read
 
@@ -29,7 +29,7 @@ def golden(now: float) -> dict[str, Sequence[Span]]:
         "retried": _spans(retried, now),
         "mirrored": [
             *_spans(mirrored, now),
-            *attempts_of([copy], read(mirrored.traceparent), now, backends=False),
+            *attempts_of([copy], read(mirrored.traceparent), now, False, wall_clock()),
         ],
         "batched": _batched(plain, now),
     }
@@ -48,7 +48,16 @@ def _timeline(now: float, *attempts: Attempt) -> Timeline:
 
 def _spans(timeline: Timeline, now: float) -> Sequence[Span]:
     face = "openai" if "/v1/" in timeline.operation else "http"
-    return spans_of(timeline, model="fraud", face=face, code=200, error="", end=now, backends=True)
+    return spans_of(
+        timeline,
+        model="fraud",
+        face=face,
+        code=200,
+        error="",
+        end=now,
+        backends=True,
+        wall=wall_clock(),
+    )
 
 
 def _batched(other: Timeline, now: float) -> Sequence[Span]:

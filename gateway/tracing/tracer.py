@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.tracing.settings import TelemetrySettings
 from gateway.tracing.tree import attempts_of, spans_of
 from protos.shares import Rate
-from protos.span import WALL, Attributes, Span, WallClock
+from protos.span import Attributes, Span, WallClock, wall_clock
 from protos.timeline import Timeline
 from protos.trace_context import begin, is_sampled, read
 
@@ -34,7 +34,7 @@ class Tracer:
         rng: Callable[[], float],
         *,
         servers: Mapping[str, Attributes],
-        wall: WallClock = WALL,
+        wall: Callable[[], WallClock] = wall_clock,
     ) -> None:
         self._share = settings.sample if spans is not None else 0.0
         self._slow = settings.slow
@@ -85,7 +85,7 @@ class Tracer:
             error=error,
             end=now,
             backends=not sampled,
-            wall=self._wall,
+            wall=self._wall(),
         )
         more = dict(self._servers.get(face, {}))
         if not sampled:
@@ -96,9 +96,7 @@ class Tracer:
         """A copy of a request, whose traceparent it has, was answered, or won't be."""
         if self._spans is not None and is_sampled(traceparent):
             parent = read(traceparent)
-            self._spans.put(
-                list(attempts_of(timeline.attempts, parent, now, backends=False, wall=self._wall))
-            )
+            self._spans.put(list(attempts_of(timeline.attempts, parent, now, False, self._wall())))
 
 
 class Allowance:

@@ -17,7 +17,7 @@ within the attempt is estimated, and they say so.
 from collections.abc import Iterator, Sequence
 
 from gateway.tracing.attributes import METHOD, SERVICE, of_attempt, of_request
-from protos.span import WALL, Attributes, Event, Link, Span, SpanKind, WallClock
+from protos.span import Attributes, Event, Link, Span, SpanKind, WallClock
 from protos.timeline import Attempt, Timeline, Wait
 from protos.trace_context import TraceContext, begin, new_span_id, read
 
@@ -46,7 +46,7 @@ def spans_of(
     error: str,
     end: float,
     backends: bool,
-    wall: WallClock = WALL,
+    wall: WallClock,
 ) -> tuple[Span, ...]:
     """The spans of a request that ended at `end`, the server span first.
 
@@ -84,7 +84,7 @@ def attempts_of(
     parent: TraceContext,
     end: float,
     backends: bool,
-    wall: WallClock = WALL,
+    wall: WallClock,
     *,
     tracestate: str = "",
 ) -> Iterator[Span]:

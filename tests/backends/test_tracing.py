@@ -40,7 +40,7 @@ def call(traceparent: str = SAMPLED, **more: object) -> Call:
 
 
 def begun(spans: Kept, **more: object) -> tuple[Traced, Tracing]:
-    tracing = Tracing(spans, "cuda:0", WALL)
+    tracing = Tracing(spans, "cuda:0", lambda: WALL)
     traced = tracing.begin(call(**more), 100.0)
     assert traced is not None
     return traced, tracing

@@ -2,7 +2,9 @@
 
 import time
 
-from protos.span import Span, SpanKind, WallClock
+import pytest
+
+from protos.span import Clocks, Span, SpanKind, WallClock
 
 
 def test_a_moment_of_the_monotonic_clock_is_one_of_the_wall_clock() -> None:
@@ -19,3 +21,10 @@ def test_moments_keep_their_distances() -> None:
 
 def test_a_spans_length_is_told_in_seconds() -> None:
     assert Span(1, 2, 0, "s", SpanKind.INTERNAL, 10**9, 3 * 10**9).seconds == 2.0
+
+
+def test_a_wall_clock_that_is_set_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks, real = Clocks(), time.time_ns
+    before = clocks().at(5.0)
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3600 * 10**9)
+    assert clocks().at(5.0) - before == pytest.approx(3600 * 10**9, abs=10**9)
