@@ -20,6 +20,7 @@ from gateway.routes.folder import load_folder
 from policies.authenticate import Authenticator
 from tests import servers
 from tests.deploy.rendered import DEPLOY, unknown_options
+from tests.integration.mesh import LOOK, PATIENCE, free_ports
 
 COMPOSE = DEPLOY / "compose"
 # With the default of every variable, as Compose fills them in.
@@ -199,6 +200,34 @@ def test_prometheus_understands_its_configuration(starts: Starts) -> None:
         [promtool, "check", "config", file], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_redis_takes_its_password_and_shows_it_to_nobody(starts: Starts) -> None:
+    file, (made, _) = starts
+    servers.program("redis-server")
+    (port,) = free_ports(1)
+    folder = str(file.parent / "secrets")
+    redis = SERVICES["redis"]
+    start, well = (
+        text.replace("$$", "$").replace(SECRETS, folder)
+        for text in (redis["command"][2], redis["healthcheck"]["test"][1])
+    )
+    start = start.replace("redis-server - ", f"redis-server - --port {port} --bind 127.0.0.1 ")
+    well = well.replace("redis-cli ", f"redis-cli -p {port} ")
+    process = subprocess.Popen(["sh", "-c", start], stdout=subprocess.DEVNULL, cwd=file.parent)
+    try:
+        end = time.monotonic() + PATIENCE
+        while subprocess.run(["sh", "-c", well], capture_output=True).returncode:
+            assert time.monotonic() < end
+            time.sleep(LOOK)
+        assert made["redis"] not in Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert not re.search(r"(-a|requirepass)\s", well + start.partition("<<")[0])
+        bare = ["redis-cli", "-p", str(port), "ping"]
+        answer = subprocess.run(bare, capture_output=True, text=True)
+        assert "NOAUTH" in answer.stdout + answer.stderr
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def test_grafana_is_given_its_sources_and_dashboards() -> None:
