@@ -2,11 +2,16 @@
 
 import logging
 import secrets
+import time
+from collections.abc import Callable
 from traceback import walk_tb
 
 from protos.errors import Kind, PenstockError
 
 log = logging.getLogger(__name__)
+
+MOST = 20.0
+RATE = 1.0
 
 
 def frames_of(raised: BaseException) -> str:
@@ -28,9 +33,41 @@ def frames_of(raised: BaseException) -> str:
     return "\n".join(lines)
 
 
+class Sparing:
+    """Which of many failures at one place are told, so that a broken model fills no disk: `MOST` at
+    once and `RATE` a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._places: dict[str, tuple[float, float, int]] = {}  # left, when, untold since
+
+    def untold(self, place: str) -> int | None:
+        """How many were not told since the last that was; None if this isn't to be told either."""
+        now = self._clock()
+        left, at, untold = self._places.get(place, (MOST, now, 0))
+        left = min(MOST, left + (now - at) * RATE)
+        if left < 1.0:
+            self._places[place] = left, now, untold + 1
+            return None
+        self._places[place] = left - 1.0, now, 0
+        return untold
+
+
+_sparing = Sparing()
+
+
+def tell(logger: logging.Logger, place: str, what: str, raised: BaseException) -> None:
+    """Logs `what` with the frames; the message at debug level only. `place` is one of few."""
+    untold = _sparing.untold(place)
+    if untold is None:
+        return
+    more = f" ({untold} like it were not told)" if untold else ""
+    logger.error("%s%s: %s", what, more, frames_of(raised))
+    logger.debug("%s", what, exc_info=raised)
+
+
 def incident(raised: BaseException, what: str) -> PenstockError:
-    """INTERNAL under an id with which the log has the frames, and at debug level the message."""
+    """INTERNAL under an id with which the log has the frames, unless there are too many like it."""
     name = secrets.token_hex(8)
-    log.error("incident %s: %s: %s", name, what, frames_of(raised))
-    log.debug("incident %s", name, exc_info=raised)
+    tell(log, what, f"incident {name}: {what}", raised)
     return PenstockError(Kind.INTERNAL, f"internal error, incident {name}")

@@ -12,7 +12,7 @@ from backends.batching.statistics import Recorder
 from backends.runtime import Arrays, Runtime
 from protos.datatypes import Array
 from protos.errors import Kind, PenstockError
-from protos.incident import frames_of
+from protos.incident import tell
 from protos.values import Signature
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,5 @@ def translated(raised: BaseException, key: ModelKey, jobs: int) -> PenstockError
         log.warning("%s %s: a batch of %d jobs failed: %s", name, version, jobs, what)
         return PenstockError(Kind.MODEL_FAILED, "the model failed")
     error_id = secrets.token_hex(4)
-    log.error("%s %s failed, error id %s: %s", name, version, error_id, frames_of(raised))
-    log.debug("error id %s", error_id, exc_info=raised)
+    tell(log, name, f"{name} {version} failed, error id {error_id}", raised)
     return PenstockError(Kind.MODEL_FAILED, f"the model failed; error id {error_id}")

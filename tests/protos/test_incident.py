@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from protos.errors import Kind
-from protos.incident import frames_of, incident
+from protos.incident import MOST, RATE, Sparing, frames_of, incident
 
 
 def raised() -> Exception:
@@ -36,3 +36,14 @@ def test_an_exception_that_leads_to_itself_is_told_once() -> None:
     error = ValueError("x")
     error.__cause__ = error
     assert frames_of(error) == "ValueError"
+
+
+def test_of_many_at_one_place_some_are_told_and_the_others_counted() -> None:
+    now = 100.0
+    sparing = Sparing(lambda: now)
+    told = [sparing.untold("a model") for _ in range(int(MOST) + 30)]
+    assert told == [0] * int(MOST) + [None] * 30
+    assert sparing.untold("another") == 0
+    now += 1.0 / RATE
+    assert sparing.untold("a model") == 30
+    assert sparing.untold("a model") is None
