@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 
+from backends.llm.plan import Work
 from backends.llm.sampler import Row, sample
 from backends.llm.sampling import Likely
-from backends.llm.scheduler import Work
 from backends.llm.sequence import Sequence
 
 # None: what the model computed is no number.

@@ -20,8 +20,9 @@ from backends.llm.blocks import BlockPool, salt
 from backends.llm.choice import Choice, Said, Vocabulary
 from backends.llm.choosing import choose
 from backends.llm.ngram import guess
+from backends.llm.plan import Work
 from backends.llm.sampling import Likely, Sampling
-from backends.llm.scheduler import Scheduler, Work
+from backends.llm.scheduler import Scheduler
 from backends.llm.sequence import Sequence
 from protos.errors import Kind, PenstockError
 from protos.incident import frames_of

@@ -23,9 +23,9 @@ from backends.llm.int8 import quantise
 from backends.llm.paged import NAME, KeyValues
 from backends.llm.parallel.lead import Lead, divide
 from backends.llm.parallel.sharding import Shards
+from backends.llm.plan import Work
 from backends.llm.runner import ModelRunner
 from backends.llm.sampling import Sampling
-from backends.llm.scheduler import Work
 from backends.llm.sequence import Sequence
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}

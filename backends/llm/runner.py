@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from backends.llm.adapters import Adapters
 from backends.llm.cuda_graphs import DecodeGraphs
 from backends.llm.paged import KeyValues, Piece, Step, lay_out
-from backends.llm.scheduler import Work
+from backends.llm.plan import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ longer by what steps have cost so far, one whose first token is to come goes bef
 none is there, somebody who comes may interrupt.
 """
 
-from dataclasses import dataclass
 from math import inf
 
 from backends.llm.blocks import BlockPool
 from backends.llm.cost import Cost, Size, size_of
 from backends.llm.fairness import Shares
+from backends.llm.plan import Plan, Planned, Work
 from backends.llm.sequence import Sequence
 from backends.llm.waiting import Waiting
 
@@ -28,37 +28,6 @@ ALONE = 4
 # interruption costs what was computed of one.
 UNDISTURBED = 16
 GROWTH = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Tokens `start` to `start + count` of a sequence and its draft, to be computed now."""
-
-    sequence: Sequence
-    start: int
-    count: int
-
-    @property
-    def size(self) -> Size:
-        return size_of(self.start, self.count)
-
-    @property
-    def completes(self) -> bool:
-        """Whether the next token is known afterwards."""
-        return self.count == self.sequence.lacking
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A step's work, and sequences that were dropped since their deadline is over.
-
-    A `patient` one is of long prompts alone, which anybody who comes may interrupt: its tokens are
-    planned again, and nobody is charged for them.
-    """
-
-    work: list[Work]
-    expired: list[Sequence]
-    patient: bool = False
 
 
 class Scheduler:
@@ -104,7 +73,7 @@ class Scheduler:
         preemptions = self.preemptions
         # Among themselves short prompts are served the sooner the more of them share a step.
         met = any(each.long for each in self.running)
-        step = _Step(self.budget, ALONE * self._bound() if met else inf)
+        step = Planned(self.budget, ALONE * self._bound() if met else inf)
         for sequence in list(self.running):
             if sequence in self.running and not self._is_long(sequence):
                 self._run(sequence, step)
@@ -162,7 +131,7 @@ class Scheduler:
             sequence.long = taking or sequence.lacking > self.budget
         return sequence.long
 
-    def _run(self, sequence: Sequence, step: "_Step") -> None:
+    def _run(self, sequence: Sequence, step: Planned) -> None:
         """All of it that has room; of prompts no more than fits into the step's limit."""
         count = min(sequence.lacking, step.left)
         if sequence.prefilling:
@@ -170,7 +139,7 @@ class Scheduler:
             count = min(count, room if step.prompts else max(room, self.pool.size))
         self._give(sequence, count, step)
 
-    def _run_long(self, step: "_Step") -> None:
+    def _run_long(self, step: Planned) -> None:
         """Pieces of long prompts, first of the one that was longest without; a block at least."""
         long = [each for each in self.running if each.long and each not in step.work]
         alone = not step.work and len(long) == len(self.running) and not self.waiting
@@ -193,7 +162,7 @@ class Scheduler:
             self._give(sequence, min(sequence.lacking, step.left, count), step)
             sequence.turn = self._steps
 
-    def _give(self, sequence: Sequence, count: int, step: "_Step") -> None:
+    def _give(self, sequence: Sequence, count: int, step: Planned) -> None:
         """So many tokens and blocks for them, which others may have to give back."""
         count = _cut(sequence, count)
         if count == 0:
@@ -209,7 +178,7 @@ class Scheduler:
                 return
         step.take(Work(sequence, sequence.computed, count))
 
-    def _admit_waiting(self, step: "_Step") -> None:
+    def _admit_waiting(self, step: Planned) -> None:
         while self.waiting and step.left:
             sequence = self.waiting.next()
             if step.prompts and self.cost.seconds(step.size) > step.limit:
@@ -219,7 +188,7 @@ class Scheduler:
             if not self._is_long(sequence):
                 self._run(sequence, step)
 
-    def _admit(self, sequence: Sequence, step: "_Step") -> bool:
+    def _admit(self, sequence: Sequence, step: Planned) -> bool:
         """Lets it run if all of it has room now, beginning after what the cache has of it.
 
         What prompts that run already still need is no room.
@@ -244,7 +213,7 @@ class Scheduler:
             sequence.reused = sequence.computed
         return True
 
-    def _clear_for(self, comer: Sequence, blocks: int, step: "_Step") -> bool:
+    def _clear_for(self, comer: Sequence, blocks: int, step: Planned) -> bool:
         """Whether one of a tenant that has more has given way to one that needs so many blocks."""
         victim = self._shares().for_another(comer, blocks) if self.running else None
         if victim is None:
@@ -290,33 +259,3 @@ def _cut(sequence: Sequence, most: int) -> int:
     if beyond > 0 and sequence.draft:
         del sequence.draft[max(0, len(sequence.draft) - beyond) :]
     return min(sequence.lacking, most)
-
-
-class _Step:
-    """What a step has to do so far; `left` tokens more may come to it, of prompts up to `limit`.
-
-    That one is in seconds.
-    """
-
-    def __init__(self, budget: int, limit: float) -> None:
-        self.left = budget
-        self.limit = limit
-        self.size = Size()
-        self.work: dict[Sequence, Work] = {}
-
-    @property
-    def prompts(self) -> bool:
-        """Whether a prompt has a part in it."""
-        return any(sequence.prefilling for sequence in self.work)
-
-    def take(self, work: Work) -> None:
-        self.work[work.sequence] = work
-        self.left -= work.count
-        self.size += work.size
-
-    def undo(self, sequence: Sequence) -> None:
-        """Without the sequence's work, if there is some."""
-        work = self.work.pop(sequence, None)
-        if work is not None:
-            self.left += work.count
-            self.size -= work.size

@@ -21,8 +21,8 @@ from backends.llm.parallel.part import join
 from backends.llm.parallel.ranks import Mates, Ranks
 from backends.llm.parallel.reading import outline
 from backends.llm.parallel.sharding import shards_of
+from backends.llm.plan import Work
 from backends.llm.runner import demands_of
-from backends.llm.scheduler import Work
 from protos.incident import frames_of
 
 log = logging.getLogger(__name__)

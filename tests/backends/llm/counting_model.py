@@ -8,8 +8,8 @@ import torch
 from backends.llm.blocks import BlockPool
 from backends.llm.choice import Vocabulary
 from backends.llm.engine import Ask, Engine, Interrupted
+from backends.llm.plan import Work
 from backends.llm.sampling import Sampling
-from backends.llm.scheduler import Work
 
 SIZE, END, NAN, BREAKS = 129, 127, 1, 2
 GREEDY = Sampling(temperature=0.0)

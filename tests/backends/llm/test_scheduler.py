@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from backends.llm.blocks import BlockPool, salt
 from backends.llm.cost import Size
+from backends.llm.plan import Plan
 from backends.llm.sampling import Sampling
-from backends.llm.scheduler import Plan, Scheduler
+from backends.llm.scheduler import Scheduler
 from backends.llm.sequence import Sequence
 
 GREEDY = Sampling(temperature=0.0)
