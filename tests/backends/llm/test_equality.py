@@ -107,7 +107,7 @@ def test_with_prefixes_from_the_cache(case: Case) -> None:
 
 
 def test_preempted_and_computed_again(case: Case) -> None:
-    small = engine(case.loaded, blocks=30)
+    small = engine(case.loaded, blocks=30, clock=lambda: 0.0)
     case.check(small)
     assert small.scheduler.preemptions > 0
 

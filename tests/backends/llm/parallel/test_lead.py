@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ class Case:
     lead: Lead
     ranks: ThreadRanks
 
-    def divided(self, *, blocks: int = 96, **settings: int) -> Engine:
+    def divided(self, *, blocks: int = 96, **settings: Any) -> Engine:
         """A new engine of the divided model, with nothing in the blocks of its cache."""
         vocabulary, longest = self.whole.vocabulary, self.whole.longest
         return Engine(self.lead, vocabulary, BlockPool(blocks, 4), longest=longest, **settings)
@@ -65,7 +66,8 @@ def test_greedy_answers_are_equal(case: Case) -> None:
 
 def test_in_pieces_preempted_guessed_ahead_and_from_the_cache(case: Case) -> None:
     whole = answers(engine(case.whole))
-    divided = case.divided(blocks=32, speculate=3, budget=11, most=5)
+    # Which of them meet doesn't depend on what steps take.
+    divided = case.divided(blocks=22, speculate=3, budget=11, most=5, clock=lambda: 0.0)
     assert answers(divided) == whole
     assert answers(divided) == whole
     assert divided.scheduler.preemptions > 0
