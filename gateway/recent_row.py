@@ -27,7 +27,7 @@ def row_of(ended: Ended) -> Row:
     )
     target, principal = timeline.target, timeline.principal
     return {
-        "request_id": timeline.request_id,
+        "request_id": timeline.told_id,
         "trace_id": f"{spans[0].trace_id:032x}",
         "at": wall.at(timeline.start) / 1e9,
         "seconds": ended.end - timeline.start,

@@ -151,6 +151,14 @@ class Timeline:
         return self.used.completion_tokens
 
     @property
+    def told_id(self) -> str:
+        """The request's id for logs and spans. Not one that its client made, where the route has a
+        privacy policy: numbers of people's accounts and telephones serve as such ids."""
+        route = self.snapshot
+        hidden = route is not None and route.spec.privacy is not None and not self.named_here
+        return "" if hidden else self.request_id
+
+    @property
     def executed_us(self) -> int:
         """Of batches: of a stream it grows with every part, also if another attempt made them."""
         return max(self.compute_us, self.used.compute_us)

@@ -122,7 +122,7 @@ def described(over: Over, tenants: Collection[str]) -> dict[str, Any]:
         "level": "error" if over.code >= 500 else "info",
         "logger": "request",
         "why": over.why,
-        "request_id": timeline.request_id,
+        "request_id": timeline.told_id,
         "trace_id": timeline.traceparent[3:35],
         "face": over.face,
         "code": over.code,

@@ -30,8 +30,8 @@ def of_request(
         method, _, path = operation.partition(" ")
         found |= {"http.request.method": method, "http.route": path, "url.path": path}
         found["http.response.status_code"] = code
-    if timeline.request_id:
-        found["penstock.request_id"] = timeline.request_id
+    if timeline.told_id:
+        found["penstock.request_id"] = timeline.told_id
     if timeline.route:
         found["penstock.route"] = timeline.route
     if timeline.arm:

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,6 +116,13 @@ def test_subjects_are_never_named_and_tenants_only_where_that_is_configured() ->
     assert json.loads(text)["tenant"] == "other"
     assert "alice" not in text
     assert "acme" not in text
+
+
+def test_a_clients_own_id_is_not_told_where_people_are_protected() -> None:
+    protected = SimpleNamespace(spec=SimpleNamespace(privacy=object()))
+    assert "request_id" not in line(chance=ALWAYS, timeline=passed(snapshot=protected))
+    ours = passed(snapshot=protected, named_here=True)
+    assert line(chance=ALWAYS, timeline=ours)["request_id"] == "r-1"
 
 
 def test_what_was_refused_by_its_head_is_told_as_well() -> None:

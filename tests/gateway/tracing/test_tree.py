@@ -1,6 +1,7 @@
 """The tree of a request, from what it noted on its way."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from gateway.tracing.tree import EXCHANGE, spans_of
 from protos.span import Link, Span, SpanKind, WallClock
@@ -190,3 +191,11 @@ def test_what_failed_in_the_queue_waited_there_and_what_failed_later_was_execute
     failed = attempt(answered=0.0, parts=0, error="MODEL_FAILED", queue_us=10, compute_us=20)
     _, _, *told = tree(asked(failed), code=500, error="MODEL_FAILED", backends=True)
     assert [span.name for span in told] == ["queue", "execute"]
+
+
+def test_a_clients_own_id_is_in_no_span_where_people_are_protected() -> None:
+    protected = SimpleNamespace(spec=SimpleNamespace(privacy=object()))
+    request, *_ = tree(asked(request_id="+4930123456"))
+    assert request.attributes["penstock.request_id"] == "+4930123456"
+    request, *_ = tree(asked(request_id="+4930123456", snapshot=protected))
+    assert "penstock.request_id" not in request.attributes
