@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -39,7 +40,10 @@ READERS = 2  # threads, for long prompts
 
 
 class LlmWorker:
-    """`most` calls may be under way, waiting ones included; more are refused."""
+    """`most` calls may be under way, waiting ones included, and as many answers of each tenant.
+
+    More are refused, but not the only call of a tenant.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class LlmWorker:
         self._ids = count()
         self._loop = loop
         self._calls: dict[int, tuple[Answering, EngineThread]] = {}
+        self._answers: Counter[str] = Counter()  # under way, of each tenant
         self._preparing: dict[int, EngineThread] = {}  # that each call is on its way to
         self._texts: Readers[list[list[int]]] = Readers(READERS, "texts")
         self._adapters: Readers[list[list[int]]] = Readers(1, "adapters")
@@ -159,8 +164,12 @@ class LlmWorker:
             taking.wishes,
         )
         engine, thread, vocabulary = taking.engine, taking.thread, taking.loaded.vocabulary
-        if len(prompts) * wishes.choices > MOST_ANSWERS:
+        answers = len(prompts) * wishes.choices
+        if answers > MOST_ANSWERS:
             raise invalid(f"n: at most {MOST_ANSWERS} answers are given to one request", "n")
+        if self._answers[call.tenant] and self._answers[call.tenant] + answers > self._most:
+            what = f"the tenant has {self._answers[call.tenant]} answers under way"
+            raise PenstockError(Kind.OVERLOADED, what, retry_after=1.0)
         mosts = [engine.check(len(prompt), wishes.most) for prompt in prompts]
         if not all(0 <= token < vocabulary.size for prompt in prompts for token in prompt):
             raise invalid("prompt: has tokens that the model doesn't have", "prompt")
@@ -180,9 +189,12 @@ class LlmWorker:
                 queued=partial(self._queued, thread),
                 begun=partial(self._begun, thread, prefixes.length, cached),
             ),
-            leave=partial(self._leave, key, len(prompts), thread, self._clock()),
+            leave=partial(
+                self._leave, key, call.tenant, answers, len(prompts), thread, self._clock()
+            ),
         )
         self._calls[key] = (taken, thread)
+        self._answers[call.tenant] += answers
         for at, (prompt, most) in enumerate(zip(prompts, mosts, strict=True)):
             ask = Ask(
                 prompt,
@@ -208,8 +220,19 @@ class LlmWorker:
         self.times.add(elapsed)
         self.pace.add(length, cached, elapsed - self._queued(thread, elapsed))
 
-    def _leave(self, key: int, prompts: int, thread: EngineThread, began: float) -> None:
+    def _leave(
+        self,
+        key: int,
+        tenant: str,
+        answers: int,
+        prompts: int,
+        thread: EngineThread,
+        began: float,
+    ) -> None:
         del self._calls[key]
+        self._answers[tenant] -= answers
+        if not self._answers[tenant]:
+            del self._answers[tenant]
         self.wholes.add(self._clock() - began)
         for at in range(prompts):
             thread.cancel((key, at))

@@ -210,3 +210,14 @@ async def test_who_asked_a_model_that_is_exchanged_is_answered_by_it(
     (leaving,) = models.drained(worker.asks)
     models.end(leaving)
     tiny_models.write(root / "base")
+
+
+async def test_answers_of_a_tenant_are_bounded_however_few_its_calls(worker: LlmWorker) -> None:
+    first = Caller(worker, {"prompt": "one", "max_tokens": 400, "n": 6})
+    assert not first.refused
+    second = Caller(worker, {"prompt": "two", "max_tokens": 1})
+    assert isinstance(second.taken, PenstockError)
+    assert second.taken.kind is Kind.OVERLOADED
+    first.taken.cancel()
+    again = Caller(worker, {"prompt": "two", "max_tokens": 1, "n": 4})
+    await again.text()
