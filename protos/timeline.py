@@ -193,24 +193,32 @@ class Timeline:
             self.marks,
             waits=self.waits,
             tracestate=self.tracestate,
+            traceparent=self.traceparent,
             fell_back=self.fell_back,
             first_by_client=self.first_by_client,
             whole_by_client=self.whole_by_client,
         )
 
     def adopt(self, execution: "Timeline") -> None:
-        """Takes over what an execution has met so far, and from now on what it uses."""
+        """Takes over what an execution has met so far, and from now on what it uses.
+
+        Its attempts only where it goes on under this request's traceparent, below which its
+        backend's spans stand; whoever waited for another request has a link to that one.
+        """
         self.queue_us = execution.queue_us
         self.compute_us = execution.compute_us
         self.batch_rows = execution.batch_rows
         self.instances = execution.instances
-        self.attempts = execution.attempts
+        if self.traceparent == execution.traceparent:
+            self.attempts = execution.attempts
         self.began = execution.began
         self.answered = execution.answered
         self.used = execution.used
         self.refused = execution.refused
 
-    def disown(self) -> None:
-        """Leaves what was used, and what came of it, to another request."""
+    def disown(self, execution: "Timeline") -> None:
+        """Leaves what was used, and what came of it, to another request; but see `adopt`."""
+        if self.traceparent == execution.traceparent:
+            self.attempts = execution.attempts
         self.began = self.answered = 0.0
         self.used = Used()

@@ -96,7 +96,15 @@ class Tracer:
         """A copy of a request, whose traceparent it has, was answered, or won't be."""
         if self._spans is not None and is_sampled(traceparent):
             parent = read(traceparent)
-            self._spans.put(list(attempts_of(timeline.attempts, parent, now, False, self._wall())))
+            spans = attempts_of(
+                timeline.attempts,
+                parent,
+                now,
+                False,
+                self._wall(),
+                tracestate=timeline.tracestate,
+            )
+            self._spans.put(list(spans))
 
 
 class Allowance:

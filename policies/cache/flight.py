@@ -44,7 +44,7 @@ class Reading(Protocol):
         """Answers for the execution, as if it were this request's alone."""
         ...
 
-    def disown(self) -> None:
+    def disown(self, execution: Timeline) -> None:
         """Has only waited for what another request answers for now."""
         ...
 
@@ -140,7 +140,7 @@ class Flight:
         if heir is None:
             self.tell(reader)
         else:
-            reader.disown()
+            reader.disown(self.context.timeline)
             heir.adopt(self.context.timeline)
         self._payer = heir
 

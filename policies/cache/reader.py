@@ -91,10 +91,10 @@ class Reader(AsyncIterator[Part]):
         timeline.cache = "miss"
         timeline.adopt(execution)
 
-    def disown(self) -> None:
+    def disown(self, execution: Timeline) -> None:
         timeline = self._context.timeline
         timeline.cache = "coalesced"
-        timeline.disown()
+        timeline.disown(execution)
 
     def _expire_at(self, when: float, late: str) -> None:
         error = PenstockError(Kind.DEADLINE, f"the deadline passed before {late} came")

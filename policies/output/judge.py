@@ -75,7 +75,11 @@ class Judge:
         beside = Context(
             asking,
             min(context.deadline, now + settings.timeout),
-            Timeline(now, attempts=context.timeline.attempts),
+            Timeline(
+                now,
+                attempts=context.timeline.attempts,
+                tracestate=context.timeline.tracestate,
+            ),
             None,
             context.traceparent,
             context.priority,

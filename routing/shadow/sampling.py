@@ -41,7 +41,7 @@ def copy_of(
     context = Context(
         c.principal,
         now + (timeouts.total or total),
-        Timeline(now),
+        Timeline(now, tracestate=c.timeline.tracestate),
         target,
         c.traceparent,
         schedule.MAX_PRIORITY,
