@@ -8,6 +8,9 @@ import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from backends.llm.loading import load
+from backends.llm.plan import Work
+from backends.llm.sampling import Sampling
+from backends.llm.sequence import Sequence
 from tests.backends.llm import tiny_models
 
 
@@ -24,16 +27,30 @@ def refused(folder: Path, memory: int = 1 << 20) -> str:
 
 def test_the_cache_takes_what_it_may(folder: Path) -> None:
     loaded = load(folder, dtype="fp32", block=4, memory=1 << 20)
-    # 2 layers of keys and values of 4 tokens in 2 heads of 8 numbers; one block is for padding.
-    assert loaded.pool.count == (1 << 20) // (2 * 2 * 4 * 2 * 8 * 4) - 1
+    # 2 layers of keys and values of 4 tokens in 2 heads of 8 numbers; two blocks are for padding.
+    assert loaded.pool.count == (1 << 20) // (2 * 2 * 4 * 2 * 8 * 4) - 2
     assert loaded.longest == 512
     assert loaded.vocabulary.ends == {1}
+
+
+def test_files_may_be_written_over_and_cut_short_under_a_model(folder: Path) -> None:
+    loaded = load(folder, dtype="fp32", block=4, memory=1 << 20)
+    before = {name: each.clone() for name, each in loaded.model.state_dict().items()}
+    file = folder / "model.safetensors"
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.write(b"\x01" * size)
+    assert all(torch.equal(before[name], each) for name, each in loaded.model.state_dict().items())
+    with file.open("r+b") as opened:
+        opened.truncate(8)
+    assert all(torch.equal(before[name], each) for name, each in loaded.model.state_dict().items())
+    loaded.runner.run([Work(Sequence(0, [0, 0], 3, Sampling(), blocks=[1]), 0, 2)])
 
 
 def test_half_precision_halves_the_cache(folder: Path) -> None:
     whole = load(folder, dtype="fp32", block=4, memory=1 << 20)
     half = load(folder, dtype="bf16", block=4, memory=1 << 20)
-    assert half.pool.count == 2 * whole.pool.count + 1
+    assert half.pool.count == 2 * whole.pool.count + 2
 
 
 def test_a_cache_of_nothing_is_refused(folder: Path) -> None:
