@@ -4,8 +4,9 @@ A language model's backend keeps what it has computed of a prompt, and the next 
 with the same text is answered sooner there. Whoever picks an endpoint sees text, never tokens, so
 both ends cut the text of a prompt at the same places and name each beginning by a digest of all
 before it, of the tenant and the model (an adapter is one). A beat carries the names of what is kept
-as a Bloom filter (1970), salted by the instance's access key: who has a beat but not the key can
-test no guess of a prompt with it, nor compare it with another instance's.
+as a Bloom filter (1970), salted by the instance's access key: who has a filter but not the key can
+test no guess of a prompt with it, nor compare it with another instance's. The key is in beats, too,
+so who reads those, as gateways do, can test guesses of whole beginnings.
 
 Names are looked for from the shortest on, up to the first that isn't there. Whatever is kept has
 its own beginnings kept too, so a wrong "yes" of the filter matters only at that place: it makes a
