@@ -222,7 +222,8 @@ class Models:
         except Exception as error:
             known_fault = isinstance(error, ValueError)
             log.warning("%s can't be loaded: %s", name, error, exc_info=not known_fault)
-            reason = str(error) if known_fault else type(error).__name__
+            why = f"it can't be read or run ({type(error).__name__})"
+            reason = str(error) if known_fault else why
             if serving is None:
                 self._table.put(Entry(name, folder, pb.UNAVAILABLE, reason))
             else:

@@ -171,3 +171,11 @@ def test_loading_what_cant_be_served_says_why(root: Path, models: Models) -> Non
     with pytest.raises(PenstockError, match="no weights in safetensors") as caught:
         models.load("base")
     assert caught.value.kind is Kind.UNAVAILABLE
+
+
+def test_weights_that_are_none_are_told_of_in_a_sentence(root: Path) -> None:
+    (root / "base" / "model.safetensors").write_bytes(b"no weights")
+    models = tiny_models.serve(Models(root, OPTIONS, lambda step: None))
+    (entry,) = models.entries()
+    assert entry.state == pb.UNAVAILABLE
+    assert entry.reason == "it can't be read or run (SafetensorError)"
