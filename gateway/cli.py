@@ -105,7 +105,7 @@ def token(
     tenant: Annotated[str, typer.Option(help="Whose requests the token's bearer makes.")] = TENANT,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="infer:<model pattern>, backend:join or admin; may be repeated."),
+        typer.Option(help="infer:<model pattern>, metrics, admin or backend:join; repeatable."),
     ] = None,
     admin: Annotated[
         bool,

@@ -11,7 +11,8 @@ from gateway.reports.markup import Child, Markup, element, foreign, joined, visi
 from gateway.reports.tables import note, table
 
 FILTERS = {"model": "Model", "code": "Code", "request_id": "Request id"}
-_KINDS = ("Failed", "Refused", "Slowest")
+_KINDS = ("Failed", "Refused", "Left by the client", "Slowest")
+_LEFT = 499  # nobody waited for the answer
 # How many of each kind are shown at once, without and with a filter.
 _MOST, _MOST_FOUND = 25, 100
 
@@ -38,7 +39,11 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
             each for each in _sections(rows, _MOST_FOUND if wanted else _MOST) if each is not None
         ]
     else:
-        text = "No such request." if wanted else "No request has failed or been slow yet."
+        text = (
+            "Not among those that are kept."
+            if wanted
+            else "No request has failed or been slow yet."
+        )
         found = [empty(text)]
     return [
         heading("Requests", "The last that failed, were refused or were among the slowest."),
@@ -59,15 +64,22 @@ def requests_page(rows: Sequence[Row], wanted: Mapping[str, str]) -> list[Markup
 
 
 def _sections(rows: Sequence[Row], most: int) -> Iterator[Markup | None]:
-    kinds: tuple[list[Row], ...] = ([], [], [])
+    kinds: tuple[list[Row], ...] = ([], [], [], [])
     for row in rows:
-        kinds[0 if row["code"] >= 500 else 1 if row["code"] >= 400 else 2].append(row)
-    kinds[2].sort(key=lambda row: -float(row["seconds"]))
+        kinds[_kind(row["code"])].append(row)
+    kinds[3].sort(key=lambda row: -float(row["seconds"]))
     for title, found in zip(_KINDS, kinds, strict=True):
         shown = found[:most]
         of = f"{len(shown)} of {len(found)}" if len(shown) < len(found) else f"{len(found)}"
         if shown:
             yield section(title, _table(title, shown), aside=element("p", of, class_="aside"))
+
+
+def _kind(code: int) -> int:
+    """Which of the kinds it is."""
+    if code == _LEFT:
+        return 2
+    return 0 if code >= 500 else 1 if code >= 400 else 3
 
 
 def _table(title: str, rows: Sequence[Row]) -> Markup:

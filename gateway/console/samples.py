@@ -13,6 +13,7 @@ from protos import discovery_pb2 as pb
 MOST_SERIES = 200  # the busiest; the others count in the total only
 REQUESTS = "penstock_requests"
 DURATION = "penstock_request_duration_seconds"
+_LEFT = "499"  # the code of requests whose client had left, which nobody refused
 # What the pages show besides traffic: sums since the gateway started.
 TABLES = ("penstock_cache_requests", "penstock_limited", "penstock_mirrored")
 # What shouldn't happen: an alarm if it has within the last minute.
@@ -45,7 +46,7 @@ class Count:
 
     requests: float = 0.0
     failures: float = 0.0  # answered with 5xx
-    refusals: float = 0.0  # answered with 4xx
+    refusals: float = 0.0  # answered with 4xx, but for those whose client had left
     buckets: dict[float, float] = field(default_factory=dict)
 
     def add(self, other: "Count") -> None:
@@ -99,9 +100,9 @@ def counts(families: Iterable[pb.MetricFamily]) -> dict[Key, Count]:
                     buckets[bound] = buckets.get(bound, 0.0) + reached
             else:
                 count.requests += series.value
-                first = labels["code"][:1]
-                count.failures += series.value if first == "5" else 0.0
-                count.refusals += series.value if first == "4" else 0.0
+                code = labels["code"]
+                count.failures += series.value if code[:1] == "5" else 0.0
+                count.refusals += series.value if code[:1] == "4" and code != _LEFT else 0.0
     return found
 
 

@@ -34,6 +34,12 @@ def test_rates_are_differences_over_time(counters: Counters):
     assert counters.history.rates(None) == rates
 
 
+def test_who_left_before_the_answer_was_not_refused(counters: Counters):
+    counters.add(10, code="499")
+    counters.tick()
+    assert counters.history.rates(STABLE).refusals == 0.0
+
+
 def test_quantiles_lie_within_their_buckets(counters: Counters):
     counters.add(100)
     counters.tick()
