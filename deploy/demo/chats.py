@@ -85,8 +85,26 @@ def _a_story(rng: random.Random) -> Chat:
     return [story(rng.choice(PEOPLE))]
 
 
+def _of_oneself(rng: random.Random) -> str:
+    """What a privacy policy leaves of what people tell of themselves."""
+    address, number = (f"[{kind}_{_six(rng)}]" for kind in ("EMAIL", "PHONE"))
+    card = f"**** **** **** {rng.randrange(10_000):04}"
+    return rng.choice(
+        (
+            f"My card is {card}, write to {address}.",
+            f"I am {address}.",
+            f"Write to {address}, or call {number}.",
+            f"My card is {card}.",
+        )
+    )
+
+
+def _six(rng: random.Random) -> str:
+    return "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=6))
+
+
 def _as_people_write(exchange: Exchange, rng: random.Random) -> Exchange:
-    """Some without capitals or marks, and some politely."""
+    """Some without capitals or marks, some politely, and some say more than they are asked."""
     luck, question = rng.random(), exchange.question
     if luck < 0.08:
         question = question.lower()
@@ -94,4 +112,6 @@ def _as_people_write(exchange: Exchange, rng: random.Random) -> Exchange:
         question = question.rstrip("?.!")
     elif luck < 0.2:
         question = f"Please tell me: {question}"
+    elif luck < 0.3:
+        question = f"{_of_oneself(rng)} {question}"
     return exchange._replace(question=question)
