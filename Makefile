@@ -10,6 +10,7 @@ CONFIG ?= deploy/demo/penstock.yaml
 
 BIN := .venv/bin
 READY := .venv/.ready
+TESTABLE := .venv/.testable
 
 .PHONY: up tour test lint protos schemas reference manifests bench clean
 
@@ -26,31 +27,31 @@ test: lint
 	@$(BIN)/python tests/servers.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --no-loadscope-reorder -rs
 
-lint: $(READY)
+lint: $(TESTABLE)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-protos: $(READY)
+protos: $(TESTABLE)
 	$(BIN)/python -m protos.generate
 
 # The JSON Schemas of the configuration and of routes, for editors.
-schemas: $(READY)
+schemas: $(TESTABLE)
 	$(BIN)/penstock config schema > docs/schemas/penstock.json
 	$(BIN)/penstock routes schema > docs/schemas/route.json
 	$(BIN)/penstock routes schema --kind Privacy > docs/schemas/privacy.json
 	$(BIN)/penstock routes schema --kind Output > docs/schemas/output.json
 
 # docs/reference, from the code.
-reference: $(READY)
+reference: $(TESTABLE)
 	$(BIN)/python docs/reference
 
 # Grafana's dashboards, and the plain manifests that the chart makes.
-manifests: $(READY)
+manifests: $(TESTABLE)
 	$(BIN)/python deploy/grafana/dashboards.py
 	$(BIN)/python deploy/kubernetes/render.py
 
-bench: $(READY)
+bench: $(TESTABLE)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
@@ -58,7 +59,11 @@ bench: $(READY)
 clean:
 	rm -rf .venv .penstock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# pip runs only when what is wanted has changed.
+# pip runs only when what is wanted has changed. Tests need more than the demo does.
 $(READY): pyproject.toml constraints.txt deploy/install.py
 	@$(PYTHON) deploy/install.py --torch-index "$(TORCH_INDEX)"
 	@touch $@
+
+$(TESTABLE): pyproject.toml constraints.txt deploy/install.py
+	@$(PYTHON) deploy/install.py --torch-index "$(TORCH_INDEX)" --tests
+	@touch $(READY) $@

@@ -1,4 +1,6 @@
-"""Sets up `.venv` with Penstock, its tests and its demo: `python3 deploy/install.py` (make up).
+"""Sets up `.venv` with Penstock and its demo: `python3 deploy/install.py` (make up).
+
+With `--tests` what tests need is added (make test), which is as much again.
 
 Standard library only, since nothing is installed yet. Packages come from pip's configured index at
 the versions in constraints.txt; torch is the exception, see `choose_torch`.
@@ -20,12 +22,13 @@ ENVIRONMENT = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints.txt"
 CUDA_PACKAGES = ("nvidia-", "cuda-", "triton")
 # What of pip's output tells somebody who waits how far it is.
-TOLD = ("Downloading", "Using cached", "Processing", "ERROR")
+TOLD = ("Downloading", "Using cached", "Processing", "Installing", "ERROR")
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--torch-index", default="", help="PyTorch's index of CPU builds")
+    arguments.add_argument("--tests", action="store_true", help="also what tests need")
     options = arguments.parse_args()
     began = time.monotonic()
     check_python()
@@ -35,8 +38,11 @@ def main() -> None:
     if not (ENVIRONMENT / "bin" / "python").exists():
         venv.create(ENVIRONMENT, with_pip=True)
     install_torch(gpu, options.torch_index)
-    extras = ["onnx-gpu" if gpu else "onnx", "demo", "test"]
-    print(f"  Penstock with {', '.join(extras)}")
+    extras = ["onnx-gpu" if gpu else "onnx", "demo"]
+    if options.tests:
+        extras.append("test")
+    print(f"  Penstock with {', '.join(extras)}: what is not here yet is downloaded, which takes")
+    print("  a minute or more; pip is silent while it puts everything into place.")
     pip("install", "--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[{','.join(extras)}]")
     print(f"Set up in {time.monotonic() - began:.0f} s; all of it lies in {ENVIRONMENT.name}.")
 
