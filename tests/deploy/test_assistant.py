@@ -39,11 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_chats_are_the_same_in_every_run_and_of_all_kinds() -> None:
     from chats import chats
 
-    drawn = chats(300, seed=7)
-    assert drawn == chats(300, seed=7)
+    drawn = chats(600, seed=7)
+    assert drawn == chats(600, seed=7)
     assert {len(chat) for chat in drawn} == {1, 2, 3}
     asked = " ".join(exchange.question for chat in drawn for exchange in chat).lower()
-    for topic in ("lighthouse", "story", "penstock", "her door", "capital of"):
+    for topic in ("lighthouse", "story", "penstock", "her door", "capital of", "[email_"):
         assert topic in asked
 
 
