@@ -6,7 +6,9 @@ takes a connection of its own from the pool.
 
 import logging
 import os
+import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +42,7 @@ from gateway.store.usage import UsageRecords
 
 log = logging.getLogger(__name__)
 
+_LOOK = 0.02  # seconds
 BUSY_SECONDS = 10  # that a call may wait for a connection or for another's transaction
 _OURS_ONLY = 0o600
 _LOCK = 0x70656E73  # the advisory lock under which PostgreSQL's tables are made
@@ -184,7 +187,17 @@ def _make_private(path: Path) -> None:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # The driver's own way of beginning transactions is to begin them late; we say when.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    # SQLite's own waiting for others doesn't cover this one, where two make the file's first use.
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

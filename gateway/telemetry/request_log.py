@@ -72,7 +72,8 @@ class RequestLog:
         self._wall = wall
         self._second = 0
         self._told = {"error": 0, "refused": 0, "healthy": 0}  # in that second
-        self.dropped = 0  # those that are too many
+        self.omitted = 0  # those that are too many in a second
+        self.dropped = 0  # those that nobody would read in time
 
     def __call__(
         self, model: str, face: str, code: int, error: str, timeline: Timeline, now: float
@@ -92,7 +93,10 @@ class RequestLog:
         if int(at) != self._second:
             self._second, self._told = int(at), dict.fromkeys(self._told, 0)
         self._told[kind] += 1
-        if self._told[kind] > MOST or self._writer.waiting >= WAITING:
+        if self._told[kind] > MOST:
+            self.omitted += 1
+            return
+        if self._writer.waiting >= WAITING:
             self.dropped += 1
             return
         over = Over(model, face, code, error, timeline, now - timeline.start, at, why)
@@ -107,9 +111,15 @@ def register_log(totals: Totals, writer: LogWriter, requests: RequestLog | None 
     totals.add("penstock_log_lines", "Lines of the log.", lambda: writer.written)
     totals.add(
         "penstock_log_lines_dropped",
-        "Lines that the log lacks: too many requests in a second, or nobody reads it.",
+        "Lines that the log lacks, as nobody read it.",
         lambda: writer.dropped + (requests.dropped if requests else 0),
     )
+    if requests is not None:
+        totals.add(
+            "penstock_log_lines_omitted",
+            "Lines of requests that the log leaves out: too many of a kind in a second.",
+            lambda: requests.omitted,
+        )
 
 
 def described(over: Over, tenants: Collection[str]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ async def test_a_flood_is_refused_to_who_floods_and_to_nobody_else(mesh: Mesh) -
     async with client(mesh, "noisy") as noisy:
         assert (await ask(noisy)).status_code == 200
     counted = (
-        f'penstock_fair_refused_total{{model="slow",reason="queue",tenant="noisy"}} {codes[429]}.0'
+        f'penstock_fair_refused_total{{model="slow",tenant="noisy",reason="queue"}} {codes[429]}.0'
     )
     mesh.wait(lambda: counted in mesh.metrics(), counted)
     assert 'penstock_fair_waiting{model="slow"} 0.0' in mesh.metrics()

@@ -143,6 +143,6 @@ def test_a_stream_ends_with_an_error_event_that_quotes_nothing(mesh: Mesh, text:
 
 def test_what_is_found_is_counted(mesh: Mesh):
     ask(mesh, "write/generate", f"{CARD} launch code 1")
-    labels = 'penstock_output_found_total{found="LAUNCH",mode="enforce",route="write"}'
+    labels = 'penstock_output_found_total{route="write",mode="enforce",found="LAUNCH"}'
     mesh.wait(lambda: labels in mesh.metrics(), "the counter")
     assert 'penstock_output_refused_total{route="write"}' in mesh.metrics()

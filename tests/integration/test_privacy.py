@@ -67,7 +67,7 @@ def test_what_was_found_is_counted_by_route_and_entity(mesh: Mesh) -> None:
     def counted() -> bool:
         page = mesh.metrics()
         return all(
-            f'penstock_privacy_found_total{{entity="EMAIL",mode="{mode}",route="fraud"}}' in page
+            f'penstock_privacy_found_total{{route="fraud",entity="EMAIL",mode="{mode}"}}' in page
             for mode in ("enforce", "observe")
         )
 

@@ -40,6 +40,6 @@ def test_policies_hold_for_a_chat(site: Site, streaming: bool) -> None:
 
 
 def _compared(mesh: Mesh) -> float:
-    wanted = 'penstock_mirrored_total{mirror="other",outcome="compared"'
-    lines = [line for line in mesh.metrics().splitlines() if line.startswith(wanted)]
+    wanted = ("penstock_mirrored_total{", 'mirror="other"', 'outcome="compared"')
+    lines = [line for line in mesh.metrics().splitlines() if all(each in line for each in wanted)]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
