@@ -11,7 +11,7 @@ from backends.llm.loading import Loaded, load
 from backends.llm.sampling import Sampling
 from tests.backends.llm import tiny_models
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.gpu
 
 PROMPTS = [[5, 6, 7], [9] * 40, list(range(20, 90)), [11, 12]]
 
