@@ -1,6 +1,6 @@
 """The demo's language model: its tokeniser, its training, and its folder in Hugging Face's form.
 
-A Llama of some 700,000 weights. It learns the chats of `chats.py` by heart, in less than a minute
+A Llama of some 700,000 weights. It learns the chats of `chats.py` by heart, in about a minute
 on two cores, and knows nothing else.
 """
 

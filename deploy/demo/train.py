@@ -136,7 +136,7 @@ PRODUCTS = (
     ),
     Product(
         "language/assistant",
-        "a tiny language model that knows a village, in less than a minute on two cores",
+        "a tiny language model that knows a village, in a minute and a half on two cores",
         make_assistant,
         ("village.py", "chats.py", "assistant.py", "adapters.py"),
         ("torch", "transformers", "tokenizers", "safetensors"),
