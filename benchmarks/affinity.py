@@ -22,12 +22,12 @@ import openai
 from transformers import AutoTokenizer
 
 from benchmarks.report import Report, Table
+from chaos.mesh import Mesh
 from protos import discovery_pb2 as pb
 from protos.prefixes import MOST_NAMES, Filter, prefixes_of, salt_of
 from protos.values import Chat
 from routing.kept import Kept
 from tests.backends.llm import tiny_models
-from tests.integration.mesh import Mesh
 
 ENDPOINTS = 3
 ROUNDS = 3

@@ -14,7 +14,7 @@ import numpy as np
 import openai
 
 from benchmarks import minilm
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 
 EXPORTED = Path(".penstock/benchmarks")
 TEXTS = (

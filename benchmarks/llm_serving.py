@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import openai
 
 from benchmarks import llm
-from tests.integration.mesh import Mesh, free_ports
+from chaos.mesh import Mesh, free_ports
 
 STREAMS = (1, 16, 32)
 ROUNDS = 3

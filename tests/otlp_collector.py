@@ -30,9 +30,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
+from chaos.ports import free_ports
 from gateway.tracing.tree import STAGES
 from protos.orphans import die_with
-from tests.ports import free_ports
 
 KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT"}
 

@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "policies": {"protos", "policies"},
     "backends": {"protos", "backends"},
     "gateway": {"protos", "routing", "policies", "gateway"},
+    "chaos": {"protos", "routing", "policies", "backends", "gateway", "chaos"},
 }
 OURS = {*MAY_IMPORT, "tests", "chaos", "benchmarks", "deploy"}
 

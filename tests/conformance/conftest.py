@@ -7,10 +7,10 @@ import httpx
 import numpy as np
 import pytest
 
+from chaos.mesh import Mesh
 from protos.datatypes import Array
 from tests.conformance.described import Description
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 from tests.openai_server import Server, serving
 
 USER = "infer:*"

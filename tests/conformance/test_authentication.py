@@ -7,11 +7,11 @@ import grpc
 import httpx
 import pytest
 
+from chaos.mesh import Mesh
 from gateway.http.openapi import document
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.conformance.described import Description
-from tests.integration.mesh import Mesh
 
 PLACES = [
     (method.upper(), path.replace("{model}", "several").replace("{version}", "1"))

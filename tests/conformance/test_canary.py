@@ -14,9 +14,9 @@ import grpc
 import httpx
 import pytest
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import ECHO, write_model
 from tests.openai_server import Server, serving
 

@@ -13,9 +13,9 @@ import httpx
 import numpy as np
 import pytest
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.integration.mesh import Mesh
 
 SOON = 0.1  # seconds in which the batch queue hears of it
 

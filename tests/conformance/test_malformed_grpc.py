@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.integration.mesh import Mesh
 
 Change = Callable[[pb.ModelInferRequest], object]
 INVALID = grpc.StatusCode.INVALID_ARGUMENT

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 
 Body = dict[str, Any]
 PATH = "/v2/models/several/infer"

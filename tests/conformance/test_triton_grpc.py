@@ -10,8 +10,8 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+from chaos.mesh import Mesh
 from protos.datatypes import Array
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import echo_name
 
 Headers = dict[str, str]

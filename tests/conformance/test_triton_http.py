@@ -9,8 +9,8 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
+from chaos.mesh import Mesh
 from protos.datatypes import Array
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import echo_name
 
 Headers = dict[str, str]

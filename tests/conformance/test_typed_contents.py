@@ -7,9 +7,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import echo_name
 
 Metadata = tuple[tuple[str, str], ...]

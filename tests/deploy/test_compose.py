@@ -14,13 +14,13 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from chaos.mesh import LOOK, PATIENCE, free_ports
 from gateway.config import load_config
 from gateway.prerequisites import check_all
 from gateway.routes.folder import load_folder
 from policies.authenticate import Authenticator
 from tests import servers
 from tests.deploy.rendered import DEPLOY, unknown_options
-from tests.integration.mesh import LOOK, PATIENCE, free_ports
 
 COMPOSE = DEPLOY / "compose"
 # With the default of every variable, as Compose fills them in.

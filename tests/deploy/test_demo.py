@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from chaos.ports import free_ports
 from tests import tiny_llama
-from tests.ports import free_ports
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 CONFIG = """

@@ -16,15 +16,15 @@ import pytest
 import yaml
 
 from backends.health import STARTUP
+from chaos.mesh import FACES, LOOK, PATIENCE, Process
+from chaos.ports import free_ports
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.orphans import die_with
 from tests import servers
 from tests.deploy.rendered import DEPLOY, objects, of_kind
 from tests.deploy.watched_mesh import answers
-from tests.integration.mesh import FACES, LOOK, PATIENCE, Process
 from tests.integration.mesh_models import write_instances
-from tests.ports import free_ports
 
 # The probe of the images.
 PROBE = runpy.run_path(str(DEPLOY / "images" / "healthy.py"))["serving"]

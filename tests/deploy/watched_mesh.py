@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import yaml
 
+from chaos.mesh import Mesh
+from chaos.ports import free_ports
 from protos.orphans import die_with
 from tests import servers, tiny_llama
 from tests.deploy.rendered import DEPLOY
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_fails, write_model, write_versions
-from tests.ports import free_ports
 
 SCRAPE = "1s"
 

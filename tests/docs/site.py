@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from chaos.mesh import Mesh
 from protos.orphans import die_with
 from tests.docs import quick_penstock
 from tests.docs.pages import ROOT, blocks
 from tests.docs.plugin_package import install
-from tests.integration.mesh import Mesh
 from tests.integration.mesh_models import write_model
 from tests.openai_server import Server, serving
 from tests.servers import program

@@ -12,10 +12,10 @@ from functools import partial
 
 import pytest
 
+from chaos.mesh import Mesh
 from tests.docs.commands import commands, looked_at
 from tests.docs.pages import WRITTEN, Block, blocks
 from tests.docs.site import site
-from tests.integration.mesh import Mesh
 
 SHELL = [each for file in WRITTEN for each in blocks(file) if commands(each)]
 HERE = [each for each in SHELL if not each.mark]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_ports
+from chaos.ports import free_ports
 
 STAND_IN = Path(__file__).with_name("stand_in_up.py")
 CONFIG = """

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from policies.tokens import issue
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 
 # Answers with how often it was executed; `first` is where it begins to count.
 COUNTS = """

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 
 _LOST = re.compile(r"^penstock_lease_losses_total\S* [1-9]", re.MULTILINE)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import openai
 import pytest
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 from tests.openai_server import Server
 
 HELLO = [{"role": "user", "content": "hello dear world"}]

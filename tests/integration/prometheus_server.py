@@ -13,9 +13,9 @@ from typing import Any, Self
 import httpx
 import yaml
 
+from chaos.mesh import PATIENCE, Mesh
+from chaos.ports import free_ports
 from protos.orphans import die_with
-from tests.integration.mesh import PATIENCE, Mesh
-from tests.ports import free_ports
 from tests.servers import program
 
 ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"

@@ -11,12 +11,12 @@ import httpx
 import pytest
 import tritonclient.grpc as triton
 
+from chaos.mesh import Mesh
 from gateway.audit.read import Wanted, records
 from gateway.audit.seal import read_seal
 from gateway.audit.verify import verify
 from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 
 VALUE = 4711.25
 SECRET = "jane.doe@example.com"

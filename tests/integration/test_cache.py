@@ -10,11 +10,11 @@ import grpc
 import pytest
 from redis import Redis
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.gateway.state.redis_server import RedisServer
 from tests.integration.answers_kept import COUNTS, ask, bearer, client, counted, gateways, total
-from tests.integration.mesh import Mesh
 
 VALUES = itertools.count(100.0)  # that nobody has asked for
 

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from typer.testing import CliRunner
 
+from chaos.mesh import PATIENCE, Mesh
 from gateway.cli import app
 from tests.integration import mesh_models as models
-from tests.integration.mesh import PATIENCE, Mesh
 from tests.servers import program
 
 ROUTE = """

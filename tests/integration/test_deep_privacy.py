@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 from tests.integration.mesh_models import echo_name, write_echoes
 from tests.policies.pii.deep.people_model import make
 from tests.routing.rules.written_routes import privacy, text

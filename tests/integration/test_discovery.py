@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chaos.mesh import Mesh, Process
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh, Process
 
 ECHO = ("echo_fp32", "1")
 INFER = "/v2/models/echo_fp32/infer"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from chaos.mesh import Mesh
 from policies.tokens import issue
-from tests.integration.mesh import Mesh
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 SLOW = """

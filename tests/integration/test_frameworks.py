@@ -11,7 +11,7 @@ import pytest
 import tritonclient.grpc as triton
 from onnx import TensorProto, helper
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 from tests.integration.mesh_models import write_model
 
 # Version by version y = x + version.

@@ -11,10 +11,10 @@ import jwt
 import pytest
 from typer.testing import CliRunner
 
+from chaos.mesh import Mesh
 from gateway.key_commands import app
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.integration.mesh import Mesh
 from tests.policies.issuer_keys import jwk, private_key, segment
 from tests.policies.key_server import KeyServer
 

@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from chaos.ports import free_ports
 from protos.orphans import die_with
 from protos.otlp import Collector, OtlpExporter, resource_of
 from protos.span import SpanKind
 from tests.golden_traces import golden
 from tests.otlp_collector import Tree, receiving
-from tests.ports import free_ports
 from tests.servers import find_jaeger
 
 PATIENCE = 60.0

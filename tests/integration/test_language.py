@@ -14,11 +14,11 @@ import openai
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from gateway.config import load_config
 from gateway.store.engine import open_store
 from routing.shadow.record import PairRecord
 from tests import parrot_llama
-from tests.integration.mesh import Mesh
 
 PERIOD = 64  # letters of a prompt that "parrot" repeats
 EMAIL = "ada@example.org"

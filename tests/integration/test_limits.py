@@ -8,12 +8,12 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from policies.tokens import issue
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 
 ROUTE = """
 apiVersion: penstock/v1

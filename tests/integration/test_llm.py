@@ -16,8 +16,8 @@ import openai
 import pytest
 from safetensors.numpy import save_file
 
+from chaos.mesh import Mesh
 from tests import tiny_llama
-from tests.integration.mesh import Mesh
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
 EITHER = """

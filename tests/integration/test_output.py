@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 from tests.integration.mesh_models import write_model
 
 CARD = "4111 1111 1111 1111"

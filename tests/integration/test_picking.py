@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from chaos.mesh import Mesh
+from chaos.ports import free_ports
 from tests.integration import mesh_models as models
 from tests.integration.delay_proxy import DelayProxy
-from tests.integration.mesh import Mesh
-from tests.ports import free_ports
 
 NAMES = ("one", "two", "three")
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 from tests.integration.prometheus_server import Prometheus
 
 NAMES = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from chaos.mesh import Mesh
 from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 ROUTE = """

@@ -10,10 +10,10 @@ import pytest
 import tritonclient.grpc as triton
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from policies.tokens import issue
 from tests.command_line import penstock
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 

@@ -17,10 +17,10 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
+from chaos.mesh import Mesh, Process
 from gateway.config import load_config
 from gateway.store.engine import open_store
 from routing.shadow.record import PairRecord
-from tests.integration.mesh import Mesh, Process
 from tests.integration.mesh_models import write_model
 
 # With x > 0 version 2 answers differently, in every output; before it may be told to fail.

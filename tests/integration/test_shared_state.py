@@ -10,10 +10,10 @@ from functools import cache
 import httpx
 import pytest
 
+from chaos.mesh import Mesh
 from tests.gateway.state.redis_server import RedisServer
 from tests.integration import mesh_models as models
 from tests.integration.lease_losses import leases_lost
-from tests.integration.mesh import Mesh
 
 ECHO = ("echo", "1")
 SIGNATURE = """

@@ -9,12 +9,12 @@ import grpc
 import httpx
 import pytest
 
+from chaos.mesh import Process
+from chaos.ports import free_ports
 from policies.issuers import Issuer
 from policies.tokens import ensure_secret, issue
 from protos import open_inference_pb2 as pb
-from tests.integration.mesh import Process
 from tests.pki import Authority, Pair
-from tests.ports import free_ports
 
 MODEL = """
 def predict(inputs):

@@ -13,9 +13,9 @@ import openai
 import pytest
 import tritonclient.grpc as triton
 
+from chaos.mesh import Mesh
 from tests import tiny_llama
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 from tests.otlp_collector import Traces, Tree, collecting, complete
 
 EXCHANGE = "penstock.v1.Backend/Exchange"

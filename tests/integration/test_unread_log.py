@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chaos.mesh import ROOT, Mesh, Process
 from protos.orphans import die_with
-from tests.integration.mesh import ROOT, Mesh, Process
 
 
 class Unread(Process):

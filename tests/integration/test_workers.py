@@ -10,12 +10,12 @@ import pytest
 import tritonclient.grpc as triton
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from chaos.mesh import Mesh
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.sse import Parser
 from tests.integration import mesh_models as models
 from tests.integration.lease_losses import leases_lost
-from tests.integration.mesh import Mesh
 
 INFER = "/v2/models/several/infer"
 BODY = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from chaos.ports import free_ports
 from gateway.children import die_with
 from gateway.state.settings import StateSettings
-from tests.ports import free_ports
 from tests.servers import program
 
 PATIENCE = 30.0  # seconds for it to start; the machine may be busy

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from chaos.ports import free_ports
 from gateway.state.redis import LOST, MOST_CONNECTIONS, Redis, Script
 from gateway.state.settings import StateSettings
 from protos.tls import ClientTls
 from tests.gateway.state.busy_loop import STALL, busy_loop
 from tests.gateway.state.redis_server import RedisServer
 from tests.pki import Authority
-from tests.ports import free_ports
 
 PATIENCE = 30.0  # seconds for a condition, on a busy machine
 

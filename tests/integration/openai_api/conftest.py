@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from chaos.mesh import Mesh
 from tests.integration import mesh_models as models
-from tests.integration.mesh import Mesh
 from tests.integration.openai_site import ROUTES, Site
 from tests.openai_server import MODELS, Server, serving
 

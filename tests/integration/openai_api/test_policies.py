@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.mesh import Mesh
+from chaos.mesh import Mesh
 from tests.integration.openai_site import Site
 
 SAID = "write to ada@example.org and not to bob@example.org"

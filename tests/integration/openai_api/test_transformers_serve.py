@@ -13,8 +13,8 @@ from pathlib import Path
 import openai
 import pytest
 
+from chaos.ports import free_ports
 from tests.integration.openai_site import Site
-from tests.ports import free_ports
 
 MISSING = [
     name

@@ -17,12 +17,12 @@ from typing import Any, Self
 
 import httpx
 
+from chaos.ports import free_ports
 from gateway.config import load_config
 from policies.tokens import ensure_secret, issue
 from protos.orphans import die_with
-from tests.ports import free_ports
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
 LOOK = 0.05
 FACES = ("http", "grpc", "admin", "discovery")
