@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from chaos.ports import free_ports
 from gateway.config import load_config
@@ -32,7 +33,13 @@ Key = tuple[str, str]  # model and version
 class Process:
     """One child with its output in a file."""
 
-    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.may_end = False  # by itself, with an error; of others that is a test's failure
         self.log = folder / f"{name}.log"
@@ -43,6 +50,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
                 preexec_fn=partial(die_with, os.getpid()),
             )
 
@@ -79,7 +87,7 @@ class Mesh:
     """One gateway and the backends that were told to join it.
 
     Meshes with the same `secret` accept each other's tokens. `routes` are documents by file name,
-    `more` is further YAML for the configuration.
+    `more` is further YAML for the configuration, `environment` is added to the processes' own.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Mesh:
         secret: Path | None = None,
         routes: Mapping[str, str] | None = None,
         more: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.routes = folder / "routes"
@@ -105,6 +114,7 @@ class Mesh:
         self._join_token = folder / "join-token"
         self._join_token.write_text(self.token("backend:join"))
         self._workers = workers
+        self._environment = environment
         self._processes: list[Process] = []
         self._admin = self.token("admin", "infer:*")
         self.start_gateway()
@@ -129,11 +139,17 @@ class Mesh:
     def address(self, face: str) -> str:
         return f"127.0.0.1:{self.ports[face]}"
 
-    def token(self, *scopes: str, issued: float = 0.0, lifetime: float = 3600.0) -> str:
+    def token(
+        self,
+        *scopes: str,
+        tenant: str = "tests",
+        issued: float = 0.0,
+        lifetime: float = 3600.0,
+    ) -> str:
         """A token that was issued so many seconds from now, which may be negative."""
         return issue(
             self.issuer,
-            tenant="tests",
+            tenant=tenant,
             scopes=scopes,
             subject="tester",
             lifetime=lifetime,
@@ -245,12 +261,21 @@ class Mesh:
         answer = httpx.get(self._on_admin("/metrics"), headers=self._bearer())
         return answer.raise_for_status().text
 
+    def counter(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series that have these labels; 0 if there are none."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.metrics())  # type: ignore[no-untyped-call]
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
     def drain(self, instance: str) -> None:
         path = f"/admin/endpoints/{instance}/drain"
         httpx.post(self._on_admin(path), headers=self._bearer()).raise_for_status()
 
     def _start(self, name: str, arguments: list[str]) -> Process:
-        process = Process(name, arguments, self.folder)
+        process = Process(name, arguments, self.folder, self._environment)
         self._processes.append(process)
         return process
 

@@ -1,0 +1,38 @@
+"""kill -9 of one of three backends at half of what they can do."""
+
+from chaos.experiment import Bench, Experiment
+from chaos.faults import process
+from chaos.invariants import latency_back, no_request_executed_over, none_failed
+
+BACKENDS = 3
+SHARE = 0.5  # of what the backends can do
+
+
+async def run(bench: Bench) -> None:
+    model = bench.timed()
+    async with bench.site(model) as site:
+        for number in range(BACKENDS):
+            victim = site.backend(f"b{number}")
+        await site.ready(BACKENDS)
+        load = bench.load(site, site.caller(SHARE * BACKENDS * model.capacity))
+        async with load:
+            await bench.wait(6.0, short=1.0)
+            killed = bench.step("kill -9 b2")
+            process.kill(victim)
+            await bench.wait(9.0, short=1.5)
+            ended = bench.now()
+    before = load.history.between(1.0, killed)
+    bench.hold(
+        none_failed(load.history),
+        no_request_executed_over(site.executions(bench.began)),
+        latency_back(before, load.history.between(killed + 3.0, ended), ratio=1.5),
+    )
+    bench.figure(
+        "slowest while it was lost",
+        f"{load.history.between(killed - 0.5, killed + 3.0).quantile(1.0) * 1e3:.0f} ms",
+    )
+
+
+EXPERIMENT = Experiment(
+    "backend-killed", 1, "kill -9 of one of three backends at half load", run, short=True
+)
