@@ -17,6 +17,7 @@ import grpc
 from grpc import aio
 
 from protos import discovery_pb2 as pb
+from protos.tls_files import Followed
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Heartbeat:
         make_beat: MakeBeat,
         *,
         token_file: Path | None,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Followed[grpc.ChannelCredentials] | None = None,
         on_drain: Callable[[], None],
         rng: random.Random | None = None,
     ) -> None:
@@ -157,7 +158,7 @@ class Heartbeat:
         if self._credentials is not None:
             name = ("grpc.ssl_target_name_override", self._hosts[address])
             options = [*CHANNEL_OPTIONS, name]
-            return aio.secure_channel(address, self._credentials, options=options)
+            return aio.secure_channel(address, self._credentials.current(), options=options)
         return aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
 

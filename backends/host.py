@@ -29,6 +29,7 @@ from protos.open_inference_pb2_grpc import (
 )
 from protos.otlp import Collector, OtlpExporter, resource_of
 from protos.span_queue import SpanQueue
+from protos.tls_files import Followed
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Place:
     open: bool
     drain_timeout: float
     server_credentials: grpc.ServerCredentials | None = None
-    join_credentials: grpc.ChannelCredentials | None = None
+    join_credentials: Followed[grpc.ChannelCredentials] | None = None
     collector: Collector | None = None
     kind: str = ""  # the runtime
 

@@ -12,7 +12,13 @@ from pydantic import ValidationError
 
 from backends.host import Place
 from protos.otlp import Collector
-from protos.tls import ClientTls, ServerTls, channel_credentials, server_credentials
+from protos.tls import ClientTls, ServerTls
+from protos.tls_files import (
+    Followed,
+    followed_channel,
+    followed_configuration,
+    renewed_credentials,
+)
 
 
 def place(
@@ -92,17 +98,19 @@ def _server(
     if certificate is None or key is None:
         raise SystemExit("penstock backend: --tls-certificate and --tls-key go together")
     files = {"certificate": certificate, "key": key, "client_ca": client_ca}
-    return server_credentials(ServerTls.model_validate(files, by_name=True))
+    tls = ServerTls.model_validate(files, by_name=True)
+    followed = followed_configuration("--tls-certificate", tls)
+    return renewed_credentials(followed, mutual=client_ca is not None)
 
 
 def _client(
     certificate: Path | None, key: Path | None, ca: Path | None
-) -> grpc.ChannelCredentials | None:
+) -> Followed[grpc.ChannelCredentials] | None:
     if ca is None:
         if certificate is not None or key is not None:
             raise SystemExit("penstock backend: --join-certificate takes --join-ca too")
         return None
-    return channel_credentials(ClientTls(ca=ca, certificate=certificate, key=key))
+    return followed_channel("--join-ca", ClientTls(ca=ca, certificate=certificate, key=key))
 
 
 def _collector(

@@ -1,10 +1,11 @@
 """How the gateway's gRPC servers are set up and bound."""
 
+import grpc
 from grpc import aio
 
 from gateway.listening import Listener
 from protos.errors import invalid
-from protos.tls import server_credentials
+from protos.tls_files import Followed, followed_configuration, renewed_credentials
 
 METADATA_BYTES = 16 * 1024
 STREAMS = 1024  # calls of one connection at a time
@@ -30,12 +31,24 @@ def server_options(message_bytes: int, *, share_port: bool = False) -> list[tupl
     ]
 
 
-def bind(server: aio.Server, listener: Listener) -> int:
+def certificate(
+    use: str, listener: Listener
+) -> Followed[grpc.ServerCertificateConfiguration] | None:
+    """The listener's files of TLS, if it has any. Raises INVALID for those that can't be used."""
+    return None if listener.tls is None else followed_configuration(use, listener.tls)
+
+
+def bind(
+    server: aio.Server,
+    listener: Listener,
+    shown: Followed[grpc.ServerCertificateConfiguration] | None,
+) -> int:
     """Binds the listener's address, with TLS if it has any; returns the port. Raises INVALID."""
     address = str(listener.address)
     try:
-        if listener.tls is not None:
-            return server.add_secure_port(address, server_credentials(listener.tls))
+        if listener.tls is not None and shown is not None:
+            mutual = listener.tls.client_ca is not None
+            return server.add_secure_port(address, renewed_credentials(shown, mutual=mutual))
         return server.add_insecure_port(address)
     except RuntimeError as error:
         raise invalid(f"can't listen on {address}: the port is taken or not ours") from error

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import grpc
 import uvloop
 from grpc import aio
 
@@ -25,7 +26,7 @@ from gateway.console.samples import READ
 from gateway.console.shown import Shown
 from gateway.discovery import MAX_BEAT_BYTES, Discovery
 from gateway.grace import RECORDS_CLOSE
-from gateway.grpc_options import bind, server_options
+from gateway.grpc_options import bind, certificate, server_options
 from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
 from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
@@ -35,11 +36,13 @@ from gateway.records import Records
 from gateway.rules import Rules
 from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
+from gateway.telemetry import certificates
 from gateway.telemetry.log_format import configure
 from gateway.telemetry.process import register_process
 from gateway.telemetry.request_log import register_log
 from gateway.worker import Worker
 from protos.log_writer import LogWriter
+from protos.tls_files import Followed
 from routing.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -79,7 +82,8 @@ async def _main(config: Config, file: Path, lines: LogWriter) -> None:
     rules = Rules(config, hub, records, audit)
     await rules.start()
     hub.start()
-    mesh = await _serve_discovery(hub, config)
+    shown_to_backends = certificate("discovery", config.listener("discovery"))
+    mesh = await _serve_discovery(hub, config, shown_to_backends)
     listener = config.listener("admin")
     history = History(lambda: [*hub.workers.told(READ), *hub.totals.families()], time.monotonic)
     history.start()
@@ -107,7 +111,9 @@ async def _main(config: Config, file: Path, lines: LogWriter) -> None:
         listener.address,
         config.limits,
         listener.tls,
+        "admin",
     )
+    certificates.register(hub.supervisor, (shown_to_backends, admin.certificate))
     await admin.start()
     try:
         if config.workers == 1:
@@ -171,9 +177,11 @@ async def _serve_in_processes(
         await server.stop(grace=0.5)
 
 
-async def _serve_discovery(hub: Hub, config: Config) -> aio.Server:
+async def _serve_discovery(
+    hub: Hub, config: Config, shown: Followed[grpc.ServerCertificateConfiguration] | None
+) -> aio.Server:
     server = aio.server(options=server_options(MAX_BEAT_BYTES))
     server.add_generic_rpc_handlers((hub.discovery.handler(),))
-    bind(server, config.listener("discovery"))
+    bind(server, config.listener("discovery"), shown)
     await server.start()
     return server

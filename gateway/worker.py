@@ -8,6 +8,7 @@ import asyncio
 import random
 import socket
 import time
+from typing import Any
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -25,7 +26,7 @@ from gateway.gate import Gate
 from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
-from gateway.grpc_options import bind, server_options
+from gateway.grpc_options import bind, certificate, server_options
 from gateway.http.bodies import Bodies
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
@@ -43,7 +44,7 @@ from gateway.recent_row import row_of
 from gateway.routes.current import CurrentRoutes
 from gateway.routing_metrics import register
 from gateway.state.shared import Shared
-from gateway.telemetry import endpoints
+from gateway.telemetry import certificates, endpoints
 from gateway.telemetry.process import LoopLag, register_lag, register_process
 from gateway.telemetry.request_log import RequestLog, register_log
 from gateway.tracing.worker import Tracing
@@ -57,7 +58,7 @@ from protos import discovery_pb2 as pb
 from protos.garbage import settle
 from protos.log_writer import LogWriter
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from protos.tls import channel_credentials
+from protos.tls_files import Followed, followed_channel
 from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
 from routing.retry import Budget
@@ -80,7 +81,8 @@ class Worker:
         self._process = process
         self._budget = Budget(time.monotonic())
         tls = config.exchange.tls
-        self._backend_credentials = None if tls is None else channel_credentials(tls)
+        self._shown_to_backends = None if tls is None else followed_channel("exchange", tls)
+        self._certificates: list[Followed[Any] | None] = [self._shown_to_backends]
         self._bounds = Bounds(idle=config.timeouts.idle)
         self.metrics = Metrics()
         self.table = EndpointTable(self._connect)
@@ -99,6 +101,7 @@ class Worker:
         )
         audit = records.audit
         self.tracing = Tracing.of(config, name)
+        self._certificates.append(self.tracing.certificate)
         loop = asyncio.get_running_loop()
         self._pipeline: Pipeline = build(
             self.table,
@@ -191,6 +194,7 @@ class Worker:
         )
         listener = config.listener("http")
         self._http = serve(app, http or listener.address, config.limits, listener.tls)
+        self._certificates.append(self._http.certificate)
         await self._http.start()
         await self._start_grpc(share_grpc_port)
         self._decoder.warm_up()
@@ -240,7 +244,10 @@ class Worker:
         )
         add_GRPCInferenceServiceServicer_to_server(GrpcFace(self.gate, self._control), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        bind(self._grpc, config.listener("grpc"))
+        listener = config.listener("grpc")
+        shown = certificate("grpc", listener)
+        self._certificates.append(shown)
+        bind(self._grpc, listener, shown)
         await self._grpc.start()
 
     async def _watch_health(self) -> None:
@@ -265,13 +272,14 @@ class Worker:
         register_lag(totals, self._lag)
         register_log(totals, log, self._log)
         register_process(totals)
+        certificates.register(totals, self._certificates)
         register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 
     def _connect(self, address: str, access_key: str) -> Exchange:
         return Exchange(
             address,
             access_key,
-            credentials=self._backend_credentials,
+            credentials=self._shown_to_backends,
             bounds=self._bounds,
             on_lost=self._budget.reserve_for,
         )

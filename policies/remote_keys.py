@@ -21,6 +21,7 @@ from policies.jwks import KeySet, parse_key_set
 from policies.key_ring import KeyRing
 from policies.refusal import Rejected
 from protos.errors import invalid
+from protos.tls_files import Followed
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class RemoteKeys:
         self.looked = asyncio.Event()  # after the first attempt
         self._issuer = issuer
         self._clock = clock
-        self._trust = _trust(issuer)
+        whom = {"ca": issuer.fetch.ca}
+        self._trust = Followed(f"keys of issuer {issuer.name}", whom, lambda: _trust(issuer), clock)
         self._place: _Place | None = None
         self._wake = asyncio.Event()
         self._attempt = asyncio.Event()  # set when the present or next attempt is over
@@ -136,7 +138,7 @@ class RemoteKeys:
 
     async def _fetch(self) -> KeySet:
         async with httpx.AsyncClient(
-            verify=self._trust,
+            verify=self._trust.current(),
             trust_env=False,
             follow_redirects=False,
             timeout=ATTEMPT_TIMEOUT,

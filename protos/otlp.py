@@ -7,13 +7,19 @@ import socket
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from grpc import ChannelCredentials
 from pydantic import Field
 
 from protos.errors import invalid
 from protos.settings import Settings
 from protos.span import Attributes, Span
-from protos.tls import ClientTls, channel_credentials
+from protos.tls import ClientTls
+from protos.tls_files import Followed, followed_channel
+
+if TYPE_CHECKING:
+    from protos.otlp_wire import Exporter
 
 log = logging.getLogger(__name__)
 
@@ -57,33 +63,24 @@ class OtlpExporter:
 
     def __init__(self, collector: Collector, resource: Attributes) -> None:
         """Raises INVALID for files that can't be read."""
-        from grpc import Compression
-
-        from protos.otlp_wire import Exporter
-
-        secure = collector.endpoint.startswith("https://")
-        credentials = None
-        if secure and collector.tls is not None:
-            credentials = channel_credentials(collector.tls)
+        self.certificate: Followed[ChannelCredentials] | None = None
+        if collector.endpoint.startswith("https://") and collector.tls is not None:
+            self.certificate = followed_channel("collector", collector.tls)
         # Its lines would come for every batch; one for each turn of events is enough.
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
         self.endpoint = collector.endpoint
-        self._exporter = Exporter(
-            resource,
-            endpoint=collector.endpoint,
-            insecure=not secure,
-            credentials=credentials,
-            headers=_headers(collector.headers_file),
-            timeout=TIMEOUT,
-            compression=Compression.Gzip,
-        )
+        self._resource = resource
+        self._headers = _headers(collector.headers_file)
         self._failing = False
+        self._credentials = self._newest()
+        self._exporter = self._connection()
 
     def __call__(self, spans: Sequence[Span]) -> int:
         """How many of them the collector has taken. Never raises."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
+            self._follow()
             sent = self._exporter.export(spans) is SpanExportResult.SUCCESS
             taken = max(0, len(spans) - self._exporter.rejected) if sent else 0
         except Exception as raised:
@@ -103,6 +100,32 @@ class OtlpExporter:
     def close(self) -> None:
         """Gives up what is being tried again."""
         self._exporter.shutdown()
+
+    def _follow(self) -> None:
+        """Connects anew if the files of TLS were exchanged: a channel has those of its making."""
+        credentials = self._newest()
+        if credentials is not self._credentials:
+            self._credentials = credentials
+            former, self._exporter = self._exporter, self._connection()
+            former.shutdown()
+
+    def _newest(self) -> ChannelCredentials | None:
+        return None if self.certificate is None else self.certificate.current()
+
+    def _connection(self) -> "Exporter":
+        from grpc import Compression
+
+        from protos.otlp_wire import Exporter
+
+        return Exporter(
+            self._resource,
+            endpoint=self.endpoint,
+            insecure=not self.endpoint.startswith("https://"),
+            credentials=self._credentials,
+            headers=self._headers,
+            timeout=TIMEOUT,
+            compression=Compression.Gzip,
+        )
 
 
 def _headers(file: Path | None) -> tuple[tuple[str, str], ...]:

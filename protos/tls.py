@@ -1,7 +1,7 @@
 """TLS of every listener and channel: settings, and the contexts made from them.
 
 Stands with the contracts because both ends of the exchange need it and share nothing else. Files
-are read when a context is made, so a certificate is renewed by a rolling restart.
+are read when a context is made; `protos/tls_files.py` makes another when they are exchanged.
 """
 
 import ssl
@@ -47,18 +47,21 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     # Renegotiation lets a client have us do the expensive half of handshakes at will.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.load_cert_chain(tls.certificate, tls.key)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as failure:  # exchanged since they were checked; ssl.SSLError is one
+        raise _unusable(tls.key, "key", "it does not belong to the certificate") from failure
     if tls.client_ca is not None:
         context.load_verify_locations(cadata=_certificates(tls.client_ca, "clientCa").decode())
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
-def server_credentials(tls: ServerTls) -> grpc.ServerCredentials:
+def certificate_configuration(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
     """For a gRPC listener. Raises INVALID naming the unusable file."""
     chain, key = _check_pair(tls.certificate, tls.key)
     roots = None if tls.client_ca is None else _certificates(tls.client_ca, "clientCa")
-    return grpc.ssl_server_credentials([(key, chain)], roots, roots is not None)
+    return grpc.ssl_server_certificate_configuration([(key, chain)], roots)
 
 
 def channel_credentials(tls: ClientTls) -> grpc.ChannelCredentials:

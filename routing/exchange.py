@@ -18,6 +18,7 @@ from protos.errors import Kind, PenstockError
 from protos.exchange_objects import bytes_of
 from protos.service import Reply
 from protos.timeline import Attempt
+from protos.tls_files import Followed
 from protos.usage import measure
 from protos.values import InferRequest, Part
 from routing.call import Call
@@ -61,7 +62,7 @@ class Exchange:
         address: str,
         access_key: str,
         *,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: Followed[grpc.ChannelCredentials] | None = None,
         bounds: Bounds | None = None,
         rng: random.Random | None = None,
         on_lost: Callable[[int], None] = lambda calls: None,
@@ -95,7 +96,8 @@ class Exchange:
 
     def open_channel(self) -> aio.Channel:
         if self._credentials is not None:
-            return aio.secure_channel(self.address, self._credentials, options=CHANNEL_OPTIONS)
+            credentials = self._credentials.current()
+            return aio.secure_channel(self.address, credentials, options=CHANNEL_OPTIONS)
         return aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
 
     async def __call__(self, request: InferRequest) -> Reply:

@@ -26,6 +26,7 @@ METHOD = "/penstock.v1.Backend/Exchange"
 FRAME_BYTES = 512 * 1024
 # Backends with work write a frame four times a second; this long without one is no slow model.
 SILENT_AFTER = 1.0  # seconds
+CONNECT_TIMEOUT = 5.0  # seconds
 
 Stream = aio.StreamStreamCall[bytes, bytes]
 
@@ -130,7 +131,9 @@ class Lane:
         tasks: list[asyncio.Task[None]] = []
         call: Stream | None = None
         try:
-            await channel.channel_ready()
+            # Not for ever: a channel keeps the certificates that it was made with.
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await channel.channel_ready()
             metadata = ((exchange_calls.ACCESS_KEY, self._link.access_key),)
             call = channel.stream_stream(METHOD)(metadata=metadata)
             # The backend answers with its headers once it has accepted the key.
@@ -147,6 +150,8 @@ class Lane:
             return f"the stream to the backend ended ({type(error).__name__ if error else 'EOF'})"
         except aio.AioRpcError as error:
             return f"the stream to the backend failed ({error.code().name})"
+        except TimeoutError:
+            return f"the backend could not be reached in {CONNECT_TIMEOUT:.0f} s"
         finally:
             # The call goes first: its end makes reader and writer end by themselves.
             if call is not None:

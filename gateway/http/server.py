@@ -16,7 +16,8 @@ from gateway.http.reader import Connections
 from gateway.listening import Limits
 from protos.errors import invalid
 from protos.quantities import Address
-from protos.tls import ServerTls, server_context
+from protos.tls import ServerTls
+from protos.tls_files import Followed, RenewedContext, followed_context
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +34,15 @@ def serve(
     listen: socket.socket | Address,
     limits: Limits,
     tls: ServerTls | None = None,
+    use: str = "http",
 ) -> "HttpServer":
     """A server for `app`, not started yet, on an address or on a socket that is bound already.
 
-    Raises INVALID for an address that can't be bound or a certificate that can't be used.
+    `use` names its certificate in logs and metrics. Raises INVALID for an address that can't be
+    bound or a certificate that can't be used.
     """
     bound = listen if isinstance(listen, socket.socket) else bind(listen)
-    return HttpServer(app, bound, limits, server_context(tls) if tls is not None else None)
+    return HttpServer(app, bound, limits, None if tls is None else followed_context(use, tls))
 
 
 def bind(address: Address) -> socket.socket:
@@ -65,12 +68,12 @@ class HttpServer:
         app: ASGIApp,
         listening: socket.socket,
         limits: Limits,
-        context: ssl.SSLContext | None,
+        certificate: Followed[ssl.SSLContext] | None,
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self._socket = listening
         self._limits = limits
-        self._context = context
+        self.certificate = certificate
         self._shared = Connections(limits)
         self._sweeping: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
@@ -99,15 +102,15 @@ class HttpServer:
 
     async def start(self) -> None:
         """Accepts connections from now on."""
-        loop = asyncio.get_running_loop()
+        loop, certificate = asyncio.get_running_loop(), self.certificate
         _keep_alive(self._socket)
         self._sweep(loop)
         self._server = await loop.create_server(
             partial(Connection, self._config, self._shared, loop),
             sock=self._socket,
-            ssl=self._context,
+            ssl=None if certificate is None else RenewedContext(certificate),
             backlog=BACKLOG,
-            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT if self._context else None,
+            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT if certificate is not None else None,
         )
 
     async def drain(self, patience: float) -> None:

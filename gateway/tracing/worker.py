@@ -5,6 +5,8 @@ import random
 from collections.abc import Mapping
 from typing import Self
 
+from grpc import ChannelCredentials
+
 from gateway.config import Config
 from gateway.listening import Listener
 from gateway.metrics import Totals
@@ -12,6 +14,7 @@ from gateway.tracing.tracer import Tracer
 from protos.otlp import OtlpExporter, resource_of
 from protos.span import Attributes
 from protos.span_queue import SpanQueue
+from protos.tls_files import Followed
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,11 @@ class Tracing:
         chance = random.Random()  # noqa: S311 (no secret)
         tracer = Tracer(settings, queue, chance.random, servers=_servers(config))
         return cls(tracer, exporter, queue)
+
+    @property
+    def certificate(self) -> Followed[ChannelCredentials] | None:
+        """What is shown to the collector, and whom it has to be."""
+        return None if self._exporter is None else self._exporter.certificate
 
     def register(self, totals: Totals) -> None:
         tracer, queue = self.tracer, self._queue

@@ -11,7 +11,8 @@ from grpc import aio
 from gateway.grpc_guard import Guard, credential_of, names_of
 from protos.errors import Kind, PenstockError
 from protos.principal import Principal
-from protos.tls import ClientTls, ServerTls, channel_credentials, server_credentials
+from protos.tls import ClientTls, ServerTls, channel_credentials
+from protos.tls_files import followed_configuration, renewed_credentials
 from tests.pki import Authority
 
 
@@ -68,8 +69,9 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     handlers = {"Asks": grpc.unary_unary_rpc_method_handler(who)}
     serving = aio.server(interceptors=(Guard(known, known.refused),))
     serving.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Who", handlers),))
-    tls = {"certificate": ours.certificate, "key": ours.key, "clientCa": authority.certificate}
-    port = serving.add_secure_port("localhost:0", server_credentials(ServerTls.model_validate(tls)))
+    files = {"certificate": ours.certificate, "key": ours.key, "clientCa": authority.certificate}
+    tls = followed_configuration("grpc", ServerTls.model_validate(files))
+    port = serving.add_secure_port("localhost:0", renewed_credentials(tls, mutual=True))
     await serving.start()
     shown = ClientTls(ca=authority.certificate, certificate=theirs.certificate, key=theirs.key)
     yield Server(known, port, shown)

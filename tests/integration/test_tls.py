@@ -1,6 +1,8 @@
 """Mutual TLS on every connection of a mesh: clients, discovery and the exchange."""
 
+import re
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from chaos.ports import free_ports
 from policies.issuers import Issuer
 from policies.tokens import ensure_secret, issue
 from protos import open_inference_pb2 as pb
+from protos.tls_files import INTERVAL
 from tests.pki import Authority, Pair
 
 MODEL = """
@@ -87,12 +90,13 @@ class TlsMesh:
             now=time.time(),
         )
 
-    def http(self, shown: Pair | None) -> httpx.Client:
+    def http(self, shown: Pair | None, face: str = "http") -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.authority.certificate))
         if shown is not None:
             context.load_cert_chain(shown.certificate, shown.key)
-        headers = {"authorization": f"Bearer {self.token('infer:*')}"}
-        url = f"https://localhost:{self.ports['http']}"
+        scopes = ("infer:*",) if face == "http" else ("metrics", "admin")
+        headers = {"authorization": f"Bearer {self.token(*scopes)}"}
+        url = f"https://localhost:{self.ports[face]}"
         return httpx.Client(base_url=url, verify=context, headers=headers, timeout=10.0)
 
     def _config(self, gateway: Pair) -> str:
@@ -198,3 +202,94 @@ def test_a_backend_without_a_certificate_does_not_join(mesh: TlsMesh) -> None:
             time.sleep(0.1)
         rows = client.get(url, headers=context).json()["endpoints"]
     assert [row["instance"] for row in rows] == ["backend"]
+
+
+class Load:
+    """Requests one after the other, some on a connection of before and some on new ones."""
+
+    def __init__(self, mesh: TlsMesh) -> None:
+        self._mesh = mesh
+        self._over = threading.Event()
+        self.answered = 0
+        self.failed: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(60)
+
+    def go_on(self, requests: int) -> None:
+        until, wanted = time.monotonic() + 60, self.answered + requests
+        while self.answered < wanted and not self.failed:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert self.failed == []
+
+    def _run(self) -> None:
+        with self._mesh.http(self._mesh.client) as kept:
+            while not self._over.is_set():
+                with self._mesh.http(self._mesh.client) as fresh:
+                    for client in (kept, fresh):
+                        try:
+                            answer = client.post("/v2/models/double/infer", json=BODY)
+                            if answer.status_code != 200:
+                                self.failed.append(f"{answer.status_code}")
+                        except httpx.TransportError as error:
+                            self.failed.append(repr(error))
+                        self.answered += 1
+
+
+def _gauges(mesh: TlsMesh, name: str) -> dict[str, float]:
+    with mesh.http(mesh.client, "admin") as client:
+        page = client.get("/metrics").text
+    return {m[1]: float(m[2]) for m in re.finditer(rf"^{name}{{(.*)}} (\S+)$", page, re.MULTILINE)}
+
+
+def _wait(mesh: TlsMesh, name: str, wanted: dict[str, float]) -> None:
+    until = time.monotonic() + 60
+    while not wanted.items() <= (found := _gauges(mesh, name)).items():
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+
+
+def test_everything_is_exchanged_without_a_failed_request(mesh: TlsMesh, tmp_path: Path) -> None:
+    # Last, since the mesh has another authority from then on.
+    expiry, unusable = "penstock_tls_expiry_timestamp_seconds", "penstock_tls_files_unusable"
+    before = _gauges(mesh, expiry)
+    uses = [*mesh.ports, "exchange"]
+    files = [(use, "ca" if use == "exchange" else "clientCa") for use in uses]
+    files += [(use, "certificate") for use in uses]
+    assert set(before) == {f'use="{use}",file="{file}"' for use, file in files}
+
+    new, trusted = Authority(tmp_path, "new"), mesh.authority.certificate
+    keys = [each for each in mesh.folder.glob("*.key") if each != mesh.client.key]
+    with Load(mesh) as load:
+        load.go_on(10)
+        # Trust comes first and goes last; in between both authorities are good.
+        trusted.write_bytes(trusted.read_bytes() + new.certificate.read_bytes())
+        load.go_on(10)
+        time.sleep(INTERVAL)
+        issued = {key: new.issue(key.stem) for key in keys}
+        for key, pair in issued.items():
+            key.with_suffix(".pem").write_bytes(pair.certificate.read_bytes())
+        _wait(mesh, unusable, {f'use="{use}"': 1.0 for use in uses})
+        load.go_on(10)
+        for key, pair in issued.items():
+            key.write_bytes(pair.key.read_bytes())
+        _wait(mesh, unusable, {f'use="{use}"': 0.0 for use in uses})
+        mesh.client = new.issue("client")
+        load.go_on(10)
+        trusted.write_bytes(new.certificate.read_bytes())
+        time.sleep(INTERVAL)
+        mesh.authority = new
+        load.go_on(10)
+        later = mesh.start_backend("later", new.issue("later"))
+        mesh.processes.append(later)
+        _wait(mesh, "penstock_endpoint_connected", {'backend="later"': 1.0})
+        load.go_on(10)
+    after = _gauges(mesh, expiry)
+    assert all(after[each] > before[each] for each in before)

@@ -13,10 +13,11 @@ from protos.errors import PenstockError
 from protos.tls import (
     ClientTls,
     ServerTls,
+    certificate_configuration,
     channel_credentials,
     server_context,
-    server_credentials,
 )
+from protos.tls_files import followed_configuration, renewed_credentials
 from tests.pki import Authority, Pair
 
 
@@ -39,7 +40,10 @@ async def grpc_server(tls: ServerTls) -> AsyncIterator[int]:
     server = aio.server()
     method = grpc.unary_unary_rpc_method_handler(_echo)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("t.T", {"Echo": method})])
-    port = server.add_secure_port("127.0.0.1:0", server_credentials(tls))
+    shown = followed_configuration("backend", tls)
+    port = server.add_secure_port(
+        "127.0.0.1:0", renewed_credentials(shown, mutual=tls.client_ca is not None)
+    )
     await server.start()
     try:
         yield port
@@ -83,7 +87,7 @@ def test_a_context_wants_tls_1_2_and_offers_http_1_1(authority: Authority) -> No
     assert mutual.verify_mode is ssl.CERT_REQUIRED
 
 
-@pytest.mark.parametrize("make", [server_context, server_credentials])
+@pytest.mark.parametrize("make", [server_context, certificate_configuration])
 def test_an_unusable_file_is_named(authority: Authority, tmp_path: Path, make: Any) -> None:
     good, other = authority.issue("gateway"), authority.issue("other")
     missing, rubbish = tmp_path / "missing.pem", tmp_path / "rubbish.pem"
