@@ -38,7 +38,7 @@ from gateway.state.supervisor_ledger import LedgerService
 from gateway.supervisor import Workers
 from gateway.telemetry import certificates
 from gateway.telemetry.log_format import configure
-from gateway.telemetry.process import register_process
+from gateway.telemetry.process import register_process, register_tasks
 from gateway.telemetry.request_log import register_log
 from gateway.worker import Worker
 from protos.log_writer import LogWriter
@@ -167,6 +167,7 @@ async def _serve_in_processes(
         server.add_insecure_port(address)
         await server.start()
         register_process(hub.supervisor)
+        register_tasks(hub.supervisor, asyncio.get_running_loop())
         register_log(hub.supervisor, lines)
         workers = Workers(config, file, http, address)
         workers.start()

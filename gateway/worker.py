@@ -45,7 +45,7 @@ from gateway.routes.current import CurrentRoutes
 from gateway.routing_metrics import register
 from gateway.state.shared import Shared
 from gateway.telemetry import certificates, endpoints
-from gateway.telemetry.process import LoopLag, register_lag, register_process
+from gateway.telemetry.process import LoopLag, register_lag, register_process, register_tasks
 from gateway.telemetry.request_log import RequestLog, register_log
 from gateway.tracing.worker import Tracing
 from gateway.usage import metrics as usage_metrics
@@ -272,6 +272,7 @@ class Worker:
         register_lag(totals, self._lag)
         register_log(totals, log, self._log)
         register_process(totals)
+        register_tasks(totals, asyncio.get_running_loop())
         certificates.register(totals, self._certificates)
         register_audit(totals, records.audit, pipeline.audit, records.samples, pipeline.samples)
 

@@ -51,6 +51,17 @@ def register_lag(totals: Totals, lag: LoopLag) -> None:
     )
 
 
+def register_tasks(totals: Totals, loop: asyncio.AbstractEventLoop) -> None:
+    """Adds how many tasks the loop has: what is never awaited to its end shows here first."""
+    totals.add_gauge(
+        "penstock_asyncio_tasks",
+        "Tasks of a process's event loop.",
+        (),
+        lambda: {(): float(len(asyncio.all_tasks(loop)))},
+        pb.EACH,
+    )
+
+
 def register_process(totals: Totals) -> None:
     """Adds what this process costs; whoever merges its report says which process it is."""
     collector = ProcessCollector(namespace="penstock", registry=None)

@@ -11,6 +11,7 @@ from gateway.telemetry.process import (
     register_build,
     register_lag,
     register_process,
+    register_tasks,
 )
 from tests.gateway.telemetry.collected import collected
 
@@ -85,6 +86,22 @@ def test_every_process_has_series_of_its_own() -> None:
         assert found["penstock_process_open_fds", worker] > 0
         assert found["penstock_event_loop_lag_seconds_count", worker] == 0
     assert ("penstock_process_cpu_seconds_total", "0") in found
+
+
+async def test_tasks_are_counted_while_they_last() -> None:
+    totals, merged, end = Totals(), Merged(), asyncio.Event()
+    register_tasks(totals, asyncio.get_running_loop())
+
+    def told() -> float:
+        merged.report("0/1", totals.families())
+        return samples(merged)["penstock_asyncio_tasks", "0"]
+
+    before = told()
+    more = [asyncio.create_task(end.wait()) for _ in range(3)]
+    assert told() == before + 3
+    end.set()
+    await asyncio.gather(*more)
+    assert told() == before
 
 
 def test_the_build_is_told() -> None:
