@@ -1,6 +1,7 @@
 # make up     sets everything up and serves the demo          make up PORT_OFFSET=100
 # make tour   shows what the running demo can do             make tour PORT_OFFSET=100
 # make test   linters, types and all tests
+# make chaos  breaks things on purpose, says which promises held, writes a report
 
 PYTHON ?= python3
 # Asked besides pip's own index, and only where no NVIDIA driver is found: CPU builds of PyTorch.
@@ -12,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TESTABLE := .venv/.testable
 
-.PHONY: up tour test lint protos schemas reference manifests bench clean
+.PHONY: up tour test chaos lint protos schemas reference manifests bench clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -26,6 +27,10 @@ tour: $(READY)
 test: lint
 	@$(BIN)/python tests/servers.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --no-loadscope-reorder -rs
+
+# All of it takes about a quarter of an hour; make chaos ONLY="backend-killed redis-stopped".
+chaos: $(TESTABLE)
+	@$(BIN)/penstock-chaos run $(ONLY)
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check
