@@ -16,6 +16,9 @@ from protos.values import Headers
 # Ids need to be distinct, not unguessable: the kernel's random source costs 5 µs a request.
 _ids = random.Random()  # noqa: S311
 
+# No header's value: a front proxy and we might not agree on which of two counts.
+TWICE = b"\0twice"
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -48,7 +51,7 @@ class Head:
                 credentials += 1
                 authorization = from_api_key(value)
             elif name == b"inference-header-content-length":
-                json_length = value
+                json_length = value if json_length is None else TWICE
             elif name == b"x-request-id":
                 request_id = usable_id(value)
             elif name == b"traceparent":
@@ -69,6 +72,8 @@ class Head:
         if self.json_length is None:
             return None
         text = self.json_length
+        if text is TWICE:
+            raise invalid("Inference-Header-Content-Length: is there twice")
         if not text.isdigit() or len(text) > 18:
             raise invalid("Inference-Header-Content-Length: must be a number of bytes")
         if int(text) > body_bytes:
