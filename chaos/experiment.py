@@ -65,9 +65,11 @@ class Bench:
         """Lets things go on; `short` is for short runs, a third unless said."""
         await asyncio.sleep((seconds / 3 if short is None else short) if self.short else seconds)
 
-    def timed(self, row: float = 0.006, rows: int = 4, name: str = "timed") -> Timed:
+    def timed(
+        self, row: float = 0.006, rows: int = 4, name: str = "timed", parts: int = 0
+    ) -> Timed:
         """A repository of a device that takes `row` seconds for each row of a batch."""
-        return Timed(self.folder / f"models-{name}", row, rows, name)
+        return Timed(self.folder / f"models-{name}", row, rows, name, parts)
 
     def site(self, model: Timed, **settings: Any) -> Site:
         """See Site."""

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -29,6 +29,7 @@ class Caller:
     rate: float  # requests a second, on average
     tenant: str = "tests"
     headers: tuple[tuple[str, str], ...] = ()
+    timeout: float = 0.0  # seconds that requests ask to be answered within; 0 asks for nothing
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Load:
     fresh: bool = False
     leave: float = 0.0
     leave_within: float = 0.05
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _session: aiohttp.ClientSession | None = None
     _planning: list[asyncio.Task[None]] = field(default_factory=list)
     _asking: set[asyncio.Task[None]] = field(default_factory=set)
@@ -85,12 +86,17 @@ class Load:
             due += self.rng.expovariate(caller.rate)
             if (wait := due - self.now()) > 0:
                 await asyncio.sleep(wait)
-            task = asyncio.get_running_loop().create_task(self._ask(caller, next(targets), due))
+            asking = self._ask(caller, next(targets), due, next(self.numbers))
+            task = asyncio.get_running_loop().create_task(asking)
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
 
-    async def _ask(self, caller: Caller, target: str, planned: float) -> None:
-        number, sent = next(self.numbers), self.now()
+    async def ask(self, caller: Caller, number: int) -> Request:
+        """One request now, beside those that are planned; how it ended."""
+        return await self._ask(caller, self.targets[0], self.now(), number)
+
+    async def _ask(self, caller: Caller, target: str, planned: float, number: int) -> Request:
+        sent = self.now()
         goes_in = self.rng.uniform(0, self.leave_within) if self.rng.random() < self.leave else None
         status, whole, retry_after, error, left = 0, False, "", "", False
         try:
@@ -100,27 +106,27 @@ class Load:
             left, error = goes_in is not None, "no answer"
         except (aiohttp.ClientError, ConnectionError, OSError) as failure:
             error = type(failure).__name__
-        self.history.requests.append(
-            Request(
-                number,
-                planned,
-                sent,
-                self.now(),
-                status,
-                whole,
-                caller.tenant,
-                retry_after,
-                error,
-                left,
-            )
+        request = Request(
+            number,
+            planned,
+            sent,
+            self.now(),
+            status,
+            whole,
+            caller.tenant,
+            retry_after,
+            error,
+            left,
         )
+        self.history.requests.append(request)
+        return request
 
     async def _answer(self, caller: Caller, target: str, number: int) -> tuple[int, bool, str, str]:
         """Status, whether the reply is complete and this request's, Retry-After, what was said."""
         assert self._session is not None
         headers = {"authorization": f"Bearer {caller.token}", **dict(caller.headers)}
         async with self._session.post(
-            target + self.path, data=body(number), headers=headers
+            target + self.path, data=body(number, caller.timeout), headers=headers
         ) as reply:
             retry_after = reply.headers.get("retry-after", "")
             try:
@@ -132,10 +138,11 @@ class Load:
         return 200, _number(said) == number, retry_after, ""
 
 
-def body(number: int) -> bytes:
-    """The request as JSON of the Open Inference Protocol."""
+def body(number: int, timeout: float = 0.0) -> bytes:
+    """The request as JSON of the Open Inference Protocol; `timeout` in seconds, 0 for none."""
     tensor = {"name": "number", "datatype": "INT64", "shape": [1, 1], "data": [number]}
-    return json.dumps({"inputs": [tensor]}).encode()
+    parameters = {"timeout": round(timeout * 1e6)} if timeout else {}
+    return json.dumps({"inputs": [tensor], "parameters": parameters}).encode()
 
 
 def _number(said: bytes) -> int:

@@ -69,9 +69,17 @@ class Site:
             await asyncio.to_thread(mesh.__exit__, kind, error, trace)
 
     def backend(
-        self, name: str, *flags: str, behind: FaultProxy | None = None, join: str = ""
+        self,
+        name: str,
+        *flags: str,
+        behind: FaultProxy | None = None,
+        join: str = "",
+        model: Timed | None = None,
     ) -> Process:
-        """Starts a backend; gateways reach one that is `behind` a proxy only through that."""
+        """Starts a backend; gateways reach one that is `behind` a proxy only through that.
+
+        It has the site's model, or this other one.
+        """
         where: tuple[str, ...] = ()
         if behind is not None:
             (behind.target,) = free_ports(1)
@@ -82,8 +90,12 @@ class Site:
                 f"127.0.0.1:{behind.port}",
             )
         addresses = join or ",".join(each.address("discovery") for each in self.gateways)
-        repository = self.model.repository
+        repository = (model or self.model).repository
         return self.gateway.start_backend(name, repository, *where, *flags, join=addresses)
+
+    def backends(self, count: int, *flags: str) -> list[Process]:
+        """Starts b0, b1 and so on."""
+        return [self.backend(f"b{number}", *flags) for number in range(count)]
 
     async def ready(self, instances: int, model: str = NAME) -> None:
         """Until every gateway serves the model on so many instances."""
