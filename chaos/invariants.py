@@ -44,12 +44,17 @@ def refusals_say_when(history: History) -> Verdict:
     )
 
 
-def everybody_was_answered_by(history: History, deadline: float, slack: float = 0.5) -> Verdict:
+def everybody_was_answered_by(
+    history: History,
+    deadline: float,
+    slack: float = 0.5,
+    what: str = "an answer within the deadline",
+) -> Verdict:
     """Nobody waited for longer than the deadline, whatever the answer was."""
     slowest = max((each.done - each.sent for each in history), default=0.0)
     return Verdict(
         slowest <= deadline + slack,
-        "an answer within the deadline",
+        what,
         f"slowest {slowest:.2f} s",
         f"≤ {deadline:g} s",
         timed=True,
@@ -73,6 +78,11 @@ def no_request_executed_over(executions: Sequence[Execution], most: int = 3) -> 
     counts = Counter(each.number for each in executions)
     highest = max(counts.values(), default=0)
     return Verdict(highest <= most, "attempts at one request", f"{highest}", f"≤ {most}")
+
+
+def nobody_evicted(evictions: float) -> Verdict:
+    """By the gateways' own count: every instance kept its lease."""
+    return Verdict(evictions == 0, "nobody lost the lease", f"{evictions:g} evicted", "0")
 
 
 def latency_back(
