@@ -114,5 +114,15 @@ class Site:
         """The sum of a metric's series with these labels, over all gateways."""
         return sum(each.counter(name, **labels) for each in self.gateways)
 
+    def states(self, gateway: int = 0) -> list[str]:
+        """Of the instances that this gateway knows, by their names."""
+        rows = self.gateways[gateway].endpoints()
+        return [row["state"] for row in sorted(rows, key=lambda row: str(row["instance"]))]
+
+    @property
+    def evictions(self) -> float:
+        """Instances whose leases ran out, in all gateways."""
+        return self.counter("penstock_lease_evictions_total")
+
     def executions(self, began: float) -> list[Execution]:
         return self.model.executions(began)
