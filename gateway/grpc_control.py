@@ -7,7 +7,15 @@ from gateway.identity import EXTENSIONS, NAME, VERSION
 from policies.authorize import ADMIN, require_scope
 from protos import open_inference_pb2 as pb
 from protos.errors import Kind, PenstockError
+from protos.names import check_text
 from protos.oip_metadata import metadata_message
+
+Named = (
+    pb.ModelReadyRequest
+    | pb.ModelMetadataRequest
+    | pb.ModelConfigRequest
+    | pb.ModelStatisticsRequest
+)
 
 
 class ControlCalls:
@@ -44,7 +52,7 @@ class ControlCalls:
     ) -> pb.ModelReadyResponse:
         async def answer() -> pb.ModelReadyResponse:
             who, headers = caller_of(self._gate, context), headers_of(context)
-            ready = self._control.model_ready(who, message.name, message.version, headers)
+            ready = self._control.model_ready(who, *_named(message), headers)
             return pb.ModelReadyResponse(ready=ready)
 
         return await rescued(context, answer)
@@ -54,7 +62,7 @@ class ControlCalls:
     ) -> pb.ModelMetadataResponse:
         async def answer() -> pb.ModelMetadataResponse:
             who, headers = caller_of(self._gate, context), headers_of(context)
-            found = self._control.metadata(who, message.name, message.version, headers)
+            found = self._control.metadata(who, *_named(message), headers)
             return metadata_message(found.name, found.versions, found.signature)
 
         return await rescued(context, answer)
@@ -64,7 +72,7 @@ class ControlCalls:
     ) -> pb.ModelConfigResponse:
         async def answer() -> pb.ModelConfigResponse:
             who, headers = caller_of(self._gate, context), headers_of(context)
-            config = await self._control.config(who, message.name, message.version, headers)
+            config = await self._control.config(who, *_named(message), headers)
             return pb.ModelConfigResponse(config=config)
 
         return await rescued(context, answer)
@@ -73,9 +81,8 @@ class ControlCalls:
         self, message: pb.ModelStatisticsRequest, context: Context
     ) -> pb.ModelStatisticsResponse:
         async def answer() -> pb.ModelStatisticsResponse:
-            found = await self._control.statistics(
-                caller_of(self._gate, context), message.name, message.version
-            )
+            who = caller_of(self._gate, context)
+            found = await self._control.statistics(who, *_named(message))
             return pb.ModelStatisticsResponse(model_stats=found)
 
         return await rescued(context, answer)
@@ -108,7 +115,7 @@ class ControlCalls:
                     Kind.UNIMPLEMENTED,
                     "parameters: models are loaded from the repository as they are",
                 )
-            model = message.model_name
+            model = check_text(message.model_name, "model_name")
             async with self._gate.audit.action("model.load", who, model=model):
                 await self._control.load(model)
             return pb.RepositoryModelLoadResponse()
@@ -119,10 +126,16 @@ class ControlCalls:
         self, message: pb.RepositoryModelUnloadRequest, context: Context
     ) -> pb.RepositoryModelUnloadResponse:
         async def answer() -> pb.RepositoryModelUnloadResponse:
-            who, model = caller_of(self._gate, context), message.model_name
+            who = caller_of(self._gate, context)
             require_scope(who, ADMIN)
+            model = check_text(message.model_name, "model_name")
             async with self._gate.audit.action("model.unload", who, model=model):
                 await self._control.unload(model)
             return pb.RepositoryModelUnloadResponse()
 
         return await rescued(context, answer)
+
+
+def _named(message: Named) -> tuple[str, str]:
+    """Model and version. Refusals repeat them, and a longer text than this is no status's."""
+    return check_text(message.name, "name"), check_text(message.version, "version")

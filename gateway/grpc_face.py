@@ -67,7 +67,7 @@ class GrpcFace(ControlCalls):
             request_id_of(context),
         )
         try:
-            await stream.serve(messages, context)
+            await stream.serve(context)
         except* PenstockError as group:
             await abort(context, group.exceptions[0])
 

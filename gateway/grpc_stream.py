@@ -5,14 +5,16 @@ part come in the order of the requests, as Triton's do; parts of streamed ones a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from gateway.gate import Gate, client_gone
 from gateway.grpc_call import begin
+from gateway.grpc_reading import unreadable
 from gateway.ratelimit_headers import ratelimit_headers
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb
@@ -37,6 +39,8 @@ CACHE_AGE = "penstock_cache_age"  # seconds, of a hit
 LIMIT = "penstock_"  # and then the name of a trailer, with underscores
 PUSHBACK = "penstock_retry_pushback_ms"
 _NOTHING: Mapping[str, str] = {}
+# Stands in a stream for what can't be decoded; the others of the stream are answered.
+_UNREADABLE = pb.ModelInferRequest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,17 @@ class InferStream:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._writing = asyncio.Lock()
 
-    async def serve(self, messages: AsyncIterator[pb.ModelInferRequest], context: Context) -> None:
+    async def serve(self, context: Context) -> None:
         """Until the client has closed its side and everything is answered, or it is gone."""
         async with asyncio.TaskGroup() as tasks:
             before: asyncio.Event | None = None
-            async for message in messages:
+            while True:
+                try:
+                    message = await context.read()
+                except DecodeError:
+                    message = _UNREADABLE
+                if message is aio.EOF:
+                    return
                 await self._slots.acquire()
                 done = asyncio.Event()
                 tasks.create_task(self._answer(message, context, before, done))
@@ -107,6 +117,8 @@ class InferStream:
         timeline: Timeline,
         before: asyncio.Event | None,
     ) -> None:
+        if message is _UNREADABLE:
+            raise unreadable()
         decoded = oip_grpc.decode_request(message)
         parameters = dict(decoded.parameters)
         empty_final = parameters.pop(EMPTY_FINAL, False) is True

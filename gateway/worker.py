@@ -27,6 +27,7 @@ from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, certificate, server_options
+from gateway.grpc_reading import Reading
 from gateway.http.bodies import Bodies
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
@@ -238,7 +239,10 @@ class Worker:
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
         self._grpc = aio.server(
-            interceptors=(Guard(self.gate.authenticate, self._records.audit.stranger),),
+            interceptors=(
+                Guard(self.gate.authenticate, self._records.audit.stranger),
+                Reading(),
+            ),
             options=server_options(config.limits.body, share_port=share_port),
             maximum_concurrent_rpcs=MAX_RPCS,
         )

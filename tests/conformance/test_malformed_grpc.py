@@ -154,9 +154,48 @@ def test_bytes_that_are_no_message_end_one_call(mesh: Mesh, metadata: Any) -> No
         infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         with pytest.raises(grpc.RpcError) as refused:
             infer(b"\xff" * 64, metadata=metadata, timeout=10.0)
-        assert refused.value.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+        assert refused.value.code() is INVALID
+        assert refused.value.details() == "the message can't be decoded"
 
         assert infer(typed().SerializeToString(), metadata=metadata, timeout=10.0)
+
+
+def test_bytes_that_are_no_message_end_nothing_on_a_stream(mesh: Mesh, metadata: Any) -> None:
+    with grpc.insecure_channel(mesh.address("grpc")) as channel:
+        infer = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        sent = [typed().SerializeToString(), b"\xff" * 64, typed().SerializeToString()]
+        found = [
+            pb.ModelStreamInferResponse.FromString(answer)
+            for answer in infer(iter(sent), metadata=metadata, timeout=10.0)
+        ]
+
+    said = ["", "the message can't be decoded", ""]
+    assert [answer.error_message for answer in found] == said
+    assert [answer.infer_response.id for answer in found] == ["7", "", "7"]
+
+
+LONG = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "field"),
+    [
+        ("ModelReady", pb.ModelReadyRequest(name=LONG), "name"),
+        ("ModelMetadata", pb.ModelMetadataRequest(name="several", version=LONG), "version"),
+        ("ModelConfig", pb.ModelConfigRequest(name=LONG), "name"),
+        ("ModelStatistics", pb.ModelStatisticsRequest(name=LONG), "name"),
+        ("ModelInfer", pb.ModelInferRequest(model_name=LONG), "model_name"),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(model_name=LONG), "model_name"),
+        ("RepositoryModelUnload", pb.RepositoryModelUnloadRequest(model_name=LONG), "model_name"),
+    ],
+)
+def test_names_that_no_status_could_repeat_are_refused(
+    stub: Any, admin_bearer: dict[str, str], call: str, message: Any, field: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        getattr(stub, call)(message, metadata=tuple(admin_bearer.items()))
+    assert refused.value.code() is INVALID
+    assert refused.value.details() == f"{field}: is longer than 256 characters"
 
 
 def test_unknown_calls_are_unimplemented(mesh: Mesh, metadata: Any) -> None:
