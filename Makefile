@@ -1,6 +1,7 @@
 # make up     sets everything up and serves the demo          make up PORT_OFFSET=100
 # make tour   shows what the running demo can do             make tour PORT_OFFSET=100
 # make test   linters, types and all tests
+# make fuzz   each fuzz target for a while                    make fuzz SECONDS=60
 # make chaos  breaks things on purpose, says which promises held, writes a report
 
 PYTHON ?= python3
@@ -8,12 +9,13 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PORT_OFFSET ?= 0
 CONFIG ?= deploy/demo/penstock.yaml
+SECONDS ?= 60
 
 BIN := .venv/bin
 READY := .venv/.ready
 TESTABLE := .venv/.testable
 
-.PHONY: up tour test chaos lint protos schemas reference manifests bench clean
+.PHONY: up tour test chaos lint protos schemas reference manifests bench fuzz clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -60,9 +62,16 @@ bench: $(TESTABLE)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
+# From the committed corpus on; what breaks something lies in .fuzz afterwards (docs/fuzzing.md).
+fuzz: $(TESTABLE)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@failed=; for target in tests/fuzz/targets/*.py; do \
+		$(BIN)/python -m tests.fuzz $$(basename $$target .py) --seconds $(SECONDS) || failed=1; \
+	done; test -z "$$failed"
+
 # The state folder holds the demo's models and the development secret.
 clean:
-	rm -rf .venv .penstock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .penstock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 
 # pip runs only when what is wanted has changed. Tests need more than the demo does.
 $(READY): pyproject.toml constraints.txt deploy/install.py

@@ -19,6 +19,11 @@ from protos.wording import quote
 # Bytes of parts that a backend may send for a streamed call before it is given more.
 INITIAL_CREDIT = 1 << 20
 
+# Characters of a failure's sentence, and of the names beside it, that are told on; what is behind
+# them is a backend's mistake, and no reason to lose what it says.
+_LONGEST_SENTENCE = 2048
+_LONGEST_NAME = 256
+
 # Tags: field number << 3 | wire type (0 a varint, 2 a length and so many bytes).
 _FRAME_PART = b"\x0a"
 _PART_ID = b"\x08"
@@ -150,7 +155,16 @@ def _failure(part: pb.Part) -> PenstockError:
         why = f"the backend's reply is wrong: it has the unknown status {part.status}"
         return PenstockError(Kind.BAD_REPLY, why)
     after = part.retry_after_ms / 1000 if part.retry_after_ms else None
-    error = PenstockError(kind, part.message, retry_after=after, param=part.param, code=part.code)
+    message = part.message or "the backend gave no reason"
+    if len(message) > _LONGEST_SENTENCE:
+        message = message[: _LONGEST_SENTENCE - 1] + "…"
+    error = PenstockError(
+        kind,
+        message,
+        retry_after=after,
+        param=part.param[:_LONGEST_NAME],
+        code=part.code[:_LONGEST_NAME],
+    )
     if part.HasField("timing"):
         told = part.timing
         error.timing = Timing(told.queue_us, told.compute_us, told.batch_rows, told.padded_rows)

@@ -100,8 +100,10 @@ def validate(document: Document, model: type[Model], at: Path = ()) -> Model:
 def read(text: str, source: str) -> Document:
     """The one document of `text`. Raises ConfigError."""
     lines: dict[Path, int] = {(): 1}
+    loader = None
     try:
-        value = _Builder(yaml.parse(text, yaml.SafeLoader), source, lines).document()
+        loader = yaml.SafeLoader(text)
+        value = _Builder(_events(loader), source, lines).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
@@ -110,7 +112,15 @@ def read(text: str, source: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(source, line, f"not valid YAML: {error.reason}") from None
+    except (ValueError, OverflowError):  # PyYAML doesn't ask whether there is such a character
+        line = loader.line + 1 if loader is not None else 1
+        raise ConfigError(source, line, "not valid YAML: there is no such character") from None
     return Document(source, value, lines)
+
+
+def _events(loader: Any) -> Iterator[yaml.Event]:
+    while loader.check_event():
+        yield loader.get_event()
 
 
 def without_lines(value: Any, source: str) -> Document:

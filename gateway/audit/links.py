@@ -15,13 +15,28 @@ LONGEST = 1 << 20  # bytes of a line
 
 
 def followed(files: Mapping[int, Path]) -> list[dict[str, Any]]:
-    """What a chain's first record says of the chains before it, if it is there."""
+    """What a chain's first record says of the chains before it, if it is there.
+
+    Nothing, if it says so in another form than this writer's: whoever can write the folder can make
+    any record, and neither a gateway that starts nor a reader may fail for it.
+    """
     if 0 not in files:
         return []
     with files[0].open("rb") as file:
         line = take_apart(file.readline(LONGEST))
-    before = None if line is None else line.record.get("before")
-    return before if isinstance(before, list) else []
+    return [] if line is None or not tells_ends(line.record) else line.record["before"]
+
+
+def tells_ends(record: Mapping[str, Any]) -> bool:
+    """Whether a chain's first record says in a known form which chains end before it."""
+    before = record.get("before")
+    return isinstance(before, list) and all(
+        isinstance(end, dict)
+        and isinstance(end.get("chain"), str)
+        and type(end.get("n")) is int
+        and isinstance(end.get("digest"), str)
+        for end in before
+    )
 
 
 def loose_ends(folder: Path, role: str) -> list[dict[str, Any]]:

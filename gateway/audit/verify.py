@@ -10,11 +10,10 @@ them to the process's log).
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gateway.audit.files import is_live, segment_path, segments
 from gateway.audit.findings import Checked, Finding, Head, Report
-from gateway.audit.links import LONGEST, followed
+from gateway.audit.links import LONGEST, followed, tells_ends
 from gateway.audit.seal import START, Line, Seal, take_apart
 
 _SHOWN = 20  # findings of one file, after which only the first of them would tell more
@@ -103,9 +102,11 @@ class _Reader:
             # Whether that may be so is asked when all chains have been read.
             previous = str(record.get("previous"))
             self._log.previous[path.name] = previous
-            self._before, self._checked.next = previous.encode(), record["n"]
+            self._before, self._checked.next = previous.encode(errors="replace"), record["n"]
         elif number - 1 not in self._files:
             self._tell(path, 1, f"the file before, number {number - 1}, is missing")
+        if not number and not tells_ends(record):
+            self._tell(path, 1, "doesn't say in a known form which chains end before it")
         return True
 
     def _record(self, path: Path, index: int, line: Line) -> None:
@@ -119,8 +120,8 @@ class _Reader:
             self._tell(path, index, f"record {number} is not what was written")
         elif line.record.get("what") == "end":
             checked.state = "closed"
-        if right:
-            self._learn(line.record)
+        if right and line.record.get("what") == "forget":
+            self._forget(path, index, line.record.get("segments"))
         # Each fault is told once: what follows is judged by what this line says of itself.
         self._before, self._known = line.digest, True
         checked.next, checked.digest = number + 1, line.digest.decode()
@@ -140,11 +141,14 @@ class _Reader:
         else:
             self._tell(path, index, f"record {number} stands where record {expected} belongs")
 
-    def _learn(self, record: Mapping[str, Any]) -> None:
-        """What records that hold say of other files."""
-        if record.get("what") == "forget":
-            for each in record.get("segments", ()):
-                self._log.forgotten[each["file"]] = each["digest"]
+    def _forget(self, path: Path, index: int, gone: object) -> None:
+        """What a record that holds says of files that were removed."""
+        for each in gone if isinstance(gone, list) else [gone]:
+            match each:
+                case {"file": str(file), "digest": str(digest)}:
+                    self._log.forgotten[file] = digest
+                case _:
+                    self._tell(path, index, "doesn't say in a known form which files were removed")
 
     def _unfinished(self, path: Path, index: int, size: int, *, live: bool, last: bool) -> None:
         if last and self._checked.state == "cut":
@@ -181,7 +185,7 @@ def _beginnings(log: _Log, found: Mapping[str, Mapping[int, Path]]) -> Iterator[
         path = files[first]
         said = log.previous.get(path.name, "")
         if not first:
-            if said and said.encode() != START:
+            if said and said != START.decode():
                 yield Finding(
                     path.name, 1, "the chain's first record says that there is one before"
                 )

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from protos.arrays import count
+from protos.datatypes import DATATYPES
 from protos.values import (
     NO_PARAMETERS,
     Chat,
@@ -123,8 +125,17 @@ def _parts(head: list[Any]) -> Iterator[_Part]:
         if kind:
             yield _Part(kind, version, parameters, final, (), layout)
         else:
-            tensors = tuple(_Tensor(n, d, tuple(s), length) for n, d, s, length in layout)
+            tensors = tuple(_checked(*each) for each in layout)
             yield _Part(kind, version, parameters, final, tensors, 0)
+
+
+def _checked(name: str, datatype: str, shape: list[int], length: int) -> _Tensor:
+    """Heads are remembered, so that asking whether they hold together costs nothing a request."""
+    itemsize = DATATYPES[datatype].itemsize
+    elements = count(tuple(shape))
+    if length < 0 or (itemsize and length != elements * itemsize):
+        raise ValueError("the shape and the data disagree")
+    return _Tensor(name, datatype, tuple(shape), length)
 
 
 def _exact(parameters: Parameters) -> dict[str, Any]:

@@ -104,3 +104,12 @@ def test_any_bytes_are_read_or_refused(data):
     except PenstockError as error:
         kind = error.kind
     assert kind is Kind.BAD_REPLY
+
+
+def test_a_failure_without_end_is_told_as_far_as_anybody_reads():
+    _, error, _ = reply_of(id=1, status=Kind.INVALID, message="x" * 5000, param="p" * 5000)
+    assert len(error.message) == 2048
+    assert error.message.endswith("x…")
+    assert len(error.param) == 256
+    _, error, _ = reply_of(id=1, status=Kind.INVALID)
+    assert error.message == "the backend gave no reason"

@@ -116,6 +116,7 @@ def test_hints_reach_through_optional_values_and_dictionaries() -> None:
         ("kind: Sample\n---\nkind: Sample\n", "2: a file holds one document"),
         ("[1]: 2\n", "1: a key is a plain word"),
         ("kind: [\n", "2: not valid YAML"),
+        ('kind: Sample\nname: "\\U00110000"\n', "2: not valid YAML: there is no such character"),
         ("kind: Sample\nopen: \x07\n", "2: not valid YAML"),
         ("open: 1e999\n", '1: "1e999" is too large a number'),
         ('kind: "\\ud800"\n', "1: text with half of a surrogate pair"),

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.audit.files import end_of, role_of, segments
 from gateway.audit.links import followed, loose_ends
+from gateway.audit.seal import Head, Seal, seal_all
 from gateway.audit.verify import verify
 from tests.gateway.audit.written_log import KEYED, START, Wall, chain, write
 
@@ -58,3 +61,28 @@ def test_a_chain_follows_all_that_nobody_follows(tmp_path: Path):
     following.close()
     assert {each["chain"] for each in followed({0: following.path})} == {one.name, other.name}
     assert [each["chain"] for each in loose_ends(tmp_path, "worker-0")] == [following.name]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [5, "x", [5], [{}], [{"chain": [], "n": 0, "digest": "d"}], [{"chain": "c", "n": "1"}]],
+)
+def test_a_made_up_beginning_stops_neither_the_next_start_nor_the_reader(
+    tmp_path: Path, before: object
+):
+    """Without a key anybody who can write the folder can make records that hold."""
+    seal = Seal()
+    name = "20260101T000000.000000Z-worker-0-00000000"
+    first = {
+        **{"what": "begin", "chain": name, "segment": 0, "seal": seal.name, "key": seal.mark},
+        **{"previous": "\ud800", "before": before},
+    }
+    forget = {"what": "forget", "segments": [5, {"file": [], "digest": 1}]}
+    made, _ = seal_all([first, forget, {"what": "forget", "segments": 5}], Head(), seal)
+    (tmp_path / f"{name}.000000.jsonl").write_bytes(made)
+    following = chain(tmp_path, Wall(), seal=seal)
+    following.open()
+    following.close()
+    told = {each.message for each in verify(tmp_path, seal).findings}
+    assert "doesn't say in a known form which chains end before it" in told
+    assert "doesn't say in a known form which files were removed" in told

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from policies.cache.entry import content, decode, encode, times
 from protos.values import Chat, Embedding, Part, Prompt, Tensor, Tensors
+from tests.protos.any_tensors import tensors
 
 TEXTS = st.text(max_size=20)
 SCALARS = st.one_of(
@@ -16,13 +17,6 @@ SCALARS = st.one_of(
 PARAMETERS = st.dictionaries(
     TEXTS, SCALARS.filter(lambda value: value not in (inf, -inf)), max_size=3
 )
-TENSORS = st.builds(
-    Tensor,
-    TEXTS,
-    st.sampled_from(("FP32", "BYTES", "INT8")),
-    st.lists(st.integers(0, 1 << 31), max_size=4).map(tuple),
-    st.binary(max_size=40),
-)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
@@ -30,7 +24,7 @@ JSON = st.recursive(
 )
 BODIES = st.dictionaries(TEXTS, JSON, max_size=3)
 PAYLOADS = st.one_of(
-    st.lists(TENSORS, max_size=3).map(lambda tensors: Tensors(tuple(tensors))),
+    st.lists(tensors(), max_size=3).map(lambda made: Tensors(tuple(made))),
     *(BODIES.map(kind) for kind in (Chat, Prompt, Embedding)),
 )
 PARTS = st.lists(
@@ -92,3 +86,10 @@ def test_views_become_bytes():
     data[0] = 9
     kept = decode(entry)[0].payload.tensors[0].data
     assert (type(kept), kept) == (bytes, b"\x01\x02")
+
+
+@pytest.mark.parametrize("shape", [(2,), (-1, 1), (2**62, 2**62)])
+def test_an_entry_whose_shape_and_data_disagree_is_none(shape):
+    wrong = Part(Tensors((Tensor("y", "FP32", shape, bytes(4)),)), "1", {}, True)
+    with pytest.raises(ValueError, match="no kept answer"):
+        decode(encode([wrong], 1000.0, 60.0))

@@ -1,0 +1,83 @@
+"""`python -m tests.fuzz TARGET --seconds N`: atheris (libFuzzer), from the committed corpus on.
+
+What is new and interesting is thrown away unless `--keep` says otherwise, when what the corpus
+needs of it for its coverage is added. An input that breaks something is written to `--crashes`.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import atheris
+
+from tests.fuzz.targets_there import CORPUS, TARGETS, load
+
+SLOW = 10  # seconds for one input, from which on it counts as a hang
+MEMORY = 2048  # MiB
+LONGEST = 4096  # bytes of an input
+SMALL = 1024  # of one that is kept
+PACKAGES = ["protos", "policies", "gateway", "backends", "routing", "yaml", "json", "jwt"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--keep", action="store_true", help="add what is new to the corpus")
+    parser.add_argument("--crashes", type=Path, default=Path(".fuzz"), metavar="FOLDER")
+    parser.add_argument("--libfuzzer", action="store_true", help=argparse.SUPPRESS)
+    given, rest = parser.parse_known_args()
+    if given.libfuzzer:
+        _fuzz(given.target, rest)
+    given.crashes.mkdir(parents=True, exist_ok=True)
+    seeds = CORPUS / given.target
+    seeds.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as found:
+        ended = _run(
+            given.target,
+            found,
+            str(seeds),
+            f"-max_total_time={given.seconds}",
+            f"-timeout={SLOW}",
+            f"-rss_limit_mb={MEMORY}",
+            f"-max_len={LONGEST}",
+            f"-artifact_prefix={given.crashes}/{given.target}-",
+            "-print_final_stats=1",
+        )
+        if given.keep and ended == 0:
+            _keep(given.target, seeds, Path(found))
+    return ended
+
+
+def _keep(target: str, seeds: Path, found: Path) -> None:
+    """Adds the smallest inputs that reach what the seeds don't."""
+    for path in found.iterdir():
+        if path.stat().st_size > SMALL:
+            path.unlink()
+    with TemporaryDirectory() as merged:
+        for path in seeds.iterdir():
+            shutil.copy(path, merged)
+        _run(target, "-merge=1", merged, str(found))
+        for path in Path(merged).iterdir():
+            if not (seeds / path.name).exists():
+                shutil.copy(path, seeds)
+
+
+def _run(target: str, *arguments: str) -> int:
+    # In a process of its own, as libFuzzer ends the one that it runs in.
+    command = [sys.executable, "-m", "tests.fuzz", target, "--libfuzzer", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def _fuzz(target: str, arguments: list[str]) -> None:
+    with atheris.instrument_imports(include=PACKAGES):
+        one = load(target)
+    atheris.Setup(["fuzz", *arguments], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
