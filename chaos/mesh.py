@@ -111,8 +111,8 @@ class Mesh:
         self.file.write_text(_configuration(self.ports, self.secret, workers, folder) + more)
         ensure_secret(self.secret)
         self.issuer = load_config(self.file).issuers[0]
-        self._join_token = folder / "join-token"
-        self._join_token.write_text(self.token("backend:join"))
+        self.join_token = folder / "join-token"
+        self.join_token.write_text(self.token("backend:join"))
         self._workers = workers
         self._environment = environment
         self._processes: list[Process] = []
@@ -198,7 +198,7 @@ class Mesh:
                 "--join",
                 join or self.address("discovery"),
                 "--join-token-file",
-                str(self._join_token),
+                str(self.join_token),
                 "--threads",
                 "1",
                 "--name",
@@ -210,7 +210,7 @@ class Mesh:
 
     def join_openai(self, name: str, url: str, *flags: str) -> Process:
         """A backend that joins the server of OpenAI's API at `url` to this gateway."""
-        where = ["--join", self.address("discovery"), "--join-token-file", str(self._join_token)]
+        where = ["--join", self.address("discovery"), "--join-token-file", str(self.join_token)]
         return self._start(
             name, ["backends", "openai", "--url", url, *where, "--name", name, *flags]
         )

@@ -9,7 +9,7 @@ SHARE = 0.5  # of what the backends can do
 
 
 async def run(bench: Bench) -> None:
-    model = bench.timed()
+    model = bench.timed(0.012)
     async with bench.site(model) as site:
         *_, victim = site.backends(BACKENDS)
         await site.ready(BACKENDS)
