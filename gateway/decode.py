@@ -28,6 +28,11 @@ T = TypeVar("T")
 
 # A prompt in tokens is all numbers, each an object: two megabytes of them hold a loop up for 0.1 s.
 OPENAI_INLINE = 256 * 1024
+# Numbers of tensors are read into buffers at a nanosecond each, but lists and texts become objects:
+# a megabyte of empty ones holds a loop up for 0.2 s. Those of OpenAI's bodies are checked one by
+# one, at some microseconds each. Bodies up to the given bytes are too short to hold too many.
+MOST_OBJECTS, UNCOUNTED = 16 * 1024, 32 * 1024
+OPENAI_MOST_OBJECTS, OPENAI_UNCOUNTED = 1024, 4 * 1024
 # Of vectors, which become 20 bytes of JSON for each 4.
 VECTORS_INLINE = 256 * 1024
 
@@ -35,7 +40,7 @@ VECTORS_INLINE = 256 * 1024
 class Decoder:
     """Decodes bodies; `inline` and `most` bound their JSON in bytes, `waiting` how many wait.
 
-    Of OpenAI's bodies fewer bytes are read inline.
+    Of OpenAI's bodies fewer bytes are read inline, and of all only those with few enough objects.
     """
 
     def __init__(self, inline: int, most: int, processes: int = 1, waiting: int = 8) -> None:
@@ -61,14 +66,14 @@ class Decoder:
     ) -> Decoded:
         """The decoded request; the signature is asked for only where the body has no names."""
         length = len(body) if json_length is None else json_length
-        if length <= self._inline:
+        if length <= self._inline and _quick(body, length):
             return decode_request(body, json_length, signature() if json_length == 0 else None)
         self._check(length)
         return await self._elsewhere(_decode, body, json_length)
 
     async def generate(self, body: bytes, signature: Signature) -> v2_generate.Decoded:
         """The decoded request of a generate endpoint."""
-        if len(body) <= self._inline:
+        if len(body) <= self._inline and _quick(body, len(body)):
             return v2_generate.decode_request(body, signature)
         self._check(len(body))
         return await self._elsewhere(_decode_generate, body, signature)
@@ -78,7 +83,7 @@ class Decoder:
 
         Raises what that raises, and INVALID for what is no strict JSON.
         """
-        if len(body) <= min(OPENAI_INLINE, self._inline):
+        if len(body) <= min(OPENAI_INLINE, self._inline) and _quick_chat(body):
             return _read(body, read)
         self._check(len(body), "send less in one request")
         return await self._elsewhere(_read, body, read)
@@ -126,6 +131,21 @@ class Decoder:
         return ProcessPoolExecutor(
             self._processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
         )
+
+
+def _quick(body: bytes, length: int) -> bool:
+    """Whether so many bytes of JSON with tensors hold few enough lists, objects and texts."""
+    if length <= UNCOUNTED:
+        return True
+    lists = body.count(b"[", 0, length) + body.count(b"{", 0, length)
+    return lists + body.count(b'"', 0, length) // 2 <= MOST_OBJECTS
+
+
+def _quick_chat(body: bytes) -> bool:
+    """Whether OpenAI's body holds few enough lists and objects; its texts cost little."""
+    if len(body) <= OPENAI_UNCOUNTED:
+        return True
+    return body.count(b"[") + body.count(b"{") <= OPENAI_MOST_OBJECTS
 
 
 def _begin(parent: int) -> None:

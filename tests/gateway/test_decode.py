@@ -3,13 +3,20 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 
-from gateway.decode import OPENAI_INLINE, VECTORS_INLINE, Decoder
+from gateway.decode import (
+    MOST_OBJECTS,
+    OPENAI_INLINE,
+    OPENAI_MOST_OBJECTS,
+    VECTORS_INLINE,
+    Decoder,
+)
 from protos.arrays import to_tensor
 from protos.errors import Kind, PenstockError
 from protos.openai import request as requests
@@ -53,6 +60,46 @@ async def test_a_large_body_is_read_as_a_small_one_is(decoder: Decoder) -> None:
         assert (found.model, found.streaming) == ("m", True)
         assert found.payload == Chat(orjson.loads(body), len(body))
         assert found.payload.size == len(body)
+
+
+TENSOR = b'{"inputs": [{"name": "x", "datatype": "%s", "shape": %s, "data": [%s]}]}'
+
+
+def tensor(datatype: bytes, shape: object, element: bytes, number: int) -> bytes:
+    return TENSOR % (datatype, str(shape).encode(), b",".join([element] * number))
+
+
+async def test_what_is_many_objects_is_read_elsewhere_however_short_it_is(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere: list[int] = []
+    pooled = decoder._elsewhere
+
+    async def noted(decode: Callable[..., Any], body: bytes, *arguments: object) -> Any:
+        elsewhere.append(len(body))
+        return await pooled(decode, body, *arguments)
+
+    monkeypatch.setattr(decoder, "_elsewhere", noted)
+    few, many = MOST_OBJECTS // 2, 2 * MOST_OBJECTS
+    for body in (
+        tensor(b"FP32", [few, 1], b"[1]", few),
+        tensor(b"BYTES", [few], b'"a"', few),
+        tensor(b"FP32", [many], b"1.5", many),
+    ):
+        assert (await decoder.infer(body, None, Signature)).payload.tensors
+    await decoder.openai(chat("[" * (OPENAI_MOST_OBJECTS // 2)), requests.chat)
+    assert elsewhere == []
+
+    for body in (
+        tensor(b"FP32", [many, 1], b"[1]", many),
+        tensor(b"BYTES", [many], b'""', many),
+    ):
+        assert (await decoder.infer(body, None, Signature)).payload.tensors[0].shape[0] == many
+    turns = [{"role": "user", "content": "a"}] * OPENAI_MOST_OBJECTS
+    body = orjson.dumps({"model": "m", "messages": turns})
+    assert (await decoder.openai(body, requests.chat)).model == "m"
+    assert len(elsewhere) == 3
+    assert max(elsewhere) < OPENAI_INLINE
 
 
 async def test_ctrl_c_ends_no_process_that_reads_for_the_gateway(decoder: Decoder) -> None:
