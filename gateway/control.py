@@ -23,7 +23,7 @@ from protos.route.snapshot import RouteSnapshot
 from protos.values import Headers, Signature
 from routing.endpoint import Endpoint
 from routing.endpoints import EndpointTable
-from routing.resolve import resolve, signature_of
+from routing.resolve import resolve, signature_of, unknown_version
 
 LOAD_SECONDS = 600.0
 # What a backend has done is here with its next beat, which it sends at once.
@@ -188,8 +188,11 @@ class Control:
         if model:
             self._authorise(principal, model)
             names = served(self._route(principal, model, ()))
-            if not any(self._table.versions(name) for name in names):
+            versions = {each for name in names for each in self._table.versions(name)}
+            if not versions:
                 raise unknown_model(model)
+            if version and version not in versions:
+                raise unknown_version(model, version)
         answers = await asyncio.gather(
             *(
                 ask(

@@ -36,7 +36,7 @@ def resolve(table: Versions, model: str, version: str) -> str:
         raise unknown_model(model)
     if version:
         if version not in versions:
-            raise PenstockError(Kind.NOT_FOUND, f'model "{model}" has no version "{version}"')
+            raise unknown_version(model, version)
         if not table.serving(model, version):
             raise not_ready(model, version)
         return version
@@ -44,6 +44,10 @@ def resolve(table: Versions, model: str, version: str) -> str:
         if table.serving(model, candidate):
             return candidate
     raise not_ready(model, versions[-1])
+
+
+def unknown_version(model: str, version: str) -> PenstockError:
+    return PenstockError(Kind.NOT_FOUND, f'model "{model}" has no version "{version}"')
 
 
 def not_ready(model: str, version: str) -> PenstockError:

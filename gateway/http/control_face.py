@@ -23,6 +23,7 @@ from policies.authorize import ADMIN, require_scope
 from protos import v2_metadata
 from protos.errors import Kind, PenstockError, invalid
 from protos.json_reader import fields, parse_object, plain
+from protos.names import check_text
 from protos.principal import Principal
 
 CONTROL_BODY_BYTES = 1024 * 1024
@@ -37,10 +38,17 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         scope = request.scope
         return gate.authenticate(authorization(scope["headers"]), alternative_names(scope))
 
-    def administrator(request: Request) -> Principal:
-        principal = who(request)
+    def asked(request: Request) -> tuple[Principal, str, str]:
+        """The caller, and the model and version in the path, if they are there."""
+        principal, named = who(request), request.path_params
+        model, version = named.get("model", ""), named.get("version", "")
+        return principal, check_text(model, "model"), check_text(version, "version")
+
+    def managed(request: Request) -> tuple[Principal, str]:
+        """An administrator, and the model in the path."""
+        principal, model, _ = asked(request)
         require_scope(principal, ADMIN)
-        return principal
+        return principal, model
 
     async def live(request: Request) -> Response:
         return JSONResponse({"live": True})
@@ -55,23 +63,23 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         return _json(v2_metadata.server(NAME, VERSION, EXTENSIONS))
 
     async def model(request: Request) -> Response:
-        name, version = _model(request)
-        found = control.metadata(who(request), name, version, request.scope["headers"])
+        principal, name, version = asked(request)
+        found = control.metadata(principal, name, version, request.scope["headers"])
         return _json(v2_metadata.model(found.name, found.versions, found.signature))
 
     async def model_ready(request: Request) -> Response:
-        name, version = _model(request)
-        ready = control.model_ready(who(request), name, version, request.scope["headers"])
+        principal, name, version = asked(request)
+        ready = control.model_ready(principal, name, version, request.scope["headers"])
         return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
 
     async def config(request: Request) -> Response:
-        name, version = _model(request)
-        found = await control.config(who(request), name, version, request.scope["headers"])
+        principal, name, version = asked(request)
+        found = await control.config(principal, name, version, request.scope["headers"])
         return _json(v2_metadata.message(found))
 
     async def stats(request: Request) -> Response:
-        name, version = _model(request)
-        found = await control.statistics(who(request), name, version)
+        principal, name, version = asked(request)
+        found = await control.statistics(principal, name, version)
         return _json(v2_metadata.statistics(found))
 
     async def index(request: Request) -> Response:
@@ -82,18 +90,17 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         return _json(v2_metadata.index(control.index(principal, only_ready=only_ready)))
 
     async def load(request: Request) -> Response:
-        principal = administrator(request)
+        principal, model = managed(request)
         if (await _body(request, "parameters")).get("parameters"):
             raise PenstockError(
                 Kind.UNIMPLEMENTED, "parameters: models are loaded from the repository as they are"
             )
-        model = request.path_params["model"]
         async with gate.audit.action("model.load", principal, model=model):
             await control.load(model)
         return _json(b"{}")
 
     async def unload(request: Request) -> Response:
-        principal, model = administrator(request), request.path_params["model"]
+        principal, model = managed(request)
         async with gate.audit.action("model.unload", principal, model=model):
             await control.unload(model)
         return _json(b"{}")
@@ -128,10 +135,6 @@ def _of_model(tail: str, handler: Handler) -> list[Route]:
         Route("/v2/models/{model}" + tail, handler),
         Route("/v2/models/{model}/versions/{version}" + tail, handler),
     ]
-
-
-def _model(request: Request) -> tuple[str, str]:
-    return request.path_params.get("model", ""), request.path_params.get("version", "")
 
 
 async def _body(request: Request, *known: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Dispatch:
             if error.kind is Kind.UNAUTHENTICATED:
                 self._stranger("http", peer_of(scope), error)
             if error.kind is not Kind.CANCELLED:  # then nobody is left to read it
-                await send_error(send, head, error, encode)
+                await send_error(send, head, error, encode, found.method)
         except AlreadyTold as told:
             failure = told.error
         except asyncio.CancelledError:

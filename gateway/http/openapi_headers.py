@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from gateway.http.openapi_values import STRING, Schema
+from gateway.http.openapi_values import STRING, TEXT, Schema
 
 LENGTH = "Inference-Header-Content-Length"
 _DIGITS: Schema = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+# Paths with control characters are refused before anything looks at them.
+_NAMED: Schema = {**TEXT, "pattern": r"^[^\x00-\x1f\x7f]*$"}
 
 # What every reply on the inference paths has.
 TRACED = {
@@ -51,7 +53,7 @@ def headers() -> dict[str, Any]:
 
 def parameters() -> dict[str, Any]:
     def path(name: str) -> Schema:
-        return {"name": name, "in": "path", "required": True, "schema": STRING}
+        return {"name": name, "in": "path", "required": True, "schema": _NAMED}
 
     def header(name: str, description: str, schema: Schema = STRING) -> Schema:
         return {"name": name, "in": "header", "description": description, "schema": schema}

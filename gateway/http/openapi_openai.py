@@ -17,13 +17,13 @@ from gateway.http.openapi_operations import (
 from gateway.http.openapi_values import COUNT, NAME, STRING, Schema, array, exact, open_object, ref
 from protos.openai.request import MAX_CHOICES, MAX_INPUTS, ROLES, STREAM_OPTIONS
 from protos.schedule import MAX_PRIORITY
+from protos.usage import MAXIMA
 
 ERROR = "OpenAiError"
 _ANYTHING: Schema = {}
 _TOKENS = array({"type": "integer"}, minItems=1)
-_TEXTS: Schema = {
-    "oneOf": [STRING, array(STRING, minItems=1, maxItems=MAX_INPUTS), _TOKENS, array(_TOKENS)]
-}
+_SEVERAL: dict[str, int] = {"minItems": 1, "maxItems": MAX_INPUTS}
+_TEXTS: Schema = {"oneOf": [STRING, array(STRING, **_SEVERAL), _TOKENS, array(_TOKENS, **_SEVERAL)]}
 
 
 def paths() -> dict[str, Any]:
@@ -52,6 +52,15 @@ def schemas() -> dict[str, Schema]:
         ),
         "priority": _or_null({"type": "integer", "minimum": 0, "maximum": MAX_PRIORITY}),
         "n": _or_null({"type": "integer", "minimum": 1, "maximum": MAX_CHOICES}),
+        **{each: _or_null(COUNT) for each in MAXIMA},
+        "best_of": _or_null({"type": "integer", "minimum": 1, "maximum": MAX_CHOICES}),
+    }
+    # What a stream tells at its end is only for streams.
+    streams: Schema = {
+        "anyOf": [
+            {"properties": {"stream_options": {"type": "null"}}},
+            {"properties": {"stream": {"const": True}}, "required": ["stream"]},
+        ]
     }
     return {
         ERROR: exact(
@@ -74,9 +83,10 @@ def schemas() -> dict[str, Schema]:
             },
             "model",
             "messages",
+            **streams,
         ),
         "CompletionRequest": _passed_on(
-            {**generation, "prompt": _TEXTS, "max_tokens": _or_null(COUNT)}, "model", "prompt"
+            {**generation, "prompt": _TEXTS}, "model", "prompt", **streams
         ),
         "EmbeddingRequest": _passed_on(
             {
@@ -119,11 +129,12 @@ def _message() -> Schema:
     return open_object({"role": {"enum": sorted(ROLES)}, "content": said}, "role", others=_ANYTHING)
 
 
-def _passed_on(properties: dict[str, Schema], *required: str) -> Schema:
+def _passed_on(properties: dict[str, Schema], *required: str, **more: Any) -> Schema:
     return open_object(
         properties,
         *required,
         others=_ANYTHING,
+        **more,
         description="As OpenAI has it; what isn't described here is passed on.",
     )
 

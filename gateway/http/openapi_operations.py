@@ -42,6 +42,10 @@ def operation(
     responses: dict[str, Any] = {
         "200": {"description": "OK", "headers": dict(shared), "content": answer}
     }
+    refusal = content(error)
+    # Whoever refuses a head doesn't look at what its path stands for.
+    either = refusal if error == "Error" else content(error, "Error")
+    early = {TABLE[kind].http for kind in ANYWHERE}
     for status in sorted({TABLE[kind].http for kind in errors}):
         more = {
             header: {"$ref": f"#/components/headers/{component}"}
@@ -51,13 +55,15 @@ def operation(
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "headers": {**shared, **more},
-            "content": content(error),
+            "content": either if status in early else refusal,
         }
     return {"operationId": name, "summary": summary, "responses": responses}
 
 
-def content(schema: str) -> dict[str, Any]:
-    return {"application/json": {"schema": ref(schema)}}
+def content(*schemas: str) -> dict[str, Any]:
+    """JSON as one of the schemas says."""
+    found = [ref(schema) for schema in schemas]
+    return {"application/json": {"schema": found[0] if len(found) == 1 else {"oneOf": found}}}
 
 
 def parameter(name: str) -> Schema:

@@ -9,6 +9,7 @@ from gateway.http.openapi_values import (
     DATATYPE,
     NAME,
     STRING,
+    TEXT,
     Schema,
     array,
     exact,
@@ -75,7 +76,7 @@ def schemas() -> dict[str, Schema]:
         "Done": exact({}),
         "Statistics": exact({"model_stats": array(ref("ModelStatistics"))}),
         "GenerateRequest": open_object(
-            {"id": STRING, "parameters": open_object({})},
+            {"id": TEXT, "parameters": open_object({})},
             others={},
             description="Inputs of the model by name, as scalars or (nested) arrays; all other"
             " members, and those of `parameters`, are parameters for it.",

@@ -12,6 +12,7 @@ from gateway.http.openapi_values import (
     DATATYPE,
     NAME,
     STRING,
+    TEXT,
     Schema,
     array,
     exact,
@@ -21,6 +22,7 @@ from gateway.http.openapi_values import (
 from protos.arrays import MAX_DIMENSIONS
 from protos.datatypes import DATATYPES, Datatype
 from protos.json_writer import RAW_ONLY
+from protos.names import MAX_TENSORS
 from protos.schedule import MAX_PRIORITY
 
 
@@ -41,9 +43,11 @@ def tensor_schemas() -> dict[str, Schema]:
     return {
         "InferRequest": exact(
             {
-                "id": STRING,
+                "id": TEXT,
                 "parameters": ref("RequestParameters"),
-                "inputs": array({"oneOf": [ref("InputTensor"), binary_input]}, minItems=1),
+                "inputs": array(
+                    {"oneOf": [ref("InputTensor"), binary_input]}, minItems=1, maxItems=MAX_TENSORS
+                ),
                 "outputs": array(
                     exact(
                         {
@@ -52,6 +56,7 @@ def tensor_schemas() -> dict[str, Schema]:
                         },
                         "parameters",
                     ),
+                    maxItems=MAX_TENSORS,
                     description="The outputs that are wanted; without it all.",
                 ),
             },

@@ -3,11 +3,13 @@
 from typing import Any
 
 from protos.datatypes import DATATYPES
+from protos.names import MAX_CHARACTERS
 
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
-NAME: Schema = {"type": "string", "minLength": 1}
+TEXT: Schema = {"type": "string", "maxLength": MAX_CHARACTERS}
+NAME: Schema = {**TEXT, "minLength": 1}
 BOOLEAN: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 DATATYPE: Schema = {"enum": list(DATATYPES)}

@@ -50,8 +50,12 @@ async def send_error(
     head: Head,
     error: PenstockError,
     encode: Callable[[PenstockError], bytes] = plain_error,
+    method: str = "",
 ) -> None:
-    """The error's body with the table's status; says so to a connection still reading."""
+    """The error's body with the table's status; says so to a connection still reading.
+
+    `method` is what the path takes, which a 405 has to say (RFC 9110, 15.5.6).
+    """
     content = encode(error)
     headers = [
         (b"content-type", JSON),
@@ -59,6 +63,8 @@ async def send_error(
         *common_headers(head),
         *error_headers(error),
     ]
+    if error.kind is Kind.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", method.encode()))
     await send({"type": "http.response.start", "status": error.row.http, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

@@ -112,6 +112,19 @@ def test_every_datatype_has_a_form() -> None:
 
 def test_refusals_below_v1_have_openais_shape_and_others_the_protocols() -> None:
     for _, path, operation in OPERATIONS:
-        (schema,) = operation["responses"]["400"]["content"].values()
-        name = "OpenAiError" if path.startswith("/v1/") else "Error"
-        assert schema["schema"]["$ref"].rpartition("/")[2] == name
+        for status in {"401", "404", "429"} & operation["responses"].keys():
+            expected = ["OpenAiError"] if path.startswith("/v1/") else ["Error"]
+            assert _errors(operation, status) == expected
+
+
+def test_a_refusal_of_the_head_has_the_protocols_shape_whatever_the_path_is() -> None:
+    for _, path, operation in OPERATIONS:
+        expected = ["OpenAiError", "Error"] if path.startswith("/v1/") else ["Error"]
+        assert _errors(operation, "400") == expected
+
+
+def _errors(operation: dict[str, Any], status: str) -> list[str]:
+    """The schemas of a refusal's body."""
+    (content,) = operation["responses"][status]["content"].values()
+    schema = content["schema"]
+    return [each["$ref"].rpartition("/")[2] for each in schema.get("oneOf", [schema])]
