@@ -46,7 +46,8 @@ def summary(found: Sequence[Result]) -> str:
     """How many experiments ended how, in a sentence."""
     counts = [(state, sum(each.state == state for each in found)) for state in _STATES]
     told = ", ".join(f"{count} {state}" for state, count in counts if count)
-    return f"{len(found)} experiments: {told}."
+    noun = "experiment" if len(found) == 1 else "experiments"
+    return f"{len(found)} {noun}: {told}."
 
 
 _STATES = ("kept", "broken", "not run")

@@ -1,0 +1,82 @@
+"""`penstock-chaos`: what it shows, refuses and writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import chaos.__main__ as command
+from chaos.experiment import Experiment, Result, experiments
+from chaos.verdict import State, Verdict
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        command._app(words, prog_name="penstock-chaos")
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, State]:
+    """How experiments end, by name; they are kept unless it says otherwise."""
+    states: dict[str, State] = {}
+
+    def run_one(experiment: Experiment, folder: Path, *, short: bool, seed: int) -> Result:
+        state = states.get(experiment.name, "kept")
+        verdict = Verdict(state == "kept", "no request failed", "0 of 3", "0")
+        return Result(
+            experiment.name, experiment.promise, experiment.question, state, 1.0, "", (verdict,)
+        )
+
+    monkeypatch.setattr(command, "run_one", run_one)
+    return states
+
+
+def test_the_list_has_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list") == 0
+
+    shown = capsys.readouterr().out
+    assert [each.name for each in experiments() if each.name not in shown] == []
+
+
+def test_a_name_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "backend-kiled") == 2
+    assert "there is no experiment 'backend-kiled'" in capsys.readouterr().err
+
+
+def test_a_promise_that_has_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "--promise", "99") == 2
+    assert "no experiment is all of that" in capsys.readouterr().err
+
+
+def test_kept_promises_end_well_and_are_reported(ended: dict[str, State], tmp_path: Path) -> None:
+    assert run("run", "backend-killed", "--report", str(tmp_path)) == 0
+
+    assert "| `backend-killed` | no request failed |" in (tmp_path / "report.md").read_text()
+    assert "Chaos report" in (tmp_path / "index.html").read_text()
+    (told,) = json.loads((tmp_path / "results.json").read_text())
+    assert told["state"] == "kept"
+
+
+def test_one_broken_promise_is_a_failure(ended: dict[str, State], tmp_path: Path) -> None:
+    ended["backend-killed"] = "broken"
+
+    assert run("run", "--promise", "1", "--report", str(tmp_path)) == 1
+
+
+def test_what_is_not_run_is_no_failure_and_no_success(
+    ended: dict[str, State], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended["backend-killed"] = "not run"
+
+    assert run("run", "backend-killed", "--report", str(tmp_path)) == 0
+    assert "1 experiment: 1 not run." in capsys.readouterr().out
+
+
+def test_json_is_a_line_a_result_on_standard_output(
+    ended: dict[str, State], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "backend-killed", "--json", "--report", str(tmp_path)) == 0
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["name"] == "backend-killed"
