@@ -52,7 +52,7 @@ class Load:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _session: aiohttp.ClientSession | None = None
     _planning: list[asyncio.Task[None]] = field(default_factory=list)
-    _asking: set[asyncio.Task[None]] = field(default_factory=set)
+    _asking: set[asyncio.Task[Request]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, force_close=self.fresh)
