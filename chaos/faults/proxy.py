@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -197,7 +198,8 @@ def _write(sink: asyncio.StreamWriter, piece: bytes) -> None:
 
 def _finish(sink: asyncio.StreamWriter) -> None:
     if not sink.is_closing() and sink.can_write_eof():
-        sink.write_eof()
+        with suppress(OSError):  # the other end has reset it meanwhile
+            sink.write_eof()
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:
