@@ -87,7 +87,8 @@ class Mesh:
     """One gateway and the backends that were told to join it.
 
     Meshes with the same `secret` accept each other's tokens. `routes` are documents by file name,
-    `more` is further YAML for the configuration, `environment` is added to the processes' own.
+    `more` is further YAML for the configuration, `limits` is one line of its limits (`body: 1MiB`,
+    several behind commas), `environment` is added to the processes' own.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Mesh:
         secret: Path | None = None,
         routes: Mapping[str, str] | None = None,
         more: str = "",
+        limits: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
@@ -108,7 +110,8 @@ class Mesh:
         self.secret = secret or folder / "secret"
         self.ports = dict(zip(FACES, free_ports(len(FACES)), strict=True))
         self.file = folder / "penstock.yaml"
-        self.file.write_text(_configuration(self.ports, self.secret, workers, folder) + more)
+        written = _configuration(self.ports, self.secret, workers, folder, limits)
+        self.file.write_text(written + more)
         ensure_secret(self.secret)
         self.issuer = load_config(self.file).issuers[0]
         self.join_token = folder / "join-token"
@@ -308,7 +311,9 @@ def _serves(row: dict[str, Any], model: Key) -> bool:
     )
 
 
-def _configuration(ports: dict[str, int], secret: Path, workers: int, folder: Path) -> str:
+def _configuration(
+    ports: dict[str, int], secret: Path, workers: int, folder: Path, limits: str
+) -> str:
     listeners = "\n".join(
         f'  {face}: {{address: "127.0.0.1:{port}"}}' for face, port in ports.items()
     )
@@ -320,7 +325,7 @@ stateFolder: {folder}/state
 routes: {folder}/routes
 listeners:
 {listeners}
-limits: {{drainTimeout: 5s}}
+limits: {{drainTimeout: 5s, {limits}}}
 issuers:
   - name: tests
     issuer: https://issuer.test
