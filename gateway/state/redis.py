@@ -19,7 +19,13 @@ from hashlib import sha1
 from typing import Any, Final
 
 from redis.asyncio import Connection
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    InvalidResponse,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from gateway.state.breaker import INTERVAL, Breaker
 from gateway.state.patience import Patience
@@ -126,6 +132,11 @@ class Redis:
 
         return await self._try(call, self._patience)
 
+    def disbelieve(self) -> None:
+        """A reply was none that our own script makes: whoever answers there has lost its senses."""
+        self.lost_calls += 1
+        self._breaker.lose("it answers what it wasn't asked")
+
     async def _try(self, call: Callable[[], Awaitable[Any]], seconds: float) -> Any | Lost:
         breaker = self._breaker
         if not await self._slot(seconds):
@@ -201,7 +212,8 @@ class Redis:
         return connection
 
     async def _ping(self) -> None:
-        await self._call(("PING",))
+        if await self._call(("PING",)) != b"PONG":
+            raise InvalidResponse("whoever answers is no Redis")
 
     def _tell_refusal(self, error: ResponseError) -> None:
         """The server is there and says no, such as OOM; each reason is told once in a row."""

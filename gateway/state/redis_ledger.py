@@ -19,10 +19,16 @@ class RedisLedger:
         self._script = Script(script())
 
     async def exchange(self, holder: str, asks: Sequence[Ask]) -> Answer | None:
-        """The ledger's answer; None when Redis is lost."""
+        """The ledger's answer; None when Redis is lost, or says what the script can't have said."""
         months = month_starts(time.time())
         reply = await self._redis.evaluate(self._script, *arguments(PREFIX, holder, months, asks))
-        return None if reply is LOST else answer(reply)
+        if reply is LOST:
+            return None
+        try:
+            return answer(reply, len(asks))
+        except ValueError:
+            self._redis.disbelieve()
+            return None
 
     async def close(self) -> None:
         return None

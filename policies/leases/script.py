@@ -14,6 +14,7 @@ Both are one text, since to pack and parse every number for itself costs more th
 """
 
 from collections.abc import Sequence
+from math import isfinite
 
 import orjson
 
@@ -167,8 +168,17 @@ def arguments(
     return [len(asks) + 1, f"{prefix}holders", *(f"{prefix}{ask.name}" for ask in asks), told]
 
 
-def answer(reply: bytes) -> Answer:
-    """The script's reply; ValueError for what is none."""
-    holders, *rest = map(float, reply.split())
-    grants = [Grant(*rest[i : i + _NUMBERS]) for i in range(0, len(rest), _NUMBERS)]
-    return Answer(int(holders), tuple(grants))
+def answer(reply: object, asked: int) -> Answer:
+    """The script's reply to so many asks; ValueError for what can't be one.
+
+    Whoever says that there is infinitely much, or no number, would end the limit.
+    """
+    if not isinstance(reply, bytes):
+        raise ValueError("no text")
+    numbers = [float(each) for each in reply.split()]
+    if len(numbers) != 1 + asked * _NUMBERS or not all(map(isfinite, numbers)):
+        raise ValueError("not the script's numbers")
+    grants = tuple(Grant(*numbers[i : i + _NUMBERS]) for i in range(1, len(numbers), _NUMBERS))
+    if numbers[0] < 0 or any(grant.granted < 0 for grant in grants):
+        raise ValueError("less than nothing")
+    return Answer(int(numbers[0]), grants)

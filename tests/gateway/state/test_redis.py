@@ -10,6 +10,7 @@ import pytest
 
 from chaos.ports import free_ports
 from gateway.state.redis import LOST, MOST_CONNECTIONS, Redis, Script
+from gateway.state.redis_ledger import RedisLedger
 from gateway.state.settings import StateSettings
 from protos.tls import ClientTls
 from tests.gateway.state.busy_loop import STALL, busy_loop
@@ -209,3 +210,21 @@ async def test_a_former_primary_is_left_for_where_its_name_leads_now(
             await until(lambda: redis.up)
             await redis.execute("REPLICAOF", "NO", "ONE")
         assert await redis.execute("SET", "a", "1") == b"OK"
+
+
+async def test_whoever_answers_without_being_redis_is_a_loss_until_redis_answers() -> None:
+    said = [b"+OK\r\n"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(said[0])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client(StateSettings(url=f"redis://127.0.0.1:{port}")) as redis:
+        assert not redis.up  # what it is greeted with has one answer
+        said[0] = b"+PONG\r\n"
+        await until(lambda: redis.up)
+        assert await RedisLedger(redis).exchange("one", []) is None
+        assert redis.losses == 2

@@ -74,7 +74,7 @@ def test_every_history_has_the_same_answers(
     for holder, batch, passes in history:
         expected = ledger.exchange(holder, batch, now, now)
         written = arguments("p:", holder, month_starts(now), batch)
-        found = answer(redis.eval(told, *written, now))
+        found = answer(redis.eval(told, *written, now), len(batch))
         assert found.holders == expected.holders
         assert found.grants == tuple(
             pytest.approx(tuple(each), rel=1e-9, abs=1e-6) for each in expected.grants
@@ -87,7 +87,7 @@ def test_it_runs_by_the_servers_own_clock(redis: "Redis[bytes]") -> None:
     ask = Ask("bucket", Terms("rate", 10.0, 1.0), need=4.0)
     months = month_starts(WALL)
 
-    found = answer(redis.eval(script(CLOCK), *arguments("p:", "one", months, [ask])))
+    found = answer(redis.eval(script(CLOCK), *arguments("p:", "one", months, [ask])), 1)
 
     assert found.holders == 1
     assert found.grants[0].granted == 4.0
@@ -106,3 +106,25 @@ def test_what_nobody_uses_is_forgotten(redis: "Redis[bytes]") -> None:
     assert all(redis.pttl(key) > 0 for key in redis.keys("*"))
     assert redis.pttl("p:rate") <= 9_000 + 100  # filled up in 4 s, and what is out for 5 s
     assert redis.pttl("p:slots") <= 5_000
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        None,
+        7,
+        [b"1", b"2"],
+        b"",
+        b"OK",
+        b"1",
+        b"1 5 5 5",
+        b"1 nan 5 5 0",
+        b"1 inf 5 5 0",
+        b"1 -5 5 5 0",
+        b"-1 5 5 5 0",
+        b"1 5 5 5 0 5 5 5 0",
+    ],
+)
+def test_what_the_script_cannot_have_said_is_no_answer(reply: object) -> None:
+    with pytest.raises(ValueError):
+        answer(reply, 1)
