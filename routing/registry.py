@@ -3,6 +3,9 @@
 Eureka's self-preservation is kept (losing many beats at once says more about the network than about
 the instances), with epochs as fencing tokens so that a restarted instance replaces its former self
 and never the other way round.
+
+Many are missing when more than 15 % of the instances are silent (one alone is never many, unless it
+is all there are), or when more than 15 % of the beats of all but the most silent one got lost.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ from protos import discovery_pb2 as pb
 SELF_PRESERVATION_SHARE = 0.15
 # Backends find a gateway that was restarted within two beats; one more for good measure.
 SETTLING_BEATS = 3.0
+# Of a beat that came or got lost in what is known of an instance's losses: five beats long.
+REMEMBERED = 0.8
 # Nothing is kept for ever: after this many seconds a silent instance goes, whatever else is silent.
 PRESERVED_AT_MOST = 600.0
 
@@ -21,6 +26,17 @@ class _Held:
     beat: pb.Beat
     last_beat: float
     connected: bool
+    lost: float = 0.0  # share of its beats that got lost, exponentially weighted
+
+    def lost_by(self, now: float, interval: float) -> float:
+        """That share, if those that should have come since the last beat are lost."""
+        missed = max(0, round((now - self.last_beat) / interval) - 1)
+        return 1.0 - (1.0 - self.lost) * REMEMBERED**missed
+
+    def lost_with(self, now: float, interval: float) -> float:
+        """That share with a beat that comes now; those out of turn count for less."""
+        turn = min(1.0, (now - self.last_beat) / interval)
+        return self.lost_by(now, interval) * REMEMBERED**turn
 
 
 class Registry:
@@ -31,7 +47,9 @@ class Registry:
     ) -> None:
         self.lease = lease
         self._settled_at = started + SETTLING_BEATS * beat_interval
-        self._suspect_after = 2.5 * beat_interval
+        self._interval = beat_interval
+        self._suspect_after = min(2.5 * beat_interval, lease)
+        self._preserved_at = started  # when leases last didn't expire; they begin anew from there
         self._held: dict[str, _Held] = {}
         self.revision = 0
         self.evictions = 0
@@ -40,6 +58,7 @@ class Registry:
     def beat(self, beat: pb.Beat, now: float) -> str | None:
         """Takes a beat; returns why it is refused, or None when the lease was extended."""
         held = self._held.get(beat.instance)
+        lost = 0.0
         if held is not None:
             known = held.beat
             if beat.epoch < known.epoch:
@@ -50,9 +69,11 @@ class Registry:
                 if beat.epoch != known.epoch or beat.models_revision != known.models_revision:
                     return "this beat refers to a model table that was never sent"
                 beat.models.CopyFrom(known.models)
+            if beat.epoch == known.epoch:
+                lost = held.lost_with(now, self._interval)
         elif not beat.HasField("models"):
             return "the first beat must carry the model table"
-        self._held[beat.instance] = _Held(beat, now, True)
+        self._held[beat.instance] = _Held(beat, now, True, lost)
         self.revision += 1
         return None
 
@@ -74,18 +95,20 @@ class Registry:
         held = self._held.get(instance)
         return held is not None and held.beat.epoch == epoch and held.beat.draining
 
+    def excuse(self, seconds: float) -> None:
+        """This process stood still for so long: that it heard nothing meanwhile says nothing."""
+        for held in self._held.values():
+            held.last_beat += seconds
+
     def expire(self, now: float) -> list[str]:
         """Evicts instances whose lease is over, unless so many are that the fault is elsewhere."""
-        overdue = [i for i, held in self._held.items() if now - held.last_beat > self.lease]
-        missing = sum(self._is_suspect(held, now) for held in self._held.values())
-        # One instance alone is never "many at once", however small the mesh.
-        preserve = missing > max(1, SELF_PRESERVATION_SHARE * len(self._held))
+        preserve = self._many_missing(now)
         if preserve != self.self_preservation:
             self.self_preservation = preserve
             self.revision += 1
         if preserve:
-            silent = now - PRESERVED_AT_MOST
-            overdue = [i for i in overdue if self._held[i].last_beat < silent]
+            self._preserved_at = now
+        overdue = [i for i, held in self._held.items() if self._is_over(held, now)]
         for instance in overdue:
             del self._held[instance]
         if overdue:
@@ -104,6 +127,21 @@ class Registry:
             state = pb.SUSPECT if self._is_suspect(held, now) else pb.HELD
             snapshot.leases.add(beat=held.beat, state=state)
         return snapshot
+
+    def _many_missing(self, now: float) -> bool:
+        missing = sum(self._is_suspect(held, now) for held in self._held.values())
+        if missing and (
+            missing > max(1, SELF_PRESERVATION_SHARE * len(self._held))
+            or missing == len(self._held)
+        ):
+            return True
+        lost = sorted(held.lost_by(now, self._interval) for held in self._held.values())[:-1]
+        return sum(lost) > SELF_PRESERVATION_SHARE * len(lost)
+
+    def _is_over(self, held: _Held, now: float) -> bool:
+        # Who was spared gets a whole lease to come back: when beats come again, one is the last.
+        since = max(held.last_beat, self._preserved_at)
+        return now - since > self.lease or now - held.last_beat > PRESERVED_AT_MOST
 
     def _is_suspect(self, held: _Held, now: float) -> bool:
         return not held.connected or now - held.last_beat > self._suspect_after

@@ -1,5 +1,7 @@
 """Leases, decided from beats and a clock that the tests hold."""
 
+import random
+
 from protos import discovery_pb2 as pb
 from routing.registry import PRESERVED_AT_MOST, Registry
 
@@ -21,6 +23,16 @@ def beat(instance="a", epoch=1, *, models=True, revision=1, key="k", draining=Fa
 
 def states(registry, now):
     return {lease.beat.instance: lease.state for lease in registry.snapshot(now).leases}
+
+
+def beating(registry, names, *seconds):
+    """Beats of all of these, once a second; the table is looked at as often."""
+    evicted = []
+    for second in range(*seconds):
+        for name in names:
+            registry.beat(beat(name), float(second))
+        evicted += registry.expire(float(second))
+    return evicted
 
 
 def test_a_beat_makes_a_lease_and_later_beats_extend_it():
@@ -49,11 +61,20 @@ def test_a_beat_that_refers_to_an_unknown_table_is_refused():
 def test_a_silent_instance_is_suspect_first_and_evicted_when_its_lease_is_over():
     registry = Registry(lease=5.0)
     registry.beat(beat(), 0.0)
-    assert states(registry, 2.0) == {"a": pb.HELD}
-    assert states(registry, 3.0) == {"a": pb.SUSPECT}
-    assert registry.expire(4.9) == []
-    assert registry.expire(5.1) == ["a"]
-    assert len(registry) == 0
+    assert beating(registry, "b", 0, 3) == []
+    assert states(registry, 2.0) == {"a": pb.HELD, "b": pb.HELD}
+    assert states(registry, 3.0) == {"a": pb.SUSPECT, "b": pb.HELD}
+    assert beating(registry, "b", 3, 6) == []
+    assert beating(registry, "b", 6, 7) == ["a"]
+    assert len(registry) == 1
+
+
+def test_a_lease_that_is_shorter_than_two_beats_is_suspect_before_it_is_over():
+    registry = Registry(lease=1.5)
+    for name in "ab":
+        registry.beat(beat(name), 0.0)
+    assert registry.expire(1.6) == []
+    assert states(registry, 1.6) == {"a": pb.SUSPECT, "b": pb.SUSPECT}
 
 
 def test_a_broken_stream_makes_suspect_at_once_and_a_beat_heals_it():
@@ -95,11 +116,81 @@ def test_losing_many_at_once_evicts_nobody_until_patience_ends():
 
 def test_one_lost_instance_is_evicted_however_small_the_mesh():
     registry = Registry(lease=5.0)
+    registry.beat(beat("c"), 0.0)
+    assert beating(registry, "ab", 0, 7) == ["c"]
+    assert not registry.self_preservation
+
+
+def test_the_only_instance_is_kept_while_it_is_silent():
+    registry = Registry(lease=5.0)
+    registry.beat(beat(), 0.0)
+    assert registry.expire(60.0) == []
+    assert states(registry, 60.0) == {"a": pb.SUSPECT}
+    assert registry.expire(PRESERVED_AT_MOST + 1.0) == ["a"]
+
+
+def test_when_beats_come_again_the_last_to_come_has_a_whole_lease_for_it():
+    registry = Registry(lease=5.0)
     for name in "abc":
         registry.beat(beat(name), 0.0)
-    for name in "ab":
-        registry.beat(beat(name), 5.0)
-    assert registry.expire(6.0) == ["c"]
+    assert registry.expire(30.0) == []
+    assert beating(registry, "ab", 30, 36) == []
+    assert beating(registry, "abc", 36, 60) == []
+
+
+def test_one_that_stays_away_when_beats_come_again_is_evicted():
+    registry = Registry(lease=5.0)
+    for name in "abc":
+        registry.beat(beat(name), 0.0)
+    registry.expire(30.0)
+    assert beating(registry, "ab", 30, 60) == ["c"]
+
+
+def test_losing_beats_of_all_at_random_evicts_nobody():
+    for seed in range(40):
+        rng, registry = random.Random(seed), Registry(lease=5.0)
+        beating(registry, "abc", 0, 1)
+        for second in range(1, 120):
+            arrived = [name for name in "abc" if rng.random() > 0.6]
+            assert beating(registry, arrived, second, second + 1) == [], (seed, second)
+
+
+def test_losses_are_forgotten_when_beats_come_as_they_should():
+    registry = Registry(lease=5.0)
+    for second in range(0, 30, 3):
+        beating(registry, "abc", second, second + 1)
+    assert registry.self_preservation
+    beating(registry, "abc", 30, 50)
+    assert not registry.self_preservation
+    assert beating(registry, "ab", 50, 60) == ["c"]
+
+
+def test_beats_out_of_turn_make_up_for_no_lost_ones():
+    registry = Registry(lease=5.0)
+    beating(registry, "abc", 0, 1)
+    for second in range(3, 30, 3):
+        for part in range(10):
+            for name in "abc":
+                registry.beat(beat(name), second + part / 1000)
+        registry.expire(float(second))
+        assert registry.self_preservation
+
+
+def test_a_restarted_instance_starts_without_losses():
+    registry = Registry(lease=5.0)
+    beating(registry, "abc", 0, 1)
+    for name in "abc":
+        registry.beat(beat(name, epoch=2), 60.0)
+    registry.expire(60.0)
+    assert not registry.self_preservation
+
+
+def test_a_time_in_which_nothing_was_heard_at_all_counts_for_nobody():
+    registry = Registry(lease=5.0)
+    beating(registry, "abc", 0, 3)
+    registry.excuse(60.0)
+    assert states(registry, 62.5) == dict.fromkeys("abc", pb.HELD)
+    assert beating(registry, "abc", 63, 65) == []
     assert not registry.self_preservation
 
 
