@@ -1,0 +1,144 @@
+"""A soak as one page: what was held against it, and each process's curves. No script."""
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from statistics import median
+
+from chaos.soak.run import STEADY, Soak
+from chaos.soak.samples import QUEUES, Sample, series
+from chaos.verdict import Verdict
+from gateway.reports.markup import Markup, element
+from gateway.reports.scale import Scale, around, ticks
+from gateway.reports.svg import Axis, curves, line, plot
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POINTS = 360  # of a curve; each is the median of what was seen in its time
+_MIB = 1024 * 1024
+_PLOTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("uss", "Memory that is only its own", lambda value: f"{value / _MIB:.0f} MiB"),
+    ("rss", "Memory in all (RSS)", lambda value: f"{value / _MIB:.0f} MiB"),
+    ("tasks", "Tasks of its event loop", lambda value: f"{value:g}"),
+    ("descriptors", "Descriptors", lambda value: f"{value:g}"),
+    ("threads", "Threads", lambda value: f"{value:g}"),
+    ("lag", "How late its timers were", lambda value: f"{value * 1e3:.1f} ms"),
+)
+
+
+def page(found: Soak, about: str) -> str:
+    verdicts = found.verdicts()
+    kept = all(each.holds for each in verdicts)
+    headline = "Nothing grew." if kept else "Not everything is flat."
+    return "<!doctype html>\n" + element(
+        "html",
+        element(
+            "head",
+            element("meta", charset="utf-8"),
+            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("meta", name="color-scheme", content="light dark"),
+            element("title", "Soak report"),
+            element("style", _style("gateway.reports", "report.css")),
+            element("style", _style("chaos", "report.css")),
+        ),
+        element(
+            "body",
+            element(
+                "header", element("p", "Penstock", class_="brand"), element("h1", "Soak report")
+            ),
+            element("p", headline, class_="headline"),
+            element("p", about, class_="dim"),
+            element(
+                "main",
+                _table(verdicts),
+                _asked(found),
+                *[_process(found.samples, name) for name in STEADY],
+                _queues(found.samples),
+            ),
+        ),
+        lang="en",
+    )
+
+
+def _style(package: str, name: str) -> Markup:
+    return Markup(files(package).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _table(verdicts: Sequence[Verdict]) -> Markup:
+    rows = [
+        element(
+            "tr",
+            element("th", each.what, scope="row"),
+            element("td", each.measured),
+            element("td", each.wanted),
+            element("td", "kept" if each.holds else "broken", class_=_state(each)),
+        )
+        for each in verdicts
+    ]
+    head = element("tr", *[element("th", text) for text in ("what", "found", "wanted", "")])
+    return element("table", element("thead", head), element("tbody", *rows))
+
+
+def _state(verdict: Verdict) -> str:
+    return f"state {'met' if verdict.holds else 'missed'}"
+
+
+def _asked(found: Soak) -> Markup:
+    rows = [
+        element(
+            "tr", element("th", kind, scope="row"), element("td", status), element("td", f"{n:,}")
+        )
+        for (kind, status), n in sorted(found.statuses.items())
+    ]
+    head = element("tr", *[element("th", text) for text in ("request", "status", "times")])
+    return element(
+        "section",
+        element("h3", "What was asked, and what came of it"),
+        element("table", element("thead", head), element("tbody", *rows)),
+    )
+
+
+def _process(samples: Sequence[Sample], process: str) -> Markup:
+    drawn = [
+        _plot(f"{process}-{what}".replace(" ", "-"), title, series(samples, process, what), text)
+        for what, title, text in _PLOTS
+    ]
+    return element("section", element("h3", process), element("div", *drawn, class_="pair"))
+
+
+def _queues(samples: Sequence[Sample]) -> Markup:
+    drawn = [
+        _plot(name, name, [(each.at, each.queues[name]) for each in samples], lambda v: f"{v:g}")
+        for name in QUEUES
+    ]
+    title = element("h3", "What waits in the gateway")
+    return element("section", title, element("div", *drawn, class_="pair"))
+
+
+def _plot(
+    name: str, title: str, points: Sequence[tuple[float, float]], text: Callable[[float], str]
+) -> Markup | None:
+    if not points:
+        return None
+    thinned = _thinned(points)
+    # From nothing, so that what is flat looks flat.
+    x = Scale(0.0, max(points[-1][0] / 60, 0.1))
+    y = around([0.0, max(1e-3, *(value for _, value in thinned))], 4)
+    first, last = thinned[0][1], thinned[-1][1]
+    return element(
+        "figure",
+        element("figcaption", title),
+        plot(
+            name,
+            title,
+            f"{text(first)} at the beginning, {text(last)} at the end.",
+            Axis(x, tuple((at, f"{at:g} min") for at in ticks(x))),
+            Axis(y, tuple((value, text(value)) for value in ticks(y, 4))),
+            curves(line([(x.at(at / 60), y.at(value)) for at, value in thinned], "candidate")),
+        ),
+    )
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    size = -(-len(points) // _POINTS)
+    parts = [points[at : at + size] for at in range(0, len(points), size)]
+    return [(part[0][0], median(value for _, value in part)) for part in parts]
