@@ -1,4 +1,4 @@
-"""A soak: the mix, restarts of backends, routes that change, a look at each process every second."""
+"""A soak: the mix, restarts of backends, routes that change, a look at each process each second."""
 
 import asyncio
 import random
