@@ -105,7 +105,9 @@ def token(
     tenant: Annotated[str, typer.Option(help="Whose requests the token's bearer makes.")] = TENANT,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="infer:<model pattern>, metrics, admin or backend:join; repeatable."),
+        typer.Option(
+            help="infer:<pattern>, metrics, admin or backend:join[:<pattern>]; repeatable."
+        ),
     ] = None,
     admin: Annotated[
         bool,

@@ -1,16 +1,16 @@
 """The discovery service: backends join by beating, the registry decides, directives go back."""
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from ipaddress import IPv4Network, IPv6Network
 
 import grpc
 from grpc import aio
 
+from gateway.beats import Network, Wrong, check_beat
+from gateway.holders import Holders
 from gateway.telemetry.mesh import NO_WORK, Work, take_work
-from policies.authorize import require_scope
+from policies.authorize import require_join
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
 from protos.principal import Principal
@@ -18,11 +18,11 @@ from routing.registry import Registry
 
 log = logging.getLogger(__name__)
 
-Network = IPv4Network | IPv6Network
 Authenticate = Callable[[str], Principal]  # the value of an Authorization header
 
 MAX_BEAT_BYTES = 4 * 1024 * 1024
-MAX_INSTANCES = 10_000
+# A stream's next beat is read no sooner, so that a flood of them waits in its sender.
+LEAST_PAUSE = 0.02  # seconds
 
 
 class Discovery:
@@ -43,6 +43,7 @@ class Discovery:
         self._stranger = stranger
         self._drains: set[str] = set()
         self._work: dict[str, Work] = {}
+        self._holders = Holders(registry.lease)
         self.left = 0  # backends that said goodbye
         self._changed = asyncio.Event()
 
@@ -60,7 +61,7 @@ class Discovery:
         while True:
             for instance in self.registry.expire(self._clock()):
                 log.warning("evicted %s: its lease is over", instance)
-                self._work.pop(instance, None)
+                self._forget(instance)
             if self.registry.revision != published:
                 published = self.registry.revision
                 done = publish(self.registry.snapshot(self._clock()))
@@ -91,7 +92,7 @@ class Discovery:
     ) -> AsyncIterator[pb.Directive]:
         peer = context.peer()
         try:
-            self._authorise(context)
+            sender = self._authorise(context)
         except PenstockError as error:
             self._stranger("discovery", peer, error)
             log.warning("refused a backend from %s: %s", peer, error.message)
@@ -99,19 +100,20 @@ class Discovery:
         joined: tuple[str, int] | None = None
         try:
             async for beat in beats:
-                work = take_work(beat)
-                refused = self._refusal(beat, joined)
+                refused = self._refusal(beat, joined, sender)
                 if refused is not None:
-                    log.warning("refused a beat of %s from %s: %s", beat.instance, peer, refused)
+                    log.warning(
+                        "refused a beat of %.128r from %s: %s", beat.instance, peer, refused
+                    )
                     yield pb.Directive(refused=refused)
                     return
                 if joined is None:
                     log.info("%s joined: %s at %s", beat.instance, beat.runtime, beat.address)
                 joined = (beat.instance, beat.epoch)
-                self._work[beat.instance] = work
                 self._changed.set()
                 ttl = int(self.registry.lease * 1000)
                 yield pb.Directive(lease_ttl_ms=ttl, drain=beat.instance in self._drains)
+                await asyncio.sleep(LEAST_PAUSE)
         finally:
             if joined is not None:
                 self._left(joined)
@@ -122,35 +124,46 @@ class Discovery:
         if self.registry.is_draining(instance, epoch):
             self._drains.discard(instance)
             self.registry.leave(instance, epoch)
-            self._work.pop(instance, None)
+            self._forget(instance)
             self.left += 1
             log.info("%s left", instance)
         else:
             self.registry.disconnected(instance, epoch)
         self._changed.set()
 
-    def _authorise(self, context: "aio.ServicerContext[pb.Beat, pb.Directive]") -> None:
+    def _authorise(self, context: "aio.ServicerContext[pb.Beat, pb.Directive]") -> Principal:
         values = [
             value
             for key, value in (context.invocation_metadata() or ())
             if key == "authorization" and isinstance(value, str)
         ]
-        require_scope(self._authenticate(values[0] if len(values) == 1 else ""), "backend:join")
+        sender = self._authenticate(values[0] if len(values) == 1 else "")
+        require_join(sender)
+        return sender
 
-    def _refusal(self, beat: pb.Beat, joined: tuple[str, int] | None) -> str | None:
-        if not beat.instance or len(beat.instance) > 128:
-            return "instance: must be 1 to 128 characters"
+    def _refusal(
+        self, beat: pb.Beat, joined: tuple[str, int] | None, sender: Principal
+    ) -> str | None:
+        """Why the beat is not taken, or None when the lease was extended."""
+        try:
+            check_beat(beat, sender, self._allowed)
+        except Wrong as wrong:
+            return str(wrong)
         if joined is not None and joined != (beat.instance, beat.epoch):
             return "instance: one stream speaks for one instance and one epoch"
-        if joined is None and len(self.registry) >= MAX_INSTANCES:
-            return f"this mesh holds {MAX_INSTANCES} instances already"
-        host, _, port = beat.address.rpartition(":")
-        try:
-            address = ipaddress.ip_address(host.strip("[]"))
-        except ValueError:
-            return f"address: {beat.address!r} is not IP:port"
-        if not port.isdigit() or not 0 < int(port) < 65536:
-            return f"address: {beat.address!r} has no valid port"
-        if not any(address in network for network in self._allowed):
-            return f"address: {address} is outside the networks that backends may join from"
-        return self.registry.beat(beat, self._clock())
+        now = self._clock()
+        who = (beat.instance, f"{sender.issuer}\0{sender.subject}", beat.access_key)
+        size = beat.models.ByteSize() if beat.HasField("models") else 0
+        refused = self._holders.fault(*who, size, now)
+        if refused is not None:
+            return refused
+        work = take_work(beat)
+        refused = self.registry.beat(beat, now)
+        if refused is None:
+            self._holders.took(*who, size, now)
+            self._work[beat.instance] = work
+        return refused
+
+    def _forget(self, instance: str) -> None:
+        self._holders.forget(instance)
+        self._work.pop(instance, None)

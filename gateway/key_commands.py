@@ -35,7 +35,9 @@ def create(
     name: Annotated[str, typer.Option(help="What the key is for; its bearer is called so.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="infer:<model pattern>, metrics, admin or backend:join; repeatable."),
+        typer.Option(
+            help="infer:<pattern>, metrics, admin or backend:join[:<pattern>]; repeatable."
+        ),
     ] = None,
     lifetime: Annotated[str, typer.Option(help="Such as 30d or 12h, or never.")] = "90d",
     file: File = DEFAULT_FILE,

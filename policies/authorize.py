@@ -34,13 +34,19 @@ def require_scope(principal: Principal, scope: str) -> None:
         raise PenstockError(Kind.FORBIDDEN, f"the token lacks the scope {scope}")
 
 
+def require_join(principal: Principal) -> None:
+    """Raises FORBIDDEN unless the principal may join the mesh as a backend, of whatever models."""
+    if not any(scope == JOIN or scope.startswith(f"{JOIN}:") for scope in principal.scopes):
+        raise PenstockError(Kind.FORBIDDEN, f"the token lacks the scope {JOIN}")
+
+
 def check_scope(scope: str) -> None:
     """Raises INVALID for a scope that would allow nothing, so that nobody grants it in vain."""
     if scope in (ADMIN, JOIN, METRICS):
         return
-    pattern = scope.removeprefix(INFER)
+    pattern = scope.removeprefix(INFER).removeprefix(f"{JOIN}:")
     if pattern == scope or not pattern or not pattern.isprintable() or " " in pattern:
-        known = f"{ADMIN}, {JOIN}, {METRICS} and {INFER}<model pattern>"
+        known = f"{ADMIN}, {METRICS}, {JOIN}, {JOIN}:<model pattern> and {INFER}<model pattern>"
         raise invalid(f'scope: "{scope}" is none of {known}')
     if pattern.count("*") > 1:
         raise invalid(f'scope: "{scope}" has more than one *')

@@ -18,16 +18,22 @@ class Principal:
 
     def may_infer(self, model: str) -> bool:
         """Whether a scope `infer:<pattern>` covers the model; `*` stands for any run of letters."""
-        return any(_covers(scope, model) for scope in self.scopes)
+        return any(_covers(scope, "infer:", model) for scope in self.scopes)
+
+    def may_join(self, model: str) -> bool:
+        """Whether it may serve the model: by `backend:join`, or `backend:join:<pattern>`."""
+        if "backend:join" in self.scopes:
+            return True
+        return any(_covers(scope, "backend:join:", model) for scope in self.scopes)
 
     def has(self, scope: str) -> bool:
         return scope in self.scopes
 
 
-def _covers(scope: str, model: str) -> bool:
-    if not scope.startswith("infer:"):
+def _covers(scope: str, kind: str, model: str) -> bool:
+    if not scope.startswith(kind):
         return False
-    pattern = scope[6:]
+    pattern = scope[len(kind) :]
     head, star, tail = pattern.partition("*")
     if not star:
         return pattern == model

@@ -10,7 +10,7 @@ from grpc import aio
 
 from backends import heartbeat as heartbeat_module
 from backends.heartbeat import Heartbeat
-from gateway.discovery import Discovery
+from gateway.discovery import LEAST_PAUSE, Discovery
 from protos import discovery_pb2 as pb
 from protos.errors import Kind, PenstockError
 from protos.principal import Principal
@@ -19,6 +19,8 @@ from routing.registry import Registry
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 TOKENS = {
     "Bearer may-join": Principal("b", "t", frozenset({"backend:join"})),
+    "Bearer somebody-else": Principal("e", "t", frozenset({"backend:join"})),
+    "Bearer may-join-as-fraud": Principal("f", "t", frozenset({"backend:join:fraud-*"})),
     "Bearer may-infer": Principal("c", "t", frozenset({"infer:*"})),
 }
 
@@ -72,7 +74,8 @@ class Mesh:
 
 
 class Backend:
-    def __init__(self, tmp_path, names, token="may-join", address="127.0.0.1:9"):
+    def __init__(self, tmp_path, names, token="may-join", address="127.0.0.1:9", name="b", epoch=1):
+        self.name, self.epoch = name, epoch
         self.draining = False
         self.drained = asyncio.Event()
         self.models_revision = 1
@@ -83,8 +86,9 @@ class Backend:
 
     def beat(self, with_models):
         beat = pb.Beat(
-            instance="b",
-            epoch=1,
+            instance=self.name,
+            epoch=self.epoch,
+            access_key=str(id(self)),
             address=self.address,
             models_revision=self.models_revision,
             draining=self.draining,
@@ -115,10 +119,12 @@ async def test_a_backend_joins_and_stays(tmp_path):
 
 async def test_a_backend_that_vanishes_is_suspect_at_once_and_then_gone(tmp_path):
     async with Mesh(lease=0.4).serving() as mesh:
-        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating():
-            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
-        await mesh.until(lambda: mesh.states() == {"b": pb.SUSPECT}, 0.3)
-        await mesh.until(lambda: mesh.states() == {})
+        names = (f"127.0.0.1:{mesh.port}",)
+        async with Backend(tmp_path, names, name="stays").beating():
+            async with Backend(tmp_path, names).beating():
+                await mesh.until(lambda: mesh.states() == dict.fromkeys(("b", "stays"), pb.HELD))
+            await mesh.until(lambda: mesh.states() == {"b": pb.SUSPECT, "stays": pb.HELD}, 0.3)
+            await mesh.until(lambda: mesh.states() == {"stays": pb.HELD})
 
 
 async def test_one_backend_joins_every_gateway_that_it_knows(tmp_path):
@@ -196,3 +202,73 @@ async def test_an_address_outside_the_allowed_networks_is_refused(tmp_path, addr
         async with Backend(tmp_path, names, address=address).beating():
             await asyncio.sleep(0.2)
             assert mesh.states() == {}
+
+
+def joining(instance="a", token="may-join", **fields):
+    """Beats by hand, and the answer to the last of them."""
+
+    def beat(**more):
+        given = {"epoch": 1, "address": "127.0.0.1:9", "access_key": "k", "healthy": True}
+        made = pb.Beat(instance=instance, **{**given, **fields, **more})
+        if "models" not in fields:
+            made.models.models.add(name="m", version="1", state=pb.READY)
+        return made
+
+    @asynccontextmanager
+    async def stream(mesh):
+        async with aio.insecure_channel(f"127.0.0.1:{mesh.port}") as channel:
+            call = channel.stream_stream(
+                "/penstock.v1.Discovery/Join",
+                request_serializer=pb.Beat.SerializeToString,
+                response_deserializer=pb.Directive.FromString,
+            )(metadata=[("authorization", f"Bearer {token}")])
+
+            async def send(**more):
+                await call.write(beat(**more))
+                return await call.read()
+
+            yield send
+
+    return stream
+
+
+async def test_somebody_elses_instance_is_not_taken_over_while_it_lives():
+    async with Mesh().serving() as mesh:
+        async with joining()(mesh) as owner:
+            assert not (await owner()).refused
+            async with joining(token="somebody-else", epoch=2**60, access_key="x")(mesh) as other:
+                assert (await other()).refused == "instance a is held by somebody else"
+            async with joining(epoch=2, access_key="its next start")(mesh) as again:
+                assert not (await again()).refused
+            assert "stale" in (await owner()).refused
+
+
+async def test_a_token_for_some_models_joins_with_those_alone():
+    async with Mesh().serving() as mesh:
+        async with joining(token="may-join-as-fraud")(mesh) as backend:
+            why = 'models[0]: the token isn\'t for backends of "m"'
+            assert (await backend()).refused == why
+        models = pb.ModelTable(models=[pb.Model(name="fraud-eu", version="1", state=pb.READY)])
+        async with joining(token="may-join-as-fraud", models=models)(mesh) as backend:
+            assert not (await backend()).refused
+        assert len(mesh.registry) == 1
+
+
+async def test_a_beat_that_cannot_be_leaves_nothing_behind():
+    table = pb.ModelTable(models=[pb.Model(name="m", version="1", state=99)])
+    async with Mesh().serving() as mesh:
+        async with joining(models=table)(mesh) as backend:
+            assert (await backend()).refused == "models[0].state: 99 is unknown"
+        async with joining(instance="a\nb")(mesh) as backend:
+            assert (await backend()).refused.startswith("instance: must be")
+        assert len(mesh.registry) == 0
+
+
+async def test_a_flood_of_beats_waits_in_its_sender():
+    """However slow this machine is, no more are taken than the time has room for."""
+    async with Mesh().serving() as mesh:
+        async with joining()(mesh) as backend:
+            began = time.monotonic()
+            for _ in range(10):
+                assert not (await backend()).refused
+            assert time.monotonic() - began >= 9 * LEAST_PAUSE * 0.9

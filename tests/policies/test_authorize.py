@@ -1,6 +1,13 @@
 import pytest
 
-from policies.authorize import ADMIN, JOIN, Authorize, require_scope
+from policies.authorize import (
+    ADMIN,
+    JOIN,
+    Authorize,
+    check_scope,
+    require_join,
+    require_scope,
+)
 from protos.errors import Kind, PenstockError, unknown_model
 from protos.principal import Principal
 from protos.service import Reply
@@ -62,3 +69,32 @@ def test_a_missing_scope_is_named(scope: str) -> None:
     with pytest.raises(PenstockError, match=f"lacks the scope {scope}") as caught:
         require_scope(Principal("ops", "acme", frozenset({"infer:*"})), scope)
     assert caught.value.kind is Kind.FORBIDDEN
+
+
+@pytest.mark.parametrize("scope", [JOIN, f"{JOIN}:fraud-*"])
+def test_backends_join_with_a_scope_for_all_models_or_some(scope: str) -> None:
+    require_join(Principal("b", "mesh", frozenset({"openid", scope})))
+    check_scope(scope)
+
+
+@pytest.mark.parametrize("scope", ["infer:*", "admin", "backend:joiner"])
+def test_with_another_scope_nobody_joins(scope: str) -> None:
+    with pytest.raises(PenstockError) as caught:
+        require_join(Principal("b", "mesh", frozenset({scope})))
+    assert caught.value.kind is Kind.FORBIDDEN
+    assert "backend:join" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "joins"), [("fraud-eu", True), ("fraud", False), ("risk", True), ("risky", False)]
+)
+def test_a_backend_serves_the_models_that_its_scopes_name(model: str, joins: bool) -> None:
+    scopes = frozenset({f"{JOIN}:fraud-*", f"{JOIN}:risk", "infer:*"})
+    assert Principal("b", "mesh", scopes).may_join(model) is joins
+    assert Principal("b", "mesh", frozenset({JOIN})).may_join(model)
+
+
+@pytest.mark.parametrize("scope", [f"{JOIN}:", f"{JOIN}:a b", f"{JOIN}:**"])
+def test_a_scope_to_join_in_vain_is_not_granted(scope: str) -> None:
+    with pytest.raises(PenstockError, match="scope"):
+        check_scope(scope)
