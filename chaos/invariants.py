@@ -62,13 +62,18 @@ def everybody_was_answered_by(
 
 
 def attempts_bounded(
-    history: History, executions: Sequence[Execution], *, ratio: float = 1.2, extra: int = 3
+    history: History,
+    executions: Sequence[Execution],
+    *,
+    ratio: float = 1.2,
+    extra: int = 3,
+    what: str = "retries stay within their budget",
 ) -> Verdict:
     """Executions of all requests: at most ratio × requests + extra."""
     allowed = ratio * len(history) + extra
     return Verdict(
         len(executions) <= allowed,
-        "retries stay within their budget",
+        what,
         f"{len(executions)} attempts at {len(history)} requests",
         f"≤ {ratio:g} × + {extra}",
     )

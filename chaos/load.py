@@ -18,6 +18,7 @@ import aiohttp
 from chaos.history import History, Request
 
 PATH = "/v2/models/timed/infer"
+_OUTPUT = {"name": "number", "datatype": "INT64", "shape": [1, 1]}
 PATIENCE = 15.0  # seconds after which a client gives up on a reply; a promise is then broken
 
 
@@ -148,7 +149,8 @@ def body(number: int, timeout: float = 0.0) -> bytes:
 def _number(said: bytes) -> int:
     """The number in a reply; -1 if it is no such reply."""
     try:
-        (number,) = json.loads(said)["outputs"][0]["data"]
+        (output,) = json.loads(said)["outputs"]
+        (number,) = output.pop("data")
     except (ValueError, LookupError, TypeError):
         return -1
-    return int(number)
+    return int(number) if output == _OUTPUT else -1
