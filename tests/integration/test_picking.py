@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 import pytest
 
+from chaos.faults.proxy import FaultProxy, Toxics
 from chaos.mesh import Mesh
 from chaos.ports import free_ports
 from tests.integration import mesh_models as models
-from tests.integration.delay_proxy import DelayProxy
+from tests.integration.proxy_thread import on_a_thread
 
 NAMES = ("one", "two", "three")
 BODY = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [0]}]}
 CALLERS = 8
+SLOW = Toxics(latency=0.25)  # each way
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Trial:
     """A mesh whose backend `three` is reached through the proxy."""
 
     mesh: Mesh
-    proxy: DelayProxy
+    proxy: FaultProxy
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     folder = tmp_path_factory.mktemp("picking")
     repository = folder / "models"
     models.write_instances(repository)
-    with Mesh(folder) as mesh, DelayProxy() as proxy:
+    with Mesh(folder) as mesh, on_a_thread(FaultProxy()) as proxy:
         (proxy.target,) = free_ports(1)
         for name in NAMES[:2]:
             mesh.start_backend(name, repository)
@@ -89,12 +91,12 @@ def test_a_slowed_backend_is_left_alone_within_five_seconds(trial: Trial) -> Non
     slow = str(trial.mesh.process("three").pid)
     with Load(trial.mesh) as load:
         trial.mesh.wait(lambda: load.shares(0.0)[slow] > 0, "the backend to be used")
-        trial.proxy.delay = 0.5
+        trial.proxy.both(SLOW)
         time.sleep(5.0)
         since = time.monotonic()
         time.sleep(4.0)
         shares = load.shares(since)
-        trial.proxy.delay = 0.0
+        trial.proxy.heal()
 
     assert not load.failures
     assert shares[slow] <= 0.05 * shares.total(), shares
@@ -103,9 +105,9 @@ def test_a_slowed_backend_is_left_alone_within_five_seconds(trial: Trial) -> Non
 def test_a_slowed_backend_comes_back_when_it_is_fast_again(trial: Trial) -> None:
     slow = str(trial.mesh.process("three").pid)
     with Load(trial.mesh) as load:
-        trial.proxy.delay = 0.5
+        trial.proxy.both(SLOW)
         time.sleep(3.0)
-        trial.proxy.delay = 0.0
+        trial.proxy.heal()
         # More than probes come to. How much more is a matter of how near the proxy is.
         trial.mesh.wait(
             lambda: load.shares(time.monotonic() - 1.0)[slow] > 10, "the backend to be used again"
