@@ -3,6 +3,7 @@
 # make test   linters, types and all tests
 # make fuzz   each fuzz target for a while                    make fuzz SECONDS=60
 # make chaos  breaks things on purpose, says which promises held, writes a report
+# make soak   a mesh under a mix of everything, for leaks    make soak MINUTES=30
 
 PYTHON ?= python3
 # Asked besides pip's own index, and only where no NVIDIA driver is found: CPU builds of PyTorch.
@@ -10,12 +11,13 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PORT_OFFSET ?= 0
 CONFIG ?= deploy/demo/penstock.yaml
 SECONDS ?= 60
+MINUTES ?= 30
 
 BIN := .venv/bin
 READY := .venv/.ready
 TESTABLE := .venv/.testable
 
-.PHONY: up tour test chaos lint protos schemas reference manifests bench fuzz clean
+.PHONY: up tour test chaos soak lint protos schemas reference manifests lock bench fuzz clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -33,6 +35,9 @@ test: lint
 # All of it takes about a quarter of an hour; make chaos ONLY="backend-killed redis-stopped".
 chaos: $(TESTABLE)
 	@$(BIN)/penstock-chaos run $(ONLY)
+
+soak: $(TESTABLE)
+	@$(BIN)/python -m chaos.soak --minutes $(MINUTES)
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check
@@ -58,8 +63,12 @@ manifests: $(TESTABLE)
 	$(BIN)/python deploy/grafana/dashboards.py
 	$(BIN)/python deploy/kubernetes/render.py
 
+# Hashes of what constraints.txt names, to be made anew when that or pyproject.toml has changed.
+lock: $(TESTABLE)
+	$(BIN)/python deploy/lock.py
+
 bench: $(TESTABLE)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python deploy/locked.py bench,onnx | $(BIN)/pip install --quiet --require-hashes --no-deps --requirement /dev/stdin
 	$(BIN)/python -m benchmarks
 
 # From the committed corpus on; what breaks something lies in .fuzz afterwards (docs/fuzzing.md).
@@ -74,10 +83,10 @@ clean:
 	rm -rf .venv .penstock *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 
 # pip runs only when what is wanted has changed. Tests need more than the demo does.
-$(READY): pyproject.toml constraints.txt deploy/install.py
+$(READY): pyproject.toml requirements.lock deploy/install.py deploy/locked.py
 	@$(PYTHON) deploy/install.py --torch-index "$(TORCH_INDEX)"
 	@touch $@
 
-$(TESTABLE): pyproject.toml constraints.txt deploy/install.py
+$(TESTABLE): pyproject.toml requirements.lock deploy/install.py deploy/locked.py
 	@$(PYTHON) deploy/install.py --torch-index "$(TORCH_INDEX)" --tests
 	@touch $(READY) $@
