@@ -14,6 +14,9 @@ from typing import Self
 
 from chaos.experiment import Bench
 from chaos.history import History
+from chaos.invariants import none_failed
+from chaos.load import Load
+from chaos.site import Site
 from chaos.verdict import Step, Verdict
 
 PAIRS = 12
@@ -67,6 +70,27 @@ async def alternate(
             if faulty:
                 bench.steps.append(Step(what, begun, ended))
     return spans
+
+
+async def beside(
+    bench: Bench,
+    site: Site,
+    what: str,
+    fault: Callable[[], AbstractAsyncContextManager[object]],
+    *,
+    rate: float = 100.0,
+    limit: float = 1.05,
+) -> Load:
+    """Requests go on while something beside their way breaks and heals, and don't show it."""
+    async with bench.load(site, site.caller(rate)) as load:
+        await bench.wait(2.0, short=0.5)
+        spans = await alternate(bench, what, fault)
+    blocks = Blocks.of(load.history, spans)
+    bench.hold(none_failed(load.history), slower_at_most(blocks, limit))
+    for share in (0.5, 0.99):
+        told = f"{blocks.ratio(share):.3f} × (A/A {blocks.noise(share):.3f})"
+        bench.figure(f"p{share * 100:g} beside it", told)
+    return load
 
 
 def slower_at_most(blocks: Blocks, limit: float, share: float = 0.99) -> Verdict:
