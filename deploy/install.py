@@ -3,7 +3,8 @@
 With `--tests` what tests need is added (make test), which is as much again.
 
 Standard library only, since nothing is installed yet. Packages come from pip's configured index at
-the versions in constraints.txt; torch is the exception, see `choose_torch`.
+the versions in constraints.txt, and pip refuses files whose SHA-256 isn't in requirements.lock;
+torch is the exception, see `install_torch`.
 """
 
 import argparse
@@ -12,10 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
 from typing import NamedTuple
+
+from locked import read, requirements
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
@@ -37,13 +41,15 @@ def main() -> None:
     print(f"  {'an NVIDIA driver is here: CUDA' if gpu else 'no NVIDIA driver: CPU'} builds")
     if not (ENVIRONMENT / "bin" / "python").exists():
         venv.create(ENVIRONMENT, with_pip=True)
-    install_torch(gpu, options.torch_index)
     extras = ["onnx-gpu" if gpu else "onnx", "demo"]
     if options.tests:
         extras.append("test")
     print(f"  Penstock with {', '.join(extras)}: what is not here yet is downloaded, which takes")
     print("  a minute or more; pip is silent while it puts everything into place.")
-    pip("install", "--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[{','.join(extras)}]")
+    install_locked(requirements(extras))
+    install_torch(gpu, options.torch_index)
+    # Without pip's isolation, for which it would fetch setuptools anew and unchecked.
+    pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     print(f"Set up in {time.monotonic() - began:.0f} s; all of it lies in {ENVIRONMENT.name}.")
 
 
@@ -63,18 +69,33 @@ def has_nvidia_driver() -> bool:
     return shutil.which("nvidia-smi") is not None or any(Path("/dev").glob("nvidia*"))
 
 
+def install_locked(text: str) -> None:
+    """Installs requirements that have hashes; what has another one is refused."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(text)
+        file.flush()
+        pip("install", "--require-hashes", "--no-deps", "--requirement", file.name)
+
+
 def install_torch(gpu: bool, index: str) -> None:
-    """Installs the pinned torch unless some build of it is here already."""
+    """Installs the pinned torch unless some build of it is here already.
+
+    Builds without CUDA come from where they can be had, and not all of their hashes are known; then
+    the index's own is what pip checks. Of builds for GPUs the CUDA packages are as torch asks for
+    them, by version.
+    """
     version = pinned("torch")
     have = installed("torch")
     if have.split("+")[0] == version:
         print(f"  torch {have} is here")
     elif gpu:
         print(f"  torch {version}")
-        pip("install", f"torch=={version}")
+        install_locked(f"{read()['torch'].lines()}\n")
+        pip("install", "--constraint", str(CONSTRAINTS), f"torch=={version}")
     else:
         chosen = choose_torch(version, index)
-        print(f"  torch {chosen.version}")
+        known = chosen.address.rpartition("#sha256=")[2] in read()["torch"].hashes
+        print(f"  torch {chosen.version}" + ("" if known else ", whose hash is its index's own"))
         # By address, so that no index is asked again; what it needs comes with Penstock's own.
         pip("install", "--no-deps", f"torch @ {chosen.address}")
 
