@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from locked import APART, LOCK, read
+from locked import APART, BUILD, LOCK, read
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.tags import Tag
@@ -47,8 +47,6 @@ HEADER = """\
 # SHA-256 of the files of every version in constraints.txt, for Linux and macOS with CPython 3.11 to
 # 3.13. Made by `make lock`; deploy/locked.py chooses from it by who asks for what.
 """
-# What builds Penstock itself, without pip's isolation, which would fetch it unchecked.
-BUILD = ("setuptools", "penstock[build]")
 
 Json = dict[str, Any]
 
@@ -158,7 +156,7 @@ def who_asks(asked: dict[str, list[Requirement]]) -> dict[str, dict[str, set[int
         asked["penstock"] += [only_for(extra, each) for each in wanted]
     askers = [(name, "") for name in asked] + [("penstock", extra) for extra in extras]
     via: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    via[BUILD[0]][BUILD[1]] = set(range(len(ENVIRONMENTS)))
+    via["setuptools"][BUILD] = set(range(len(ENVIRONMENTS)))
     for number, where in enumerate(ENVIRONMENTS):
         for name, extra in askers:
             label = f"{name}[{extra}]" if extra else name

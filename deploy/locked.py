@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 APART = "torch"
+BUILD = "penstock[build]"  # what builds Penstock itself, without pip's isolation
 
 
 class Locked(NamedTuple):
@@ -50,11 +51,11 @@ def read(lock: Path = LOCK) -> dict[str, Locked]:
 
 
 def needed(locked: dict[str, Locked], extras: Collection[str]) -> Iterator[Locked]:
-    """What `penstock[extras]` and all that this brings along need, in the lock's order.
+    """What builds `penstock[extras]`, and what it and all that it brings along need, in order.
 
     Raises ValueError for an extra that nothing in the lock belongs to.
     """
-    wanted = {"penstock", *(f"penstock[{each}]" for each in extras)}
+    wanted = {"penstock", BUILD, *(f"penstock[{each}]" for each in extras)}
     known = {via for each in locked.values() for via in each.via}
     if missing := wanted - known:
         raise ValueError(f"requirements.lock knows nothing of {', '.join(sorted(missing))}")

@@ -110,7 +110,7 @@ def test_an_installed_penstock_has_all_of_its_packages_and_their_files() -> None
     tops = {name.partition(".")[0] for name in listed}
     files = [path for top in tops for path in (ROOT / top).rglob("*") if path.is_file()]
     for path in files:
-        if path.suffix == ".pyc":
+        if path.suffix in (".pyc", ".md"):
             continue
         package = ".".join(path.parent.relative_to(ROOT).parts)
         if path.suffix == ".py":

@@ -71,7 +71,7 @@ def test_what_runs_here_is_what_the_lock_says() -> None:
 def test_a_line_that_is_neither_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "some.lock"
     lock.write_text("a==1 \\\n    --hash=md5:00\n    # via penstock\n")
-    with pytest.raises(ValueError, match="some.lock, line 2: not a requirement"):
+    with pytest.raises(ValueError, match=r"some\.lock, line 2: not a requirement"):
         LOCKED["read"](lock)
 
 
