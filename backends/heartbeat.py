@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 METHOD = "/penstock.v1.Discovery/Join"
 BEAT_INTERVAL = 1.0  # seconds
 RESOLVE_INTERVAL = 5.0
+# For so long a process counts as just started: until all gateways that there are have been found.
+NEW = 2 * RESOLVE_INTERVAL  # seconds since the first one let it in
 CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -34,6 +36,8 @@ CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
+
+MAX_EPOCH = 2**63
 
 # Makes the next beat; told whether the model table must be in it.
 MakeBeat = Callable[[bool], pb.Beat]
@@ -62,6 +66,8 @@ class Heartbeat:
         self._hosts: dict[str, str] = {}  # address to the name that a certificate must bear
         self._resolved: dict[str, set[str]] = {}  # a name's addresses when it last resolved
         self._now = asyncio.Event()
+        self._epoch = 0  # at least this one is beaten with
+        self._let_in: dict[str, float] = {}  # when gateways, by address, first did
         self.joined: set[str] = set()
         self.known = not names  # whether some gateway has ever let this backend in
 
@@ -132,23 +138,45 @@ class Heartbeat:
             call = join(self._beats(), metadata=metadata)
             async for directive in call:
                 if directive.refused:
+                    if self._takes_next(address, directive.known_epoch):
+                        return True
                     log.error("gateway %s refused this backend: %s", address, directive.refused)
                     return False
                 if address not in self.joined:
                     self.joined.add(address)
+                    self._let_in.setdefault(address, asyncio.get_running_loop().time())
                     self.known = True
                     log.info("joined gateway %s", address)
                 if directive.drain:
                     self._on_drain()
         return True
 
+    def _takes_next(self, address: str, known: int) -> bool:
+        """Whether a gateway that knows a later epoch is to be joined again, with a later one still.
+
+        Epochs are times of the wall clock, which may have been set back between two starts. A new
+        process replaces its former self all the same. One that the gateway had let in before was
+        replaced by another, and so may an old process have been that comes to a new gateway:
+        neither takes the name back (fencing).
+        """
+        since = min(self._let_in.values(), default=None)
+        new = since is None or asyncio.get_running_loop().time() - since < NEW
+        epoch = max(self._epoch, self._make_beat(False).epoch)
+        if not new or address in self._let_in or not epoch <= known < MAX_EPOCH:
+            return False
+        log.warning("gateway %s knows a later epoch: taking %d", address, known + 1)
+        self._epoch = known + 1
+        self.beat_now()  # the other streams end, as each is of one epoch
+        return True
+
     async def _beats(self) -> AsyncIterator[pb.Beat]:
-        sent = -1
-        while True:
+        sent, epoch = -1, self._epoch
+        while epoch == self._epoch:
             beat = self._make_beat(False)
             if beat.models_revision != sent:
                 beat = self._make_beat(True)
                 sent = beat.models_revision
+            beat.epoch = max(beat.epoch, epoch)
             yield beat
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_INTERVAL):

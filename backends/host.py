@@ -74,7 +74,7 @@ class Identity:
     """Who this process is to gateways; only callers who show `access_key` are served."""
 
     instance: str
-    epoch: int  # milliseconds since 1970: they grow with every start, also across reboots
+    epoch: int  # milliseconds since 1970; `Heartbeat` takes a later one where clocks were set back
     address: str
     access_key: str
     tracing: Tracing | None = None  # where a collector is named

@@ -23,6 +23,8 @@ Authenticate = Callable[[str], Principal]  # the value of an Authorization heade
 MAX_BEAT_BYTES = 4 * 1024 * 1024
 # A stream's next beat is read no sooner, so that a flood of them waits in its sender.
 LEAST_PAUSE = 0.02  # seconds
+# The table is looked at twice a second, unless this process is stopped or its machine paused.
+STALLED = 1.5  # seconds
 
 
 class Discovery:
@@ -57,8 +59,13 @@ class Discovery:
 
     async def run(self, publish: Callable[[pb.Snapshot], Awaitable[None] | None]) -> None:
         """Expires leases and publishes a snapshot whenever something changed; until cancelled."""
-        published = -1
+        published, looked = -1, self._clock()
         while True:
+            now = self._clock()
+            if now - looked > STALLED:
+                log.warning("stood still for %.1f s: leases are longer by that", now - looked)
+                self.registry.excuse(now - looked, now)
+            looked = now
             for instance in self.registry.expire(self._clock()):
                 log.warning("evicted %s: its lease is over", instance)
                 self._forget(instance)
@@ -105,7 +112,8 @@ class Discovery:
                     log.warning(
                         "refused a beat of %.128r from %s: %s", beat.instance, peer, refused
                     )
-                    yield pb.Directive(refused=refused)
+                    known = self.registry.epoch_of(beat.instance)
+                    yield pb.Directive(refused=refused, known_epoch=known)
                     return
                 if joined is None:
                     log.info("%s joined: %s at %s", beat.instance, beat.runtime, beat.address)

@@ -257,14 +257,16 @@ class LanguageModel(_message.Message):
     def __init__(self, model: _Optional[str] = ..., waiting: _Optional[int] = ..., running: _Optional[int] = ..., cache_use: _Optional[float] = ..., preemptions: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., drafted_tokens: _Optional[int] = ..., accepted_tokens: _Optional[int] = ..., generated_tokens: _Optional[_Mapping[str, int]] = ..., adapters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Directive(_message.Message):
-    __slots__ = ("lease_ttl_ms", "drain", "refused")
+    __slots__ = ("lease_ttl_ms", "drain", "refused", "known_epoch")
     LEASE_TTL_MS_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_EPOCH_FIELD_NUMBER: _ClassVar[int]
     lease_ttl_ms: int
     drain: bool
     refused: str
-    def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., refused: _Optional[str] = ...) -> None: ...
+    known_epoch: int
+    def __init__(self, lease_ttl_ms: _Optional[int] = ..., drain: _Optional[bool] = ..., refused: _Optional[str] = ..., known_epoch: _Optional[int] = ...) -> None: ...
 
 class LeaseAsks(_message.Message):
     __slots__ = ("holder", "asks")

@@ -8,6 +8,7 @@ Many are missing when more than 15 % of the instances are silent (one alone is n
 is all there are), or when more than 15 % of the beats of all but the most silent one got lost.
 """
 
+import math
 from dataclasses import dataclass
 
 from protos import discovery_pb2 as pb
@@ -36,7 +37,7 @@ class _Held:
     def lost_with(self, now: float, interval: float) -> float:
         """That share with a beat that comes now; those out of turn count for less."""
         turn = min(1.0, (now - self.last_beat) / interval)
-        return self.lost_by(now, interval) * REMEMBERED**turn
+        return self.lost_by(now, interval) * math.pow(REMEMBERED, turn)
 
 
 class Registry:
@@ -95,10 +96,15 @@ class Registry:
         held = self._held.get(instance)
         return held is not None and held.beat.epoch == epoch and held.beat.draining
 
-    def excuse(self, seconds: float) -> None:
+    def epoch_of(self, instance: str) -> int:
+        """The epoch that holds the instance's lease; 0 if none does."""
+        held = self._held.get(instance)
+        return 0 if held is None else held.beat.epoch
+
+    def excuse(self, seconds: float, now: float) -> None:
         """This process stood still for so long: that it heard nothing meanwhile says nothing."""
         for held in self._held.values():
-            held.last_beat += seconds
+            held.last_beat = min(held.last_beat + seconds, now)
 
     def expire(self, now: float) -> list[str]:
         """Evicts instances whose lease is over, unless so many are that the fault is elsewhere."""

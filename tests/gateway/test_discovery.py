@@ -43,7 +43,9 @@ class Mesh:
 
     def __init__(self, lease=5.0, beat=0.05, allowed=LOOPBACK):
         self.registry = Registry(lease, beat)
-        self.discovery = Discovery(self.registry, authenticate, allowed, time.monotonic)
+        self.ahead = 0.0  # seconds in which this process stood still
+        clock = lambda: time.monotonic() + self.ahead  # noqa: E731
+        self.discovery = Discovery(self.registry, authenticate, allowed, clock)
         self.snapshot = pb.Snapshot()
         self.port = 0
 
@@ -63,6 +65,9 @@ class Mesh:
 
     def _publish(self, snapshot):
         self.snapshot = snapshot
+
+    def epochs(self):
+        return {lease.beat.instance: lease.beat.epoch for lease in self.snapshot.leases}
 
     def states(self):
         return {lease.beat.instance: lease.state for lease in self.snapshot.leases}
@@ -163,6 +168,53 @@ async def test_a_gateway_that_restarts_is_healed_by_the_backends_alone(tmp_path)
         await asyncio.sleep(0.2)
         async with again.serving(port):
             await again.until(lambda: again.states() == {"b": pb.HELD}, 2.0)
+
+
+async def test_a_gateway_that_stood_still_forgets_nobody(tmp_path):
+    async with Mesh(lease=0.4).serving() as mesh:
+        async with Backend(tmp_path, (f"127.0.0.1:{mesh.port}",)).beating():
+            await mesh.until(lambda: mesh.states() == {"b": pb.HELD})
+            seen = mesh.registry.revision
+            mesh.ahead = 60.0
+            await mesh.until(lambda: mesh.registry.revision > seen + 3)
+            assert mesh.states() == {"b": pb.HELD}
+            assert mesh.registry.evictions == 0
+
+
+async def test_a_backend_whose_clock_was_set_back_replaces_its_former_self(tmp_path):
+    async with Mesh().serving() as one, Mesh().serving() as two:
+        names = (f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
+        async with Backend(tmp_path, names[:1], epoch=1000).beating():
+            await one.until(lambda: one.states() == {"b": pb.HELD})
+        async with Backend(tmp_path, names, epoch=5).beating():
+            for mesh in (one, two):
+                await mesh.until(lambda mesh=mesh: mesh.epochs() == {"b": 1001})
+                await mesh.until(lambda mesh=mesh: mesh.states() == {"b": pb.HELD})
+
+
+async def test_a_backend_that_was_replaced_does_not_come_back(tmp_path):
+    async with Mesh().serving() as mesh:
+        names = (f"127.0.0.1:{mesh.port}",)
+        async with Backend(tmp_path, names, epoch=5).beating():
+            await mesh.until(lambda: mesh.epochs() == {"b": 5})
+            async with Backend(tmp_path, names, epoch=6).beating():
+                await mesh.until(lambda: mesh.epochs() == {"b": 6})
+                await asyncio.sleep(0.5)
+                assert mesh.epochs() == {"b": 6}
+                assert mesh.states() == {"b": pb.HELD}
+
+
+async def test_an_old_process_does_not_take_its_name_back_at_a_new_gateway(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "NEW", 0.0)
+    async with Mesh().serving() as one, Mesh().serving() as two:
+        names = (f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
+        async with Backend(tmp_path, names[1:], epoch=6).beating():
+            await two.until(lambda: two.epochs() == {"b": 6})
+            async with Backend(tmp_path, names[:1], epoch=5).beating() as old:
+                await one.until(lambda: one.epochs() == {"b": 5})
+                old.heartbeat._names = names
+                await asyncio.sleep(0.5)
+                assert (one.epochs(), two.epochs()) == ({"b": 5}, {"b": 6})
 
 
 async def test_a_changed_model_table_is_sent_with_the_next_beat(tmp_path):

@@ -188,7 +188,8 @@ def test_a_restarted_instance_starts_without_losses():
 def test_a_time_in_which_nothing_was_heard_at_all_counts_for_nobody():
     registry = Registry(lease=5.0)
     beating(registry, "abc", 0, 3)
-    registry.excuse(60.0)
+    registry.beat(beat("c"), 62.4)  # heard before it is known that the others couldn't be
+    registry.excuse(60.0, 62.5)
     assert states(registry, 62.5) == dict.fromkeys("abc", pb.HELD)
     assert beating(registry, "abc", 63, 65) == []
     assert not registry.self_preservation
