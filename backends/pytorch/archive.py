@@ -1,7 +1,8 @@
 """Looks into PyTorch's files before PyTorch does: reading some of them runs code that is inside.
 
 `torch.export.load` unpickles whatever an archive marks as pickled, loads compiled libraries, and
-hands symbolic expressions to sympy, which evaluates them as Python.
+hands symbolic expressions to sympy, which evaluates them as Python. Programs of both kinds may
+name operators that open files (`operators.py`).
 """
 
 import io
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from backends.pytorch.operators import check_code, check_targets
+
+_MOST_CODE = 64 << 20  # bytes of one file of TorchScript's code
 
 _EXPORT_AGAIN = "export the model again with torch.export.save of a current PyTorch"
 # Sums, products, comparisons and sympy's classes, such as Symbol('s77', positive=True): no
@@ -41,13 +46,29 @@ def check_archive(path: Path) -> None:
 
 
 def check_script(path: Path) -> None:
-    """Raises ValueError with a sentence unless the file is a TorchScript archive."""
+    """Raises ValueError with a sentence unless it is a TorchScript archive that only computes."""
     with _opened(path) as archive:
         names = {name.partition("/")[2] for name in archive.namelist()}
-    if "constants.pkl" not in names or not any(name.startswith("code/") for name in names):
-        raise ValueError(
-            "it is a checkpoint and no program; export the model with torch.export.save (.pt2)"
-        )
+        if "constants.pkl" not in names or not any(name.startswith("code/") for name in names):
+            raise ValueError(
+                "it is a checkpoint and no program; export the model with torch.export.save (.pt2)"
+            )
+        try:
+            _check_script(archive)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"the archive is damaged: {type(error).__name__}") from error
+
+
+def _check_script(archive: zipfile.ZipFile) -> None:
+    _check_unambiguous(archive)
+    for entry in archive.infolist():
+        name = entry.filename.partition("/")[2].casefold()
+        if name.startswith("code/") and not name.endswith(".debug_pkl"):
+            if entry.file_size > _MOST_CODE:
+                raise ValueError(f"{entry.filename[:80]} has more than {_MOST_CODE} bytes")
+            check_code(archive.read(entry).decode())
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -79,7 +100,9 @@ def _check(archive: zipfile.ZipFile) -> None:
         elif folder == "data/sample_inputs":
             _check_samples(name, archive.read(full))
         elif folder == "models" and file.endswith(".json"):
-            _check_expressions(json.loads(archive.read(full)))
+            model = json.loads(archive.read(full))
+            _check_expressions(model)
+            check_targets(model)
         if not _NAME.fullmatch(name):
             raise ValueError(f"it holds {name[:80]!r}, which torch.export doesn't write")
 
