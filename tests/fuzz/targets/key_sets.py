@@ -19,4 +19,4 @@ def one(data: bytes) -> None:
         address = keys_address(data, ISSUER, development=False)
     except (Rejected, ValueError, RecursionError):
         return
-    assert address.startswith("https://")
+    assert address.lower().startswith("https://")
