@@ -28,6 +28,8 @@ PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
 LOOK = 0.05
 FACES = ("http", "grpc", "admin", "discovery")
 Key = tuple[str, str]  # model and version
+# An hour's jump of the gateway's clock is no end of the mesh's own tokens.
+ISSUED, LIFETIME = -2 * 3600.0, 6 * 3600.0
 
 
 class Process:
@@ -115,11 +117,11 @@ class Mesh:
         ensure_secret(self.secret)
         self.issuer = load_config(self.file).issuers[0]
         self.join_token = folder / "join-token"
-        self.join_token.write_text(self.token("backend:join"))
+        self.join_token.write_text(self.token("backend:join", issued=ISSUED, lifetime=LIFETIME))
         self._workers = workers
         self._environment = environment
         self._processes: list[Process] = []
-        self._admin = self.token("admin", "infer:*")
+        self._admin = self.token("admin", "infer:*", issued=ISSUED, lifetime=LIFETIME)
         self.start_gateway()
 
     def __enter__(self) -> Self:
@@ -187,9 +189,18 @@ class Mesh:
         return httpx.request(method, self._on_admin(path), headers=self._bearer(), **settings)
 
     def start_backend(
-        self, name: str, repository: Path, *flags: str, runtime: str = "python", join: str = ""
+        self,
+        name: str,
+        repository: Path,
+        *flags: str,
+        runtime: str = "python",
+        join: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """A backend on one thread that joins this gateway, or the discovery addresses in `join`."""
+        """A backend on one thread that joins this gateway, or the discovery addresses in `join`.
+
+        `environment` comes on top of the mesh's.
+        """
         code = ["--allow-code"] if runtime == "python" else []
         return self._start(
             name,
@@ -209,6 +220,7 @@ class Mesh:
                 *code,
                 *flags,
             ],
+            environment,
         )
 
     def join_openai(self, name: str, url: str, *flags: str) -> Process:
@@ -277,8 +289,11 @@ class Mesh:
         path = f"/admin/endpoints/{instance}/drain"
         httpx.post(self._on_admin(path), headers=self._bearer()).raise_for_status()
 
-    def _start(self, name: str, arguments: list[str]) -> Process:
-        process = Process(name, arguments, self.folder, self._environment)
+    def _start(
+        self, name: str, arguments: list[str], environment: Mapping[str, str] | None = None
+    ) -> Process:
+        own = {**(self._environment or {}), **(environment or {})}
+        process = Process(name, arguments, self.folder, own)
         self._processes.append(process)
         return process
 

@@ -75,6 +75,7 @@ class Site:
         behind: FaultProxy | None = None,
         join: str = "",
         model: Timed | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Process:
         """Starts a backend; gateways reach one that is `behind` a proxy only through that.
 
@@ -91,7 +92,9 @@ class Site:
             )
         addresses = join or ",".join(each.address("discovery") for each in self.gateways)
         repository = (model or self.model).repository
-        return self.gateway.start_backend(name, repository, *where, *flags, join=addresses)
+        return self.gateway.start_backend(
+            name, repository, *where, *flags, join=addresses, environment=environment
+        )
 
     def backends(self, count: int, *flags: str) -> list[Process]:
         """Starts b0, b1 and so on."""
