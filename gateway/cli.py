@@ -64,7 +64,7 @@ def up(
         str,
         typer.Option(
             metavar="COMMAND",
-            help="Runs once all is ready, with PENSTOCK_URL and PENSTOCK_TOKEN set.",
+            help="Runs once all is ready, with PENSTOCK_URL and PENSTOCK_TOKEN_FILE set.",
         ),
     ] = "",
 ) -> None:

@@ -56,7 +56,7 @@ def development_issuer(config: Config) -> Issuer:
     """The issuer whose tokens we may sign, with its secret in place; raises INVALID for none."""
     for issuer in config.issuers:
         if issuer.development and issuer.secret_file is not None:
-            issuer.secret_file.parent.mkdir(parents=True, exist_ok=True)
+            issuer.secret_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             ensure_secret(issuer.secret_file)
             return issuer
     raise invalid("issuers: none has `development: true`, so there is nobody to sign a token")
@@ -64,7 +64,7 @@ def development_issuer(config: Config) -> Issuer:
 
 def _write(path: Path, text: str) -> None:
     """Whole or not at all, for the owner's eyes only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -50,7 +50,7 @@ def create(
         duration = None if lifetime == "never" else seconds(lifetime)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--lifetime") from None
-    settings.secret_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.secret_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     ensure_secret(settings.secret_file)
     stored, key = make_key(
         read_secret(settings.secret_file),

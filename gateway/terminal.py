@@ -27,6 +27,11 @@ class Terminal:
     def say(self, text: str, style: str = "") -> None:
         self._print(Text(text, style=style))
 
+    @property
+    def shown(self) -> bool:
+        """Whether somebody sees it now; else it may be kept as a log, which holds no secrets."""
+        return self._console.is_terminal
+
     def teller(self, name: str) -> Tell:
         """What tells lines under a name of its own colour."""
         colour = self._names.setdefault(name, _COLOURS[len(self._names) % len(_COLOURS)])

@@ -33,8 +33,8 @@ _BACKEND_GRACE = 30.0
 def main(config: Config, file: Path, then: str = "") -> int:
     """Runs until SIGINT or SIGTERM and leaves nothing behind; the exit status.
 
-    `then` is a command that runs once everything is ready, with PENSTOCK_URL and PENSTOCK_TOKEN in
-    its environment. Raises INVALID or ConfigError before anything is started if it can't
+    `then` is a command that runs once everything is ready, with PENSTOCK_URL and PENSTOCK_TOKEN_FILE
+    in its environment. Raises INVALID or ConfigError before anything is started if it can't
     work.
     """
     check_all(config, file)
@@ -150,8 +150,9 @@ class Up:
         for event in events:
             if event[0] == "failed":
                 await self._announce(event)
+        file = self._credentials.token_file
         self._terminal.say("\nA token for a day; the commands below read it from its file:")
-        self._terminal.say(self._credentials.token_file.read_text().strip(), "dim")
+        self._terminal.say(file.read_text().strip() if self._terminal.shown else str(file), "dim")
         await self._tell_console()
         for chats in (False, True):
             first = next((model for model in ready if model.chats is chats), None)
@@ -159,6 +160,9 @@ class Up:
                 await self._tell_example(first, python_too=True)
 
     async def _tell_console(self) -> None:
+        if not self._terminal.shown:
+            self._terminal.say("A link to the console: penstock token --admin")
+            return
         try:
             link = await self._client.console_link()
         except PenstockError as error:
@@ -205,8 +209,9 @@ class Up:
         return "", await self._client.inputs(model.name, "")
 
     async def _run_then(self, then: str) -> None:
-        token = self._credentials.token_file.read_text().strip()
-        environment = {"PENSTOCK_URL": self._access.url, "PENSTOCK_TOKEN": token}
+        # The token itself would be in the environment of whatever the command starts.
+        file = os.fspath(self._credentials.token_file.resolve())
+        environment = {"PENSTOCK_URL": self._access.url, "PENSTOCK_TOKEN_FILE": file}
         words = shlex.split(then)
         command = Command(words[0], tuple(words), environment=environment, attached=True)
         tell = self._terminal.teller("up")

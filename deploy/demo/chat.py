@@ -1,12 +1,13 @@
 """Chats a little with the demo's language model, through the gateway, as it speaks.
 
-PENSTOCK_URL=… PENSTOCK_TOKEN=… python deploy/demo/chat.py [QUESTION …]
+PENSTOCK_URL=… PENSTOCK_TOKEN_FILE=… python deploy/demo/chat.py [QUESTION …]
 """
 
 import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import openai
 
@@ -26,9 +27,10 @@ class Took:
 
 
 def main() -> None:
-    url, token = os.environ.get("PENSTOCK_URL"), os.environ.get("PENSTOCK_TOKEN")
-    if not url or not token:
-        sys.exit("set PENSTOCK_URL and PENSTOCK_TOKEN; `penstock up` does so for its --then")
+    url, file = os.environ.get("PENSTOCK_URL"), os.environ.get("PENSTOCK_TOKEN_FILE")
+    if not url or not file:
+        sys.exit("set PENSTOCK_URL and PENSTOCK_TOKEN_FILE; `penstock up` does so for its --then")
+    token = Path(file).read_text().strip()
     messages: list[dict[str, str]] = []
     with openai.OpenAI(base_url=f"{url}/v1", api_key=token) as client:
         for question in sys.argv[1:] or QUESTIONS:

@@ -1,6 +1,6 @@
 """Classifies images that the demo's model has not seen, through the gateway, with every version.
 
-    PENSTOCK_URL=… PENSTOCK_TOKEN=… python deploy/demo/classify.py [REPOSITORY]
+    PENSTOCK_URL=… PENSTOCK_TOKEN_FILE=… python deploy/demo/classify.py [REPOSITORY]
 
 The answers are compared, image by image, with the model's own when it is run here without Penstock.
 Exits with status 1 if any differs.
@@ -39,9 +39,10 @@ class Run:
 
 def main() -> None:
     repository = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY
-    url, token = os.environ.get("PENSTOCK_URL"), os.environ.get("PENSTOCK_TOKEN")
-    if not url or not token:
-        sys.exit("set PENSTOCK_URL and PENSTOCK_TOKEN; `penstock up` does so for its --then")
+    url, file = os.environ.get("PENSTOCK_URL"), os.environ.get("PENSTOCK_TOKEN_FILE")
+    if not url or not file:
+        sys.exit("set PENSTOCK_URL and PENSTOCK_TOKEN_FILE; `penstock up` does so for its --then")
+    token = Path(file).read_text().strip()
     _, pixels, _, labels = images()
     title = f"{len(labels)} images that the model has not seen, one request each"
     table = Table(title=title, min_width=79)

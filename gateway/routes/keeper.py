@@ -197,7 +197,7 @@ class RouteKeeper:
         return documents
 
     def _keep(self, documents: Documents) -> None:
-        self._last_good.parent.mkdir(parents=True, exist_ok=True)
+        self._last_good.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._last_good.with_suffix(f".{os.getpid()}")
         new.touch(mode=0o600)  # what routes say of tenants and policies is nobody else's
         new.write_text(json.dumps(documents.texts), encoding="utf-8")

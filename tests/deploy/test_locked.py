@@ -96,7 +96,9 @@ def test_a_file_with_another_hash_is_refused(tmp_path: Path, tampered: bool) -> 
     folder.mkdir()
     digest = hashlib.sha256(wheel(folder, "what was tested").read_bytes()).hexdigest()
     lock = tmp_path / "requirements.lock"
-    lock.write_text(f"water==1.0 \\\n    --hash=sha256:{digest}\n    # via penstock, penstock[build]\n")
+    lock.write_text(
+        f"water==1.0 \\\n    --hash=sha256:{digest}\n    # via penstock, penstock[build]\n"
+    )
     asked = tmp_path / "requirements.txt"
     asked.write_text(LOCKED["requirements"]([], lock))
     if tampered:
