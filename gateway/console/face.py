@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
 from hashlib import sha256
 from importlib.resources import files
 
@@ -71,24 +70,22 @@ class Console:
 
     def routes(self) -> list[Route]:
         pages = self._pages
-        handlers: list[tuple[str, Handler, str]] = [
-            ("/", pages.overview, "GET"),
-            ("/requests", pages.requests, "GET"),
-            ("/requests/{trace}", pages.request, "GET"),
-            ("/rollouts", pages.rollouts, "GET"),
-            ("/rollouts/{route}/{action}", self._confirm, "GET"),
-            ("/rollouts/{route}/{action}", self._act, "POST"),
-            ("/routes", self._routes, "GET"),
-            ("/routes", self._explain, "POST"),
-            ("/usage", pages.usage, "GET"),
-            ("/shadow", pages.shadow, "GET"),
-            ("/shadow/report", pages.report, "GET"),
-            ("/login", self._invitation, "GET"),
-            ("/login", self._login, "POST"),
-            ("/logout", self._logout, "POST"),
-        ]
+        # All methods of a path in one route, or a 405 would name those of the first alone.
+        handlers: dict[str, dict[str, Handler]] = {
+            "/": {"GET": pages.overview},
+            "/requests": {"GET": pages.requests},
+            "/requests/{trace}": {"GET": pages.request},
+            "/rollouts": {"GET": pages.rollouts},
+            "/rollouts/{route}/{action}": {"GET": self._confirm, "POST": self._act},
+            "/routes": {"GET": self._routes, "POST": self._explain},
+            "/usage": {"GET": pages.usage},
+            "/shadow": {"GET": pages.shadow},
+            "/shadow/report": {"GET": pages.report},
+            "/login": {"GET": self._invitation, "POST": self._login},
+            "/logout": {"POST": self._logout},
+        }
         return [
-            *(Route(path, self._page(handler), methods=[verb]) for path, handler, verb in handlers),
+            *(Route(path, self._page(by), methods=[*by]) for path, by in handlers.items()),
             *(Route(f"/{name}", self._asset(name)) for name in ASSETS),
             Route("/admin/console/links", self._invite, methods=["POST"]),
             Route("/admin/requests/recent", self._recent),
@@ -172,13 +169,14 @@ class Console:
         content = routes_page(self._shown.hub, self._shown.rules, visitor, form, answer)
         return html(self._frame.page("Routes", "/routes", visitor, *content))
 
-    def _page(self, handler: Handler) -> Handler:
-        """The handler, whose refusals are pages, too."""
+    def _page(self, by_method: Mapping[str, Handler]) -> Handler:
+        """The handlers, whose refusals are pages, too."""
 
-        @wraps(handler)
         async def handled(request: Request) -> Response:
+            # A HEAD is a GET whose answer has no body (RFC 9110, 9.3.2).
+            method = "GET" if request.method == "HEAD" else request.method
             try:
-                return await handler(request)
+                return await by_method[method](request)
             except PenstockError as error:
                 if error.kind is Kind.UNAUTHENTICATED:
                     self._shown.audit.stranger("admin", peer_of(request.scope), error)
