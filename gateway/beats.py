@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence, Sized
 from ipaddress import IPv4Network, IPv6Network
 
 from protos import discovery_pb2 as pb
-from protos.arrays import MAX_DIMENSIONS
+from protos.arrays import count
 from protos.datatypes import DATATYPES
 from protos.names import MAX_CHARACTERS, MAX_TENSORS
 from protos.principal import Principal
@@ -90,9 +90,10 @@ def _tensors(specs: Sequence[pb.TensorSpec], where: str) -> None:
         _name(spec.name, f"{where}[{i}].name", MAX_CHARACTERS)
         if spec.datatype not in DATATYPES:
             raise Wrong(f"{where}[{i}].datatype: {quote(spec.datatype)} is unknown")
-        _count(spec.shape, f"{where}[{i}].shape", MAX_DIMENSIONS)
-        if any(size < -1 for size in spec.shape):
-            raise Wrong(f"{where}[{i}].shape: sizes are -1 for any, or from 0 on")
+        try:
+            count(tuple(1 if size == -1 else size for size in spec.shape))
+        except ValueError as error:
+            raise Wrong(f"{where}[{i}]: {error}") from None
     if len({spec.name for spec in specs}) < len(specs):
         raise Wrong(f"{where}: a name is there twice")
 

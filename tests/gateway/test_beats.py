@@ -105,11 +105,15 @@ def model(**fields: object) -> Callable[[pb.Beat], object]:
         ),
         (
             model(outputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[-2])]),
-            "models[2].outputs[0].shape: sizes are",
+            "models[2].outputs[0]: shape has a negative dimension, -2",
         ),
         (
             model(inputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[1] * 65)]),
-            "models[2].inputs[0].shape: there are 65",
+            "models[2].inputs[0]: shape has 65 dimensions",
+        ),
+        (
+            model(inputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[-1, 2**40])]),
+            "models[2].inputs[0]: shape has more than",
         ),
         (
             model(inputs=[pb.TensorSpec(name="x", datatype="FP32")] * 2),
