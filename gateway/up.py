@@ -33,9 +33,9 @@ _BACKEND_GRACE = 30.0
 def main(config: Config, file: Path, then: str = "") -> int:
     """Runs until SIGINT or SIGTERM and leaves nothing behind; the exit status.
 
-    `then` is a command that runs once everything is ready, with PENSTOCK_URL and PENSTOCK_TOKEN_FILE
-    in its environment. Raises INVALID or ConfigError before anything is started if it can't
-    work.
+    `then` is a command that runs once everything is ready, with PENSTOCK_URL and
+    PENSTOCK_TOKEN_FILE in its environment. Raises INVALID or ConfigError before anything is started
+    if it can't work.
     """
     check_all(config, file)
     check_free({face: config.listener(face).address for face in FACES})
