@@ -102,4 +102,6 @@ def admin_app(
         exception_handlers=rescue_handlers(partial(audit.stranger, "admin")),
         middleware=[Middleware(KeysFirst, authenticate=authenticator)],
     )
+    # A redirect would lead to whatever host the client says that this is.
+    app.router.redirect_slashes = False
     return Guarded(app)

@@ -109,7 +109,7 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         who(request)
         return _json(document())
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v2", server),
             Route("/v2/health/live", live),
@@ -127,6 +127,9 @@ def control_face(gate: Gate, control: Control) -> Starlette:
         exception_handlers=rescue_handlers(partial(gate.audit.stranger, "http")),
         middleware=[Middleware(KeysFirst, authenticate=gate.authenticate)],
     )
+    # A redirect would lead to whatever host the client says that this is.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _of_model(tail: str, handler: Handler) -> list[Route]:

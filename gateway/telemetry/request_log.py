@@ -129,7 +129,7 @@ def described(over: Over, tenants: Collection[str]) -> dict[str, Any]:
     total = over.seconds * 1e3
     said: dict[str, Any] = {
         "time": timestamp(over.at),
-        "level": "error" if over.code >= 500 else "info",
+        "level": "error" if over.code >= 500 and not timeline.by_client else "info",
         "logger": "request",
         "why": over.why,
         "request_id": timeline.told_id,

@@ -73,6 +73,15 @@ def test_failed_and_slow_ones_are_always_told() -> None:
     assert line(seconds=1.5)["why"] == "slow"
 
 
+def test_only_what_the_server_is_to_blame_for_is_an_error() -> None:
+    def level(code: int, **met: object) -> str:
+        return line(code=code, error="X", timeline=passed(**met))["level"]
+
+    assert (level(500), level(503), level(404)) == ("error", "error", "info")
+    # What isn't offered, and a deadline that the client chose.
+    assert (level(501, by_client=True), level(504, by_client=True)) == ("info", "info")
+
+
 def test_a_stream_may_take_long_once_it_has_begun() -> None:
     assert lines(timeline=passed(streaming=True, answered=1.5), seconds=60.0) == []
     assert line(timeline=passed(streaming=True, answered=4.0), seconds=60.0)["why"] == "slow"
