@@ -17,7 +17,9 @@ VERSION = "1"
 
 
 class Site:
-    """Backends join every gateway. `settings` is further YAML of the gateways' configuration."""
+    """Backends join every gateway. `settings` is further YAML of the gateways' configuration,
+    `limits` are among its limits.
+    """
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class Site:
         workers: int = 1,
         routes: Mapping[str, str] | None = None,
         settings: str = "",
+        limits: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.model = model
@@ -43,6 +46,7 @@ class Site:
                     secret=secret,
                     routes=routes,
                     more=settings,
+                    limits=limits,
                     environment=environment,
                 )
             )
@@ -121,6 +125,17 @@ class Site:
         """Of the instances that this gateway knows, by their names."""
         rows = self.gateways[gateway].endpoints()
         return [row["state"] for row in sorted(rows, key=lambda row: str(row["instance"]))]
+
+    async def seen(self, gateway: int = 0) -> list[str]:
+        """`states`, asked in a thread: a load that runs meanwhile isn't held up."""
+        return await asyncio.to_thread(self.states, gateway)
+
+    async def instance(self, name: str) -> dict[str, Any]:
+        """What the first gateway tells of it. Raises LookupError if it knows none."""
+        found = await asyncio.to_thread(self.gateway.instance, name)
+        if found is None:
+            raise LookupError(f"no instance {name}")
+        return found
 
     @property
     def evictions(self) -> float:
