@@ -5,13 +5,15 @@ from collections import deque
 from math import inf
 
 from protos.errors import PenstockError
+from protos.exchange_objects import bytes_of
 from protos.values import InferRequest, Part
 
 
 class Call:
     """Belongs to the lane that carries it; `wire` is empty once it was written.
 
-    `idle_after` is for how many seconds its consumer may leave parts unread.
+    `idle_after` is for how many seconds its consumer may leave parts unread; `unread` is how much
+    they are: their bytes, and one for each, as an empty one takes room, too.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Call:
         "size",
         "streaming",
         "timer",
+        "unread",
         "wire",
         "written",
     )
@@ -52,7 +55,8 @@ class Call:
         idle = None if route is None else route.spec.timeouts.idle
         self.idle_after = idle_after if idle is None else idle
         self.first: asyncio.Future[Part] = loop.create_future()
-        self.parts: deque[Part | PenstockError] = deque()
+        self.parts: deque[tuple[Part | PenstockError, int]] = deque()  # with their bytes
+        self.unread = 0
         self.more: asyncio.Event | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.idle: asyncio.TimerHandle | None = None
@@ -62,16 +66,23 @@ class Call:
         if not self.first.done():
             self.first.set_exception(error)
         else:
-            self._push(error)
+            self._push(error, 0)
 
     def take(self, part: Part) -> None:
         if not self.first.done():
             self.first.set_result(part)
         else:
-            self._push(part)
+            self._push(part, bytes_of(part.payload))
 
-    def _push(self, part: Part | PenstockError) -> None:
-        self.parts.append(part)
+    def next(self) -> tuple[Part | PenstockError, int]:
+        """Takes the oldest part that is unread, and its bytes."""
+        found = self.parts.popleft()
+        self.unread -= 1 + found[1]
+        return found
+
+    def _push(self, part: Part | PenstockError, size: int) -> None:
+        self.unread += 1 + size
+        self.parts.append((part, size))
         if self.more is not None:
             self.more.set()
 

@@ -72,7 +72,9 @@ class Exchange:
         self.bounds = bounds or Bounds()
         self._credentials = credentials
         jitter = rng or random.Random()  # noqa: S311 (no secret)
-        link = Link(self.open_channel, access_key, self.bounds.idle, jitter, on_lost)
+        # What is on the way when credit is given may come on top of it.
+        unread = 2 * self.bounds.credit
+        link = Link(self.open_channel, access_key, self.bounds.idle, unread, jitter, on_lost)
         self._small = Lane(link, f"{address} small", FRAME_CALLS)
         self._large = Lane(link, f"{address} large", 1)
         # Models whose last reply was large: their calls take the large lane for its sake.
@@ -177,7 +179,7 @@ class Exchange:
             if call.idle is not None:
                 call.idle.cancel()
                 call.idle = None
-            part = call.parts.popleft()
+            part, size = call.next()
             lane.watch_consumer(call)
             if isinstance(part, PenstockError):
                 attempt.end(time.monotonic(), part.kind.name)
@@ -191,7 +193,7 @@ class Exchange:
                 attempt.end(time.monotonic())
                 yield part
                 return
-            used += bytes_of(part.payload)
+            used += size
             if used >= self.bounds.credit // 2:
                 lane.credit(call, used)
                 used = 0

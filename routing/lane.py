@@ -38,6 +38,7 @@ class Link:
     open_channel: Callable[[], aio.Channel]
     access_key: str
     idle: float  # seconds that a consumer may leave parts unread, unless its route says
+    unread: int  # bytes of parts that may be there for a consumer when another one comes
     rng: random.Random
     on_lost: Callable[[int], None]
 
@@ -204,6 +205,13 @@ class Lane:
                 elif part.final:
                     self._forget(call)
                     call.take(part)
+                elif call.unread > self._link.unread:
+                    self.abandon(call)
+                    call.fail(
+                        PenstockError(
+                            Kind.BAD_REPLY, "the backend sent more of a reply than it was let"
+                        )
+                    )
                 elif call.streaming:
                     if call.first_deadline != inf:
                         self._begun(call)

@@ -66,12 +66,18 @@ class ScriptedBackend:
         async with asyncio.timeout(seconds), self.arrived:
             await self.arrived.wait_for(condition)
 
-    async def answer(self, call, values, *, final=True):
+    async def answer(self, call, values, *, final=True, call_id=None):
+        """On the call's stream; with `call_id` as if it were for another one."""
         array = np.asarray(values, np.float32)
+        named = call.id if call_id is None else call_id
         part = exchange_parts.encode_part(
-            call.id, [to_tensor("y", array)], call.version, final=final, queue_us=5, batch_rows=1
+            named, [to_tensor("y", array)], call.version, final=final, queue_us=5, batch_rows=1
         )
-        await self._streams[call.id].write(exchange_parts.reply_frame([part]))
+        await self.send(call, exchange_parts.reply_frame([part]))
+
+    async def send(self, call, frame):
+        """Any bytes on the call's stream."""
+        await self._streams[call.id].write(frame)
 
     async def refuse(self, call, error: PenstockError, *, executed):
         part = exchange_parts.encode_failure(call.id, error, executed=executed)

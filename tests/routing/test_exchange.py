@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from protos import exchange_pb2
 from protos.errors import Kind, PenstockError
 from routing.exchange import LARGE_BYTES, Bounds, Exchange
 from tests.routing.routed import route
@@ -331,3 +332,96 @@ async def test_a_route_says_for_how_long_its_clients_may_stop_reading(
         await asyncio.sleep(0.3)
         assert (call.id in backend.cancels) is ends
         reply.on_close()
+
+
+async def test_a_backend_that_heeds_no_credit_loses_the_call_and_nothing_else(backend):
+    """What nobody reads yet would fill this process's memory otherwise."""
+    async with connected(backend, Bounds(credit=4096)) as exchange:
+        task = asyncio.create_task(exchange(request(streaming=True)))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        for _ in range(20):
+            await backend.answer(call, np.zeros(256), final=False)
+        reply = await task
+        await backend.until(lambda: call.id in backend.cancels)
+        for _ in range(8):  # twice the credit in parts of a kilobyte, and the one that came beside
+            await anext(reply.rest)
+        with pytest.raises(PenstockError, match="more of a reply than it was let") as caught:
+            await anext(reply.rest)
+        assert caught.value.kind is Kind.BAD_REPLY
+        await echo(backend)
+        assert floats((await exchange(request([5]))).first) == [5]
+
+
+async def test_so_does_one_that_sends_nothing_without_end(backend):
+    async with connected(backend, Bounds(credit=8)) as exchange:
+        task = asyncio.create_task(exchange(request(streaming=True)))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        for _ in range(40):
+            await backend.answer(call, np.zeros(0), final=False)
+        reply = await task
+        await backend.until(lambda: call.id in backend.cancels)
+        with pytest.raises(PenstockError, match="more of a reply than it was let"):
+            async for _ in reply.rest:
+                pass
+
+
+async def test_parts_for_nobody_twice_and_after_the_last_are_passed_over(backend):
+    async with connected(backend) as exchange:
+        task = asyncio.create_task(exchange(request([1])))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        await backend.answer(call, [7], call_id=call.id + 1000)
+        await backend.answer(call, [7], call_id=2**64 - 1)
+        await backend.answer(call, [1])
+        await backend.answer(call, [2])
+        await backend.answer(call, [3], final=False)
+        assert floats((await task).first) == [1]
+        assert exchange.in_flight == 0
+        await echo(backend)
+        assert floats((await exchange(request([5]))).first) == [5]
+
+
+WRONG = [
+    {"outputs": [exchange_pb2.Tensor(name="y", datatype="FP32", shape=[2], data=bytes(4))]},
+    {"outputs": [exchange_pb2.Tensor(name="y", datatype="FP32", shape=[-1], data=bytes(4))]},
+    {"outputs": [exchange_pb2.Tensor(name="y", datatype="NONE", shape=[1], data=bytes(4))]},
+    {"outputs": [exchange_pb2.Tensor(name="y", datatype="BYTES", shape=[1], data=b"\xff" * 4)]},
+    {"outputs": [exchange_pb2.Tensor(name="y", datatype="FP32", shape=[0])] * 2},
+    {"object": exchange_pb2.CHAT, "body": b"no JSON"},
+    {"object": exchange_pb2.CHAT, "body": b"[]"},
+    {"object": 99, "body": b"{}"},
+    {"status": 999},
+]
+
+
+@pytest.mark.parametrize("fields", WRONG, ids=range(len(WRONG)))
+async def test_a_reply_that_cannot_be_is_a_bad_one_of_its_call_alone(backend, fields):
+    async with connected(backend) as exchange:
+        task = asyncio.create_task(exchange(request([1])))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        part = exchange_pb2.Part(id=call.id, final=True, **fields)
+        await backend.send(call, exchange_pb2.ReplyFrame(parts=[part]).SerializeToString())
+        with pytest.raises(PenstockError, match="the backend's reply is wrong") as caught:
+            await task
+        assert caught.value.kind is Kind.BAD_REPLY
+        await echo(backend)
+        assert floats((await exchange(request([5]))).first) == [5]
+
+
+async def test_bytes_that_are_no_frame_end_the_stream_and_another_one_begins(backend):
+    async with connected(backend) as exchange:
+        task = asyncio.create_task(exchange(request([1])))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        await backend.send(call, b"\x0a\xff\xff")
+        with pytest.raises(PenstockError) as caught:
+            await task
+        assert caught.value.kind is Kind.LOST
+        await echo(backend)
+        async with asyncio.timeout(5):
+            while not exchange.connected:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert floats((await exchange(request([5]))).first) == [5]
