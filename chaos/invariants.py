@@ -85,6 +85,23 @@ def no_request_executed_over(executions: Sequence[Execution], most: int = 3) -> 
     return Verdict(highest <= most, "attempts at one request", f"{highest}", f"≤ {most}")
 
 
+def within(seconds: Sequence[float], promised: float, what: str) -> Verdict:
+    """All of these times, of which there is one at least."""
+    slowest = max(seconds, default=float("nan"))
+    return Verdict(
+        slowest <= promised, what, f"at most {slowest:.2f} s", f"≤ {promised:g} s", timed=True
+    )
+
+
+def lost_only_in_flight(history: History, at: float, slack: float = 0.05) -> Verdict:
+    """Who wasn't answered had asked before that moment, or while it took its time, and waited."""
+    """Who wasn't answered had asked before that moment and was still waiting then."""
+    bad = history.of("failed", "cut", "lost", "refused")
+    other = [each for each in bad if not (each.sent <= at + slack and each.done >= at)]
+    what = "only what was in flight was lost"
+    return Verdict(not other, what, f"{len(bad)} lost, {len(other)} of them otherwise", "0")
+
+
 def nobody_evicted(evictions: float) -> Verdict:
     """By the gateways' own count: every instance kept its lease."""
     return Verdict(evictions == 0, "nobody lost the lease", f"{evictions:g} evicted", "0")

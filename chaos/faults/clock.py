@@ -1,0 +1,38 @@
+"""A wall clock that can be set while processes run by it (libfaketime); other clocks go on."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaos.probe import faketime_library
+
+HOUR = 3600
+KNOWN_WITHIN = 1  # seconds, after which a process reads how far off the clock is
+
+
+class WallClock:
+    """Off by so many seconds for processes that are started with `environment`."""
+
+    def __init__(self, file: Path, off: int = 0) -> None:
+        self._file = file
+        self.set(off)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Raises FileNotFoundError where libfaketime isn't installed (Need.FAKETIME)."""
+        library = faketime_library()
+        if library is None:
+            raise FileNotFoundError("libfaketime.so.1")
+        return {
+            "LD_PRELOAD": os.fspath(library),
+            "FAKETIME_TIMESTAMP_FILE": os.fspath(self._file),
+            "FAKETIME_CACHE_DURATION": str(KNOWN_WITHIN),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",  # as older releases call it
+        }
+
+    def set(self, off: int) -> None:
+        """Seconds that it is ahead, or behind if negative."""
+        new = self._file.with_name(f"{self._file.name}.new")
+        new.write_text(f"{off:+d}")
+        new.replace(self._file)
