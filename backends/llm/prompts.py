@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from jinja2 import TemplateError
-
 from protos.errors import Kind, PenstockError, invalid
 from protos.exchange_objects import bytes_of
 from protos.values import Chat, JsonObject, OpenAi
@@ -52,8 +50,10 @@ def _rendered(tokeniser: Any, body: JsonObject) -> str:
         text: str = tokeniser.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
-    except TemplateError:
-        # What the template says may be anything, a message's text included.
+    except Exception:
+        # A template is a program of the model's, and messages have fields of any kind: besides its
+        # own errors it raises what Python does, as for `tool_calls` that are a number. What it says
+        # may be anything, a message's text included.
         what = "messages: the model's chat template doesn't take them (their roles or order)"
         raise invalid(what, param="messages") from None
     return text

@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from backends.llm.prompts import LETTERS, LONG, MANY, is_long, prompts_of
 from protos.errors import Kind, PenstockError
@@ -85,3 +86,39 @@ def test_long_texts_of_few_tokens_are_read_whole():
             return {"input_ids": [len(word) for word in text.split()]}
 
     assert prompts_of(Words(), Prompt({"prompt": "a" * 9000 + " b"}), 8) == [[9000, 1]]
+
+
+TEMPLATE = """
+{%- for message in messages %}<|{{ message.role + (message.name or "") }}|>{{ message.content }}
+{%- for call in message.tool_calls or [] %}{{ call.function.name + call.function.arguments }}
+{%- endfor %}{{ (message.reasoning or "").strip().split("x")[0] }}{% endfor %}"""
+
+
+class Templated(Letters):
+    """Templates as transformers runs them."""
+
+    chat_template = TEMPLATE
+
+    def apply_chat_template(self, messages, **_):
+        return ImmutableSandboxedEnvironment().from_string(TEMPLATE).render(messages=messages)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_calls": 5},
+        {"tool_calls": True},
+        {"tool_calls": "text"},
+        {"tool_calls": [5]},
+        {"tool_calls": [{"function": {"name": "f", "arguments": {}}}]},
+        {"tool_calls": [{"function": None}]},
+        {"name": 5},
+        {"reasoning": [1]},
+    ],
+    ids=str,
+)
+def test_messages_that_a_template_stumbles_over_are_the_clients_fault(fields):
+    with pytest.raises(PenstockError, match="chat template doesn't take them") as caught:
+        prompts_of(Templated(), chat({"content": "a", **fields}), 1000)
+    assert caught.value.kind is Kind.INVALID
+    assert prompts_of(Templated(), chat({"content": "a"}), 1000)
