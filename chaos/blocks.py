@@ -46,6 +46,14 @@ class Blocks:
         """The same of healthy blocks and the healthy ones before (A/A)."""
         return _median_ratio(pairwise(self.healthy), share)
 
+    def pooled(self, share: float = 0.99) -> tuple[float, float]:
+        """The quantiles over all healthy and over all faulty blocks, in seconds."""
+        healthy, faulty = (
+            History([each for block in blocks for each in block])
+            for blocks in (self.healthy, self.faulty)
+        )
+        return healthy.quantile(share), faulty.quantile(share)
+
 
 async def alternate(
     bench: Bench,
@@ -65,7 +73,7 @@ async def alternate(
             begun = bench.now()
             async with fault() if faulty else nullcontext():
                 await bench.wait(seconds, short=seconds / 2)
-            ended = bench.now()
+                ended = bench.now()
             spans.append((begun + settle, ended - settle))
             if faulty:
                 bench.steps.append(Step(what, begun, ended))
