@@ -17,7 +17,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TESTABLE := .venv/.testable
 
-.PHONY: up tour test chaos soak lint protos schemas reference manifests lock bench fuzz clean
+.PHONY: up tour test chaos soak lint protos schemas reference manifests lock audit bench fuzz clean
 
 up: $(READY)
 	@$(BIN)/python deploy/demo/train.py
@@ -66,6 +66,12 @@ manifests: $(TESTABLE)
 # Hashes of what constraints.txt names, to be made anew when that or pyproject.toml has changed.
 lock: $(TESTABLE)
 	$(BIN)/python deploy/lock.py
+
+# Known vulnerabilities of what requirements.lock names; says so if nobody can be asked.
+audit: $(TESTABLE)
+	@$(BIN)/python deploy/locked.py audit | \
+		$(BIN)/pip install --quiet --require-hashes --no-deps --requirement /dev/stdin
+	@$(BIN)/python deploy/audit.py
 
 bench: $(TESTABLE)
 	$(BIN)/python deploy/locked.py bench,onnx | $(BIN)/pip install --quiet --require-hashes --no-deps --requirement /dev/stdin
