@@ -38,7 +38,8 @@ class Load:
     """Poisson arrivals of each caller, to the targets in turn, from entering to leaving the block.
 
     `now` is the experiment's clock. `fresh` asks each time on a new connection. `leave` is the
-    share of requests whose client goes away within `leave_within` seconds.
+    share of requests whose client goes away within `leave_within` seconds. `connections` is the
+    most at once; requests wait for one. 0 is as many as it takes.
     """
 
     targets: Sequence[str]
@@ -48,6 +49,7 @@ class Load:
     history: History = field(default_factory=History)
     path: str = PATH
     fresh: bool = False
+    connections: int = 0
     leave: float = 0.0
     leave_within: float = 0.05
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -56,7 +58,7 @@ class Load:
     _asking: set[asyncio.Task[Request]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, force_close=self.fresh)
+        connector = aiohttp.TCPConnector(limit=self.connections, force_close=self.fresh)
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         loop = asyncio.get_running_loop()

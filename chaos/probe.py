@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from chaos.faults import cgroup
+
 
 class Need(StrEnum):
     """What an experiment needs besides processes and loopback."""
@@ -14,6 +16,8 @@ class Need(StrEnum):
     NAMESPACE = "network namespaces with nft (root, or user namespaces; package nftables)"
     FAKETIME = "libfaketime (package libfaketime)"
     REDIS = "redis-server (package redis-server)"
+    MEMORY_CGROUP = "control groups with memory (root)"
+    CPU_CGROUP = "control groups with cpu (root)"
     HAPROXY = "haproxy (package haproxy)"
 
 
@@ -66,5 +70,7 @@ _CHECKS: dict[Need, Callable[[], bool]] = {
     Need.NAMESPACE: _namespace,
     Need.FAKETIME: lambda: faketime_library() is not None,
     Need.REDIS: _installed("redis-server"),
+    Need.MEMORY_CGROUP: lambda: cgroup.has("memory"),
+    Need.CPU_CGROUP: lambda: cgroup.has("cpu"),
     Need.HAPROXY: _installed("haproxy"),
 }
