@@ -55,8 +55,8 @@ def verdict(packages: Sequence[dict[str, Any]]) -> tuple[list[str], int]:
     lines.append(f"{len(looked_at)} packages were looked at, with {len(lines)} vulnerabilities")
     skipped = len(packages) - len(looked_at)
     if skipped or not packages:
-        what = f"{skipped} packages were" if looked_at else "the audit was"
-        lines.append(f"NOT RUN: {what} not looked at, since no advisory service answers for them")
+        what = f"{skipped} packages were not" if looked_at else "nothing was"
+        lines.append(f"NOT RUN: {what} looked at, since no advisory service answers")
         status = status or NOT_RUN
     return lines, status
 
