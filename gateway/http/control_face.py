@@ -91,7 +91,10 @@ def control_face(gate: Gate, control: Control) -> Starlette:
 
     async def load(request: Request) -> Response:
         principal, model = managed(request)
-        if (await _body(request, "parameters")).get("parameters"):
+        parameters = (await _body(request, "parameters")).get("parameters", {})
+        if not isinstance(parameters, dict):
+            raise invalid("parameters: must be an object")
+        if parameters:
             raise PenstockError(
                 Kind.UNIMPLEMENTED, "parameters: models are loaded from the repository as they are"
             )

@@ -28,6 +28,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     models.write_several(quick)
     models.write_long(quick)
     models.write_fails(quick)
+    models.write_versions(quick, "spare", (1,))  # may be unloaded at any time
     models.write_count(patient, folder / "streams")
     models.write_slow(patient, folder / "ran", folder / "release")
     with serving(Server()) as url, Mesh(folder) as mesh:
@@ -35,7 +36,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         mesh.start_backend("patient", patient)
         mesh.join_openai("llm", url, "--model", "chat=echo", "--model", "embed")
         names = [models.echo_name(datatype) for datatype in models.EVERY_DATATYPE]
-        names += ["several", "long", "fails", "count", "slow", "chat", "embed"]
+        names += ["several", "long", "fails", "count", "slow", "spare", "chat", "embed"]
         mesh.wait_ready(*((name, "1") for name in names))
         yield mesh
 

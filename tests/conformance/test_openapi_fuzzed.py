@@ -114,6 +114,13 @@ def test_so_are_those_of_models_that_are_loaded_and_unloaded(
     assert reply.status_code == 400
 
 
+@pytest.mark.parametrize("parameters", [None, [], False, ""])
+def test_parameters_of_loading_are_an_object(admin: httpx.Client, parameters: object) -> None:
+    reply = admin.post("/v2/repository/models/spare/load", json={"parameters": parameters})
+
+    assert (reply.status_code, reply.json()) == (400, {"error": "parameters: must be an object"})
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [

@@ -53,7 +53,7 @@ class Lease:
 class Replicas(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.store = open_store(f"sqlite:///{Path(self.folder.name)}/records.db")
         self.now = 1_700_000_000.0
         self.document: Route = DOCUMENTS[0]

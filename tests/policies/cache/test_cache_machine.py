@@ -115,7 +115,7 @@ class Caching(RuleBasedStateMachine):
         entries = self.store._cache
         name = data.draw(st.sampled_from(sorted(entries)))
         entry = entries[name]
-        if not isinstance(entry, bytes):
+        if not isinstance(entry, bytes) or not entry:
             return
         if how == "flip":
             place = data.draw(st.integers(0, len(entry) - 1))
