@@ -80,6 +80,10 @@ TABLE: dict[Kind, Row] = {
 }
 
 
+# Seconds after which to ask again what is busy or out of reach, where nobody knows better.
+RETRY_AFTER = 1.0
+
+
 class Timing(NamedTuple):
     """What a backend tells of a call that it failed, as far as it got."""
 
@@ -110,6 +114,8 @@ class PenstockError(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+        if retry_after is None and TABLE[kind].http == 503:
+            retry_after = RETRY_AFTER
         self.retry_after = retry_after  # seconds
         self.param = param
         self.code = code

@@ -23,6 +23,7 @@ class Aperture:
         self._order: tuple[Endpoint, ...] = ()
         self._source: tuple[Endpoint, ...] = ()
         self._adjusted = 0.0
+        self._reach = MIN_APERTURE  # in that order; beyond the width where some can't be used
         self.width = MIN_APERTURE
 
     def subset(self, endpoints: tuple[Endpoint, ...], now: float) -> tuple[Endpoint, ...]:
@@ -31,17 +32,30 @@ class Aperture:
         if endpoints is not self._source:
             self._source = endpoints
             self._order = tuple(sorted(endpoints, key=self._rank))
+            self._stretch()
         if now - self._adjusted > ADJUST_EVERY:
             self._adjusted = now
+            self._stretch()
             self._adjust()
-        return self._order[: self.width]
+        return self._order[: self._reach]
 
     def _adjust(self) -> None:
-        waits = [e.predicted_wait() for e in self._order[: self.width] if e.usable]
+        waits = [e.predicted_wait() for e in self._order[: self._reach] if e.usable]
         if not waits or min(waits) > WIDEN_ABOVE:
             self.width = min(self.width + 1, len(self._order))
         elif max(waits) < NARROW_BELOW:
             self.width = max(self.width - 1, MIN_APERTURE)
+        self._stretch()
+
+    def _stretch(self) -> None:
+        """Those that died take nobody's place: of the others there are as many as the width."""
+        usable = 0
+        for place, endpoint in enumerate(self._order, 1):
+            usable += endpoint.usable
+            if usable >= self.width:
+                self._reach = place
+                return
+        self._reach = len(self._order)
 
     def _rank(self, endpoint: Endpoint) -> bytes:
         return blake2b(f"{self._worker}\0{endpoint.instance}".encode(), digest_size=8).digest()

@@ -23,9 +23,16 @@ from protos.values import InferRequest, OpenAi
 
 MAX_ATTEMPTS = 3
 MOST_ROUTES = 1024  # whose budgets are kept though nothing was taken from them lately
-RESERVE = 10.0  # retries that a quiet route may make at once
+# Retries that a quiet route may make at once, and how soon it may again: what fails everywhere is
+# asked little more often than it comes.
+RESERVE = 3.0
+REFILL = 0.1  # a second
+# What requests deposit can be spent for so long. A service that was well for hours must not have
+# everything asked twice when it fails, and one bad backend of a busy one costs nobody an answer.
+KEPT = 1.0  # seconds
 # Calls that may be on their way elsewhere at once when they come back from a backend that drains.
 REQUEUE_RESERVE = 50.0
+REQUEUE_REFILL = 2.0  # a second
 # Calls of dead streams that may wait to be repeated: what four endpoints can have in flight. More
 # would mean streams that die over and over, and repeating for ever.
 MOST_LOST = 16_384.0
@@ -36,20 +43,36 @@ POISON_ENTRIES = 1024
 class Budget:
     """Retries that may still be made: `share` of the requests plus a reserve that refills."""
 
-    __slots__ = ("_at", "_balance", "_most", "_refill", "_reserve", "share")
+    __slots__ = (
+        "_at",
+        "_balance",
+        "_bank",
+        "_began",
+        "_raised",
+        "_refill",
+        "_requests",
+        "_reserve",
+        "share",
+    )
 
     def __init__(
-        self, now: float, share: float = 0.1, reserve: float = RESERVE, refill: float = 2.0
+        self, now: float, share: float = 0.1, reserve: float = RESERVE, refill: float = REFILL
     ) -> None:
         self.share = share
-        self._most = reserve + 1000 * share
         self._reserve = reserve
         self._refill = refill  # retries a second up to the reserve
         self._balance = reserve
         self._at = now
+        self._began = now  # of the second in which so many requests came
+        self._requests = 0
+        self._bank = 0.0  # what the second before deposited
+        self._raised = False
 
-    def deposit(self) -> None:
-        if self._balance < self._most:
+    def deposit(self, now: float) -> None:
+        if now - self._began >= KEPT:
+            self._forget(now)
+        self._requests += 1
+        if self._balance < self._most():
             self._balance += self.share
 
     def withdraw(self, now: float) -> bool:
@@ -64,7 +87,7 @@ class Budget:
 
     def refund(self) -> None:
         """Gives back what a withdrawal took, since it came to a good end."""
-        self._balance = min(self._most, self._balance + 1.0)
+        self._balance = min(max(self._most(), self._balance), self._balance + 1.0)
 
     def put_back(self) -> None:
         """Undoes a withdrawal that paid for nothing."""
@@ -76,10 +99,23 @@ class Budget:
         So must those of several that die at once: each adds its own, up to `MOST_LOST`.
         """
         self._balance = max(self._balance, min(self._balance + calls, MOST_LOST))
+        self._raised = True
 
     def restored(self, now: float) -> bool:
         """Whether a new budget in its place would allow no more."""
         return self._balance + (now - self._at) * self._refill >= self._reserve
+
+    def _most(self) -> float:
+        return self._reserve + max(self._bank, self.share * self._requests)
+
+    def _forget(self, now: float) -> None:
+        """Begins another second, in which this one's deposits are there still."""
+        self._bank = self.share * self._requests * KEPT / (now - self._began)
+        if not self._raised:  # lost calls may be about to be repeated
+            self._balance = min(self._balance, self._reserve + self._bank)
+        self._raised = False
+        self._began = now
+        self._requests = 0
 
 
 class Budgets:
@@ -177,7 +213,7 @@ class Retry:
         clock: Callable[[], float],
     ) -> None:
         self._budgets = budgets
-        self._requeues = Budget(clock(), reserve=REQUEUE_RESERVE)
+        self._requeues = Budget(clock(), reserve=REQUEUE_RESERVE, refill=REQUEUE_REFILL)
         self._poison = poison
         self._idempotent = idempotent
         self._has_elsewhere = has_elsewhere
@@ -185,11 +221,12 @@ class Retry:
         self.retries = 0
 
     async def __call__(self, request: InferRequest, service: Service) -> Reply:
-        if self._poison.holds(request, self._clock()):
+        now = self._clock()
+        if self._poison.holds(request, now):
             raise poisonous()
         budget = self._budgets.of(request)
-        budget.deposit()
-        self._requeues.deposit()
+        budget.deposit(now)
+        self._requeues.deposit(now)
         route = request.context.route
         limit = MAX_ATTEMPTS if route is None else 1 + route.spec.retries.max
         paid_by: Budget | None = None

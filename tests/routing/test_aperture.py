@@ -44,3 +44,19 @@ def test_losing_an_endpoint_moves_only_its_place_in_the_aperture():
     before = aperture.subset(endpoints, 0.0)
     after = aperture.subset(tuple(e for e in endpoints if e is not before[0]), 0.0)
     assert len(set(before) & set(after)) == MIN_APERTURE - 1
+
+
+def test_those_that_died_take_nobodys_place():
+    endpoints = tuple(Waiting(f"e{n}") for n in range(16))
+    aperture = Aperture("w")
+    for endpoint in aperture.subset(endpoints, 0.0):
+        endpoint.usable = False
+    subset = aperture.subset(endpoints, 1.0)
+    assert sum(each.usable for each in subset) == MIN_APERTURE
+
+
+def test_an_aperture_of_many_dead_reaches_the_few_that_live():
+    endpoints = tuple(Waiting(f"e{n}") for n in range(16))
+    for endpoint in endpoints[:-1]:
+        endpoint.usable = False
+    assert endpoints[-1] in Aperture("w").subset(endpoints, 0.0)

@@ -24,7 +24,7 @@ class Retrying(RuleBasedStateMachine):
     @rule(number=st.sampled_from([1, 10, 500]))
     def requests_come(self, number) -> None:
         for _ in range(number):
-            self.budget.deposit()
+            self.budget.deposit(self.now)
         self.requests += number
 
     @rule(number=st.sampled_from([1, 3, 40]))

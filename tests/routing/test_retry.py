@@ -139,8 +139,32 @@ def test_poison_is_forgotten_in_the_end():
 def test_the_budget_is_a_share_of_the_requests():
     budget = Budget(0.0, share=0.1, reserve=0.0)
     for _ in range(1000):
-        budget.deposit()
+        budget.deposit(0.0)
     assert sum(budget.withdraw(0.0) for _ in range(1000)) in (99, 100)
+
+
+def test_what_hours_of_good_service_deposited_is_not_spent_at_once():
+    budget = Budget(0.0, share=0.1, reserve=3.0, refill=0.0)
+    for tick in range(10_000):
+        budget.deposit(tick / 100)
+    failed = [
+        budget.deposit(100 + tick / 100) or budget.withdraw(100 + tick / 100) for tick in range(200)
+    ]
+    assert sum(failed) <= 0.2 * len(failed) + 3
+
+
+def test_a_busy_route_may_repeat_what_one_bad_backend_cost_it():
+    budget = Budget(0.0, share=0.1, reserve=3.0)
+    for tick in range(3000):
+        budget.deposit(tick / 1000)
+    assert sum(budget.withdraw(3.0) for _ in range(64)) == 64
+
+
+def test_what_was_raised_for_lost_calls_outlives_the_second_in_which_they_were_lost():
+    budget = Budget(0.0, share=0.1, reserve=3.0)
+    budget.reserve_for(100)
+    budget.deposit(1.0)
+    assert sum(budget.withdraw(1.0) for _ in range(100)) == 100
 
 
 def test_the_reserve_refills_with_time():
@@ -198,7 +222,7 @@ def test_each_route_has_a_budget_of_its_own_with_its_share():
     assert generous is not frugal
     for budget in (generous, frugal):
         for _ in range(100):
-            budget.deposit()
+            budget.deposit(0.0)
     assert sum(generous.withdraw(0.0) for _ in range(200)) == RESERVE + 50
     assert sum(frugal.withdraw(0.0) for _ in range(200)) == RESERVE + 25
 
