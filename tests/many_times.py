@@ -5,6 +5,7 @@ import os
 from hypothesis import settings
 
 TIMES = int(os.environ.get("PENSTOCK_FUZZ_TIMES", "1"))
+LIMIT = 300 * TIMES  # seconds that a test may take
 
 
 def bounded(examples: int, steps: int) -> settings:

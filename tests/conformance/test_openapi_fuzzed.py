@@ -21,7 +21,7 @@ from jsonschema import ValidationError
 from chaos.mesh import Mesh
 from tests.conformance.admin_operations import admin_document
 from tests.conformance.described import Description
-from tests.many_times import TIMES
+from tests.many_times import LIMIT, TIMES
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
 USER = "infer:*"
@@ -37,7 +37,7 @@ def _alive(mesh: Mesh) -> Iterator[None]:
     assert before == {row["epoch"] for row in mesh.endpoints()}
 
 
-@pytest.mark.timeout(300 + 10 * TIMES)
+@pytest.mark.timeout(LIMIT)
 def test_every_answer_to_every_request_is_one_that_the_description_has(
     mesh: Mesh, tmp_path: Path
 ) -> None:
@@ -47,7 +47,7 @@ def test_every_answer_to_every_request_is_one_that_the_description_has(
     fuzz(document, mesh.url, mesh.token("admin", USER), tmp_path, 8 * TIMES)
 
 
-@pytest.mark.timeout(300 + 10 * TIMES)
+@pytest.mark.timeout(LIMIT)
 def test_the_administrative_face_has_an_answer_to_everything(mesh: Mesh, tmp_path: Path) -> None:
     url = f"http://{mesh.address('admin')}"
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from routing.retry import MOST_LOST, RESERVE, Budget
-from tests.many_times import bounded
+from tests.many_times import LIMIT, bounded
 
 REFILL = 2.0  # retries a second
 
@@ -72,4 +72,4 @@ class Retrying(RuleBasedStateMachine):
 
 TestRetrying = Retrying.TestCase
 TestRetrying.settings = bounded(50, 40)
-TestRetrying.pytestmark = [pytest.mark.timeout(600)]
+TestRetrying.pytestmark = [pytest.mark.timeout(LIMIT)]

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from routing.breaker import BURST, INCONCLUSIVE, LONGEST, State, Verdict
 from routing.outlier import AT_MOST, CONSECUTIVE, Outliers
-from tests.many_times import bounded
+from tests.many_times import LIMIT, bounded
 from tests.routing.test_outlier import KEY, Endpoint
 
 VERDICTS = st.sampled_from(list(Verdict))
@@ -119,4 +119,4 @@ class Ejecting(RuleBasedStateMachine):
 
 TestEjecting = Ejecting.TestCase
 TestEjecting.settings = bounded(50, 40)
-TestEjecting.pytestmark = [pytest.mark.timeout(600)]
+TestEjecting.pytestmark = [pytest.mark.timeout(LIMIT)]

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from protos import discovery_pb2 as pb
 from routing.registry import PRESERVED_AT_MOST, SELF_PRESERVATION_SHARE, SETTLING_BEATS, Registry
-from tests.many_times import bounded
+from tests.many_times import LIMIT, bounded
 from tests.routing.test_registry import beat
 
 LEASE, INTERVAL = 5.0, 1.0
@@ -172,4 +172,4 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = bounded(60, 40)
-TestLeases.pytestmark = [pytest.mark.timeout(600)]
+TestLeases.pytestmark = [pytest.mark.timeout(LIMIT)]

@@ -24,7 +24,7 @@ from routing.rollout.command import abort, pause, resume
 from routing.rollout.event import Event
 from routing.rollout.identity import parts, rollout_id
 from routing.rollout.state import TERMINAL, TRANSITIONS, RolloutState
-from tests.many_times import bounded
+from tests.many_times import LIMIT, bounded
 from tests.routing.rollout.made_routes import ANALYSIS, CANARY, GOOD, HARM, NOTHING, PAUSE, route
 
 ROUTE = "fraud"
@@ -190,4 +190,4 @@ class Replicas(RuleBasedStateMachine):
 
 TestReplicas = Replicas.TestCase
 TestReplicas.settings = bounded(25, 40)
-TestReplicas.pytestmark = [pytest.mark.timeout(600)]
+TestReplicas.pytestmark = [pytest.mark.timeout(LIMIT)]

@@ -17,7 +17,7 @@ from policies.cache.s3fifo import OVERHEAD
 from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from protos.values import InferRequest
-from tests.many_times import bounded
+from tests.many_times import LIMIT, bounded
 from tests.policies.cache.kept import Cache, heard, part, request, turns
 
 TENANTS = ("acme", "other")
@@ -229,4 +229,4 @@ class Caching(RuleBasedStateMachine):
 
 TestCaching = Caching.TestCase
 TestCaching.settings = bounded(60, 40)
-TestCaching.pytestmark = [pytest.mark.timeout(600)]
+TestCaching.pytestmark = [pytest.mark.timeout(LIMIT)]

@@ -25,6 +25,7 @@ from policies.leases.script import answer, arguments, script
 from policies.leases.terms import LEASE_PART, LEASE_SECONDS, Answer, Ask, Terms, terms_of
 from policies.limits.allowance import ASK, Allowance
 from tests.gateway.state.redis_server import RedisServer
+from tests.many_times import LIMIT as SECONDS
 from tests.many_times import bounded
 from tests.policies.leases.processes import KEY, NOON
 from tests.policies.leases.simulated_holders import LIMIT, limit
@@ -241,9 +242,9 @@ class Sharing(RuleBasedStateMachine):
 
 TestSharing = Sharing.TestCase
 TestSharing.settings = bounded(60, 40)
-TestSharing.pytestmark = [pytest.mark.timeout(600)]
+TestSharing.pytestmark = [pytest.mark.timeout(SECONDS)]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(SECONDS)
 def test_the_ledger_in_redis_answers_the_same(redis: "Redis[bytes]") -> None:
     run_state_machine_as_test(lambda: Sharing(redis), settings=bounded(15, 30))
