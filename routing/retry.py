@@ -46,11 +46,11 @@ class Budget:
     __slots__ = (
         "_at",
         "_balance",
-        "_bank",
         "_began",
+        "_earned",
+        "_limit",
         "_raised",
         "_refill",
-        "_requests",
         "_reserve",
         "share",
     )
@@ -63,17 +63,18 @@ class Budget:
         self._refill = refill  # retries a second up to the reserve
         self._balance = reserve
         self._at = now
-        self._began = now  # of the second in which so many requests came
-        self._requests = 0
-        self._bank = 0.0  # what the second before deposited
+        self._began = now
+        self._earned = 0.0  # in this second
+        self._limit = reserve  # of the balance: with what the second before earned
         self._raised = False
 
     def deposit(self, now: float) -> None:
         if now - self._began >= KEPT:
             self._forget(now)
-        self._requests += 1
-        if self._balance < self._most():
-            self._balance += self.share
+        self._earned += self.share
+        balance = self._balance
+        if balance < self._limit or balance < self._reserve + self._earned:
+            self._balance = balance + self.share
 
     def withdraw(self, now: float) -> bool:
         if self._balance < self._reserve:
@@ -87,7 +88,8 @@ class Budget:
 
     def refund(self) -> None:
         """Gives back what a withdrawal took, since it came to a good end."""
-        self._balance = min(max(self._most(), self._balance), self._balance + 1.0)
+        most = max(self._balance, self._limit, self._reserve + self._earned)
+        self._balance = min(most, self._balance + 1.0)
 
     def put_back(self) -> None:
         """Undoes a withdrawal that paid for nothing."""
@@ -105,17 +107,14 @@ class Budget:
         """Whether a new budget in its place would allow no more."""
         return self._balance + (now - self._at) * self._refill >= self._reserve
 
-    def _most(self) -> float:
-        return self._reserve + max(self._bank, self.share * self._requests)
-
     def _forget(self, now: float) -> None:
         """Begins another second, in which this one's deposits are there still."""
-        self._bank = self.share * self._requests * KEPT / (now - self._began)
+        self._limit = self._reserve + self._earned * KEPT / (now - self._began)
         if not self._raised:  # lost calls may be about to be repeated
-            self._balance = min(self._balance, self._reserve + self._bank)
+            self._balance = min(self._balance, self._limit)
         self._raised = False
         self._began = now
-        self._requests = 0
+        self._earned = 0.0
 
 
 class Budgets:
