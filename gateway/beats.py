@@ -35,12 +35,10 @@ def check_beat(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> 
     """Raises Wrong for a beat that can't be, or that isn't the sender's to send."""
     _name(beat.instance, "instance", MAX_INSTANCE)
     _address(beat.address, allowed)
-    for value, field in (
-        (beat.access_key, "access_key"),
-        (beat.device, "device"),
-        (beat.runtime, "runtime"),
-    ):
-        _text(value, field, MAX_CHARACTERS)
+    _text(beat.access_key, "access_key", MAX_CHARACTERS)
+    for value, field in ((beat.device, "device"), (beat.runtime, "runtime")):
+        if value:
+            _name(value, field, MAX_CHARACTERS)
     _text(beat.unhealthy_reason, "unhealthy_reason", MAX_REASON)
     if beat.HasField("models"):
         _models(beat.models.models, sender)

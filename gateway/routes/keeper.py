@@ -206,8 +206,10 @@ class RouteKeeper:
     def _kept(self) -> Documents | None:
         try:
             texts = json.loads(self._last_good.read_text(encoding="utf-8"))
+            if not all(type(each) is str for pair in texts for each in pair):
+                raise ValueError("it is of another form")
             return check_texts([(s, t) for s, t in texts])
-        except (OSError, ValueError, ConfigError) as failure:
+        except (OSError, ValueError, TypeError, RecursionError, ConfigError) as failure:
             log.warning("there are no last good routes: %s", failure)
             return None
 

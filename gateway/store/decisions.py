@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, insert, select, tuple_
 
+from gateway.store.readable import readable
 from gateway.store.schema import decisions
 from gateway.store.transactions import forget, writing
-from routing.decisions import Decision
+from routing.decisions import ANY, Decision
 
 _PAGE = 5000
 _FIELDS = [field.name for field in fields(Decision)]
@@ -36,7 +37,7 @@ class Decisions:
         while True:
             with self._database.connect() as connection:
                 rows = connection.execute(page).all()
-            yield from map(_record, rows)
+            yield from readable(rows, _record, "decisions")
             if len(rows) < _PAGE:
                 return
             page = query.where(place > tuple_(rows[-1].at, rows[-1].id))
@@ -54,5 +55,11 @@ def _row(record: Decision) -> dict[str, Any]:
 
 def _record(row: Row[Any]) -> Decision:
     values = {name: getattr(row, name) for name in _FIELDS}
-    values["attributes"] = json.loads(row.attributes)
+    values["attributes"] = attributes = json.loads(row.attributes)
+    if not isinstance(attributes, dict) or not all(map(_fits, attributes.values())):
+        raise ValueError("its attributes are of another kind")
     return Decision(**values)
+
+
+def _fits(value: object) -> bool:
+    return isinstance(value, dict) and ANY in value

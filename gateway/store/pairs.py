@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
+from gateway.store.readable import readable
 from gateway.store.rollouts import is_evidence
 from gateway.store.schema import pair_counts, pairs
 from gateway.store.transactions import forget, snapshot, writing
@@ -68,7 +69,7 @@ class Pairs:
         while True:
             with self._database.connect() as connection:
                 rows = connection.execute(page).all()
-            yield from map(_record, rows)
+            yield from readable(rows, _record, "pairs")
             if len(rows) < _PAGE:
                 return
             page = query.where(place > tuple_(rows[-1].at, rows[-1].id))

@@ -55,6 +55,11 @@ def test_an_instance_has_a_name(instance: str) -> None:
     assert refused(setting(instance=instance)).startswith("instance: must be 1 to 128")
 
 
+def test_what_stands_in_logs_has_one_line() -> None:
+    assert refused(setting(runtime="torch\nINFO all is well")).startswith("runtime: must be")
+    assert refused(setting(device="cpu\x0b")).startswith("device: must be")
+
+
 @pytest.mark.parametrize(
     ("address", "why"),
     [

@@ -45,7 +45,7 @@ def one(data: bytes) -> None:
     totals = Totals()
     MeshMetrics(lambda: leases, lambda instance: work).register(totals)
     register_engines(totals, lambda: leases)
-    for line in page(totals.families()).decode().splitlines():
+    for line in page(totals.families()).decode().removesuffix("\n").split("\n"):
         assert line.startswith(("#", "penstock_")), line
     orjson.dumps([endpoint_row(lease) for lease in leases])
     kept = Kept(beat.access_key)

@@ -97,6 +97,35 @@ async def test_without_any_good_ones_nothing_is_served(site):
         await site.keeper().start()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"5",
+        b"[5]",
+        b"[[1, 2]]",
+        b'["ab"]',
+        b'[["a", "b", "c"]]',
+        b'{"fraud.yaml": "kind: Route"}',
+        b'[["fraud.yaml", "nonsense: ["]]',
+        b"[" * 100_000,
+    ],
+    ids=lambda content: content[:20],
+)
+async def test_last_good_ones_that_somebody_changed_are_none(site, content):
+    site.write(ROUTE)
+    await site.keeper().start()
+    site.last_good.write_bytes(content)
+    await site.keeper().start()  # which the folder's own documents mend
+    assert site.last_good.read_bytes() != content
+    site.last_good.write_bytes(content)
+    site.write("nonsense: [")
+    with pytest.raises(ConfigError):
+        await site.keeper().start()
+
+
 async def test_a_folder_that_is_suddenly_empty_takes_no_rules_away(site):
     site.write(ROUTE)
     keeper = site.keeper()

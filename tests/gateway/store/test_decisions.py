@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from gateway.store import decisions as module
 from gateway.store.engine import Store
+from gateway.store.schema import decisions
 from routing.decisions import Decision
 
 DECISION = Decision(
@@ -53,3 +55,15 @@ def test_old_decisions_are_forgotten(store: Store) -> None:
 def test_no_decisions_are_nothing(store: Store) -> None:
     store.decisions.append([])
     assert list(store.decisions.read(since=0.0)) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "5", "[1]", '{"header a": 5}', '{"header a": {}}'])
+def test_rows_that_somebody_changed_are_left_out_and_told(
+    store: Store, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.decisions.append([DECISION, replace(DECISION, at=1001.0)])
+    with store._database.begin() as connection:
+        changed = update(decisions).where(decisions.c.at == 1001.0).values(attributes=content)
+        connection.execute(changed)
+    assert list(store.decisions.read(since=0.0)) == [DECISION]
+    assert "1 decisions in the record store can't be read" in caplog.text

@@ -2,11 +2,12 @@ from dataclasses import replace
 from math import inf, isnan, nan
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from gateway.store import pairs as module
 from gateway.store.compact import compact
 from gateway.store.engine import Store, open_store
+from gateway.store.schema import pairs
 from routing.evidence.counts import PairCounts
 from routing.shadow.record import Outcome, PairRecord, Side
 from tests.gateway.store.store_records import PAIR, pair
@@ -145,3 +146,15 @@ def test_old_records_are_forgotten(store: Store) -> None:
     assert store.pairs.forget(6.0) == 6
     assert [record.at for record in read(store)] == [6.0, 7.0, 8.0, 9.0]
     assert store.pairs.counts("fraud").compared == 4
+
+
+@pytest.mark.parametrize("content", ["", "[", "5", "{}", '{"noise": null, "primary": [1, 2, 3]}'])
+def test_rows_that_somebody_changed_are_left_out_and_told(
+    store: Store, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.pairs.append([PAIR, replace(PAIR, at=PAIR.at + 1)])
+    with store._database.begin() as connection:
+        changed = update(pairs).where(pairs.c.at == PAIR.at + 1).values(detail=content)
+        connection.execute(changed)
+    assert read(store) == [PAIR]
+    assert "1 pairs in the record store can't be read" in caplog.text
