@@ -14,8 +14,9 @@ from policies.json_object import Json, json_object
 from policies.refusal import Rejected
 
 MAX_NAME = 256  # characters of a subject or tenant: they become keys of limiters and caches
-# Headers by which a token would bring its own key, have one fetched, or change what is signed.
-_FORBIDDEN_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc")
+# Headers by which a token would bring its own key, have one fetched, change what is signed, or hold
+# another token.
+_FORBIDDEN_HEADERS = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty")
 _TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
 
 
@@ -24,8 +25,16 @@ def split(token: bytes) -> tuple[Json, Json]:
     segments = token.split(b".")
     if len(segments) != 3:
         raise Rejected("the token does not have three segments")
-    header, claims = (json_object(jwt.utils.base64url_decode(each)) for each in segments[:2])
-    return header, claims
+    header, claims, _ = map(_decoded, segments)
+    return json_object(header), json_object(claims)
+
+
+def _decoded(segment: bytes) -> bytes:
+    """Base64url as RFC 7515, 2 has it: without padding, and in one spelling only."""
+    value = jwt.utils.base64url_decode(segment)
+    if jwt.utils.base64url_encode(value) != segment:
+        raise Rejected("a segment is not base64url in its one form")
+    return value
 
 
 def check_header(header: Json, issuer: Issuer) -> str | None:

@@ -13,7 +13,8 @@ def json_object(text: bytes) -> Json:
 
     Malformed text raises what the standard library raises: ValueError, RecursionError.
     """
-    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    # Decoded here: of bytes, the library guesses the encoding (RFC 8259, 8.1 knows one).
+    value = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     if not isinstance(value, dict):
         raise Rejected("it is not a JSON object")
     return value

@@ -82,6 +82,7 @@ def test_an_unsigned_token_is_refused(tmp_path: Path, header: dict[str, Any]) ->
         {"x5u": "https://evil.example/chain"},
         {"x5c": ["AAAA"]},
         {"zip": "DEF"},
+        {"cty": "JWT"},
         {"alg": "HS512"},
         {"alg": ["HS256"]},
         {"typ": "logout+jwt"},
@@ -192,6 +193,34 @@ def test_claims_are_called_what_the_issuer_calls_them(tmp_path: Path) -> None:
     verify = authenticator(tmp_path, tenantClaim="org", scopeClaim="roles", audience="models")
     token = token_of(claims(org="globex", roles=["admin"], aud="models"))
     assert verify.verify(token, NOW) == Principal("ann", "globex", frozenset({"admin"}), "company")
+
+
+GOOD = token_of(claims())
+# The last letter of a SHA-256 has two bits that say nothing.
+LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+SAME_BYTES = GOOD[:-1] + bytes([LETTERS[LETTERS.index(GOOD[-1]) ^ 1]])
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        SAME_BYTES,
+        GOOD + b"=",
+        GOOD + b"==",
+        GOOD.replace(b".", b"=.", 1),
+        GOOD.replace(b".", b"\n.", 1),
+        GOOD.replace(b".", b" .", 1),
+        GOOD[:4] + b"%" + GOOD[4:],
+    ],
+    ids=lambda token: repr(token[-6:]),
+)
+def test_a_token_has_one_spelling(tmp_path: Path, token: bytes) -> None:
+    refused(authenticator(tmp_path), token)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_claims_are_in_utf_8(tmp_path: Path, encoding: str) -> None:
+    refused(authenticator(tmp_path), token_of(json.dumps(claims()).encode(encoding)))
 
 
 def duplicated(name: str) -> bytes:
