@@ -1,4 +1,4 @@
-"""A wall clock that can be set while processes run by it (libfaketime); other clocks go on."""
+"""A clock that can be set while processes run by it (libfaketime)."""
 
 import os
 from collections.abc import Mapping
@@ -11,10 +11,14 @@ KNOWN_WITHIN = 1  # seconds, after which a process reads how far off the clock i
 
 
 class WallClock:
-    """Off by so many seconds for processes that are started with `environment`."""
+    """Off by so many seconds for processes that are started with `environment`.
 
-    def __init__(self, file: Path, off: int = 0) -> None:
+    With `monotonic` so are their monotonic clocks, as if so much time had passed.
+    """
+
+    def __init__(self, file: Path, off: int = 0, *, monotonic: bool = False) -> None:
         self._file = file
+        self._monotonic = monotonic
         self.set(off)
 
     @property
@@ -27,8 +31,8 @@ class WallClock:
             "LD_PRELOAD": os.fspath(library),
             "FAKETIME_TIMESTAMP_FILE": os.fspath(self._file),
             "FAKETIME_CACHE_DURATION": str(KNOWN_WITHIN),
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",  # as older releases call it
+            "FAKETIME_DONT_FAKE_MONOTONIC": str(int(not self._monotonic)),
+            "DONT_FAKE_MONOTONIC": str(int(not self._monotonic)),  # as older releases call it
         }
 
     def set(self, off: int) -> None:
