@@ -23,6 +23,7 @@ from gateway.telemetry.merged import Merged
 from gateway.telemetry.mesh import MeshMetrics
 from gateway.telemetry.process import register_build
 from protos import discovery_pb2 as pb
+from routing.poison import POISON_TTL, Poison
 from routing.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Hub:
         self.discovery = discovery
         self.workers = Merged()
         self.recent = RecentRequests()
+        self.poison = Poison()  # of all workers
         self.supervisor = Totals()  # of this process, where it is none of the workers
         self.snapshot = registry.snapshot(time.monotonic())
         self.routing = pb.Routing()
@@ -90,6 +92,7 @@ class Hub:
         self._subscribers.add(subscriber)
         subscriber(pb.News(routing=self.routing))
         subscriber(pb.News(snapshot=self.snapshot))
+        subscriber(self._poisonous(time.monotonic()))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         self._subscribers.discard(subscriber)
@@ -105,7 +108,12 @@ class Hub:
         self.applied[report.worker.partition("/")[0]] = report.routes
         if report.arms:
             self.on_arms(report.worker, list(report.arms))
-        self.recent.take(report.requests, time.monotonic())
+        now = time.monotonic()
+        self.recent.take(report.requests, now)
+        if report.poison:
+            for fingerprint in report.poison:
+                self.poison.learn(fingerprint, now + POISON_TTL)
+            self._tell(self._poisonous(now))
 
     async def metrics_page(self) -> bytes:
         """All workers' metrics and the hub's own in OpenMetrics text, written in a thread."""
@@ -160,6 +168,11 @@ class Hub:
         for subscriber in tuple(self._subscribers):
             take(news, subscriber)
 
+    def _poisonous(self, now: float) -> pb.News:
+        known = self.poison.known(now).items()
+        requests = [pb.Poisonous(fingerprint=key, seconds=left) for key, left in known]
+        return pb.News(poison=pb.Poison(requests=requests))
+
     def _leases(self) -> int:
         return len(self.snapshot.leases)
 
@@ -193,8 +206,17 @@ def take(news: pb.News, apply: Subscriber) -> None:
 Report = Callable[[], Awaitable[pb.WorkerReport]]
 
 
-async def attach(address: str, apply: Subscriber, report: Report, over: asyncio.Event) -> None:
-    """A worker's end: takes news and reports, for the last time when it is `over`."""
+async def attach(
+    address: str,
+    apply: Subscriber,
+    report: Report,
+    over: asyncio.Event,
+    urgent: asyncio.Event,
+) -> None:
+    """A worker's end: takes news and reports, for the last time when it is `over`.
+
+    It reports once a second, and at once when `urgent` is set.
+    """
     while not over.is_set():
         try:
             async with aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
@@ -202,7 +224,7 @@ async def attach(address: str, apply: Subscriber, report: Report, over: asyncio.
                     METHOD,
                     request_serializer=pb.WorkerReport.SerializeToString,
                     response_deserializer=pb.News.FromString,
-                )(_reports(report, over))
+                )(_reports(report, over, urgent))
                 async for news in call:
                     take(news, apply)
         except aio.AioRpcError as error:
@@ -211,11 +233,13 @@ async def attach(address: str, apply: Subscriber, report: Report, over: asyncio.
             await asyncio.sleep(0.2)
 
 
-async def _reports(report: Report, over: asyncio.Event) -> AsyncIterator[pb.WorkerReport]:
+async def _reports(
+    report: Report, over: asyncio.Event, urgent: asyncio.Event
+) -> AsyncIterator[pb.WorkerReport]:
     last = False
     while not last:
         last = over.is_set()
         yield await report()
         with suppress(TimeoutError):
             async with asyncio.timeout(REPORT_INTERVAL):
-                await over.wait()
+                await urgent.wait()

@@ -69,8 +69,9 @@ from routing.compare.comparator import comparator
 from routing.endpoints import EndpointTable
 from routing.hedge import Hedge
 from routing.pick import Pick
+from routing.poison import Poison
 from routing.resolve import resolve
-from routing.retry import Budget, Budgets, Poison, Retry
+from routing.retry import Budget, Budgets, Retry
 from routing.rules.route import Split
 from routing.rules.split import Splitter
 from routing.shadow.mirror import Copied, Mirror
@@ -121,6 +122,7 @@ def build(
     decided: Observe,
     record: Callable[[PairRecord], object],
     copied: Copied,
+    poison: Poison,
     clock: Callable[[], float],
     call_soon: Callable[[Callable[[], None]], object],
     call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
@@ -132,7 +134,7 @@ def build(
     is called when a route has a policy, and may raise. `sample` takes what is kept of requests and
     replies, `models` knows those that output policies ask. `decided` is told where each request
     went. `record` takes what mirrors found, from another thread, and counts what it drops.
-    `copied` is told of copies that are over.
+    `copied` is told of copies that are over. `poison` is what must not be executed any more.
     """
 
     def idempotent(request: InferRequest) -> bool:
@@ -148,7 +150,7 @@ def build(
 
     chance = random.Random()  # noqa: S311 (no secret)
     pick = Pick(table, worker, clock, call_soon, chance)
-    budgets, poison = Budgets(budget, clock), Poison()
+    budgets = Budgets(budget, clock)
     privacy = Privacy(privacy_key, clock)
     mirror = Mirror(
         pick,

@@ -62,6 +62,7 @@ from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_s
 from protos.tls_files import Followed, followed_channel
 from routing.endpoints import EndpointTable
 from routing.exchange import Bounds, Exchange
+from routing.poison import Poison
 from routing.retry import Budget
 
 MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
@@ -81,6 +82,8 @@ class Worker:
         self._config = config
         self._process = process
         self._budget = Budget(time.monotonic())
+        self.urgent = asyncio.Event()  # there is something to report that others must know at once
+        self._poison = Poison(self.urgent.set)
         tls = config.exchange.tls
         self._shown_to_backends = None if tls is None else followed_channel("exchange", tls)
         self._certificates: list[Followed[Any] | None] = [self._shown_to_backends]
@@ -126,6 +129,7 @@ class Worker:
             decided=records.decided,
             record=records.pairs.put,
             copied=self.tracing.tracer.copied,
+            poison=self._poison,
             clock=time.monotonic,
             call_soon=loop.call_soon,
             call_at=loop.call_at,
@@ -165,13 +169,17 @@ class Worker:
         self._watch: asyncio.Task[None] | None = None
 
     def apply(self, news: pb.News) -> None:
-        """Takes what discovery knows, or the routes in force."""
+        """Takes what discovery knows, the routes in force, or what kills backends."""
         if news.HasField("routing"):
             self.routes.apply(news.routing)
             self._pipeline.privacy.prepare(self.routes.table.snapshots())
             self._pipeline.output.prepare(self.routes.table.snapshots())
             self._pipeline.plugins.prepare(self.routes.table.snapshots())
             self._routed = True
+        elif news.HasField("poison"):
+            now = time.monotonic()
+            for each in news.poison.requests:
+                self._poison.learn(each.fingerprint, now + each.seconds)
         elif self._routed:  # without its rules a worker serves nothing
             self.table.apply(news.snapshot)
 
@@ -228,12 +236,14 @@ class Worker:
 
     async def report(self) -> pb.WorkerReport:
         """This worker's metrics as of now, and what it counted since the last report."""
+        self.urgent.clear()
         return pb.WorkerReport(
             worker=self._process,
             metrics=await self.metrics.families(),
             routes=self.routes.revision,
             arms=self.gate.arms.take(),
             requests=packed(self.gate.noted.take(time.monotonic()), row_of),
+            poison=self._poison.take(),
         )
 
     async def _start_grpc(self, share_port: bool) -> None:

@@ -44,12 +44,13 @@ async def _serve(config: Config, index: int, http: int, supervisor: str, log: Lo
     worker = Worker(config, name, process, log, supervisor)
     over = asyncio.Event()
     attached = asyncio.create_task(
-        attach(supervisor, worker.apply, worker.report, over), name="attach"
+        attach(supervisor, worker.apply, worker.report, over, worker.urgent), name="attach"
     )
     await worker.start(socket.socket(fileno=http), share_grpc_port=True)
     await stop.wait()
     await worker.drain()
-    over.set()  # with a last report, of what was counted since
+    over.set()
+    worker.urgent.set()  # with a last report, of what was counted since
     await asyncio.wait((attached,), timeout=LAST_REPORT)
 
 

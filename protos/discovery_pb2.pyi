@@ -325,12 +325,28 @@ class LeaseGrant(_message.Message):
     def __init__(self, granted: _Optional[float] = ..., left: _Optional[float] = ..., cap: _Optional[float] = ..., reset: _Optional[float] = ...) -> None: ...
 
 class News(_message.Message):
-    __slots__ = ("snapshot", "routing")
+    __slots__ = ("snapshot", "routing", "poison")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     ROUTING_FIELD_NUMBER: _ClassVar[int]
+    POISON_FIELD_NUMBER: _ClassVar[int]
     snapshot: Snapshot
     routing: Routing
-    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ...) -> None: ...
+    poison: Poison
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ..., poison: _Optional[_Union[Poison, _Mapping]] = ...) -> None: ...
+
+class Poison(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[Poisonous]
+    def __init__(self, requests: _Optional[_Iterable[_Union[Poisonous, _Mapping]]] = ...) -> None: ...
+
+class Poisonous(_message.Message):
+    __slots__ = ("fingerprint", "seconds")
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    fingerprint: bytes
+    seconds: float
+    def __init__(self, fingerprint: _Optional[bytes] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Routing(_message.Message):
     __slots__ = ("files", "effects")
@@ -383,18 +399,20 @@ class Snapshot(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ..., self_preservation: _Optional[bool] = ..., settled: _Optional[bool] = ...) -> None: ...
 
 class WorkerReport(_message.Message):
-    __slots__ = ("worker", "metrics", "routes", "arms", "requests")
+    __slots__ = ("worker", "metrics", "routes", "arms", "requests", "poison")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
     ARMS_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    POISON_FIELD_NUMBER: _ClassVar[int]
     worker: str
     metrics: _containers.RepeatedCompositeFieldContainer[MetricFamily]
     routes: str
     arms: _containers.RepeatedCompositeFieldContainer[ArmReport]
     requests: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ..., routes: _Optional[str] = ..., arms: _Optional[_Iterable[_Union[ArmReport, _Mapping]]] = ..., requests: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    poison: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, worker: _Optional[str] = ..., metrics: _Optional[_Iterable[_Union[MetricFamily, _Mapping]]] = ..., routes: _Optional[str] = ..., arms: _Optional[_Iterable[_Union[ArmReport, _Mapping]]] = ..., requests: _Optional[_Iterable[bytes]] = ..., poison: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ArmReport(_message.Message):
     __slots__ = ("route", "rollout", "arm", "requests", "errors", "latency")

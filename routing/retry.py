@@ -9,17 +9,15 @@ budget of their own that gets back what was answered: one backend that drains or
 number of calls, and when all refuse, no more than the budget's share is asked twice.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
-import orjson
-
 from protos.errors import Kind, PenstockError
 from protos.service import Reply, Service
-from protos.values import InferRequest, OpenAi
+from protos.values import InferRequest
+from routing.poison import Poison, poisonous
 
 MAX_ATTEMPTS = 3
 MOST_ROUTES = 1024  # whose budgets are kept though nothing was taken from them lately
@@ -36,8 +34,6 @@ REQUEUE_REFILL = 2.0  # a second
 # Calls of dead streams that may wait to be repeated: what four endpoints can have in flight. More
 # would mean streams that die over and over, and repeating for ever.
 MOST_LOST = 16_384.0
-POISON_TTL = 600.0  # seconds
-POISON_ENTRIES = 1024
 
 
 class Budget:
@@ -160,42 +156,6 @@ class Budgets:
             del self._routes[name]
 
 
-class Poison:
-    """Fingerprints of requests that were in flight at two crashes, by tenant; bounded, they age."""
-
-    def __init__(self) -> None:
-        self._until: OrderedDict[bytes, float] = OrderedDict()
-
-    def add(self, request: InferRequest, now: float) -> None:
-        self._until[fingerprint(request)] = now + POISON_TTL
-        while len(self._until) > POISON_ENTRIES:
-            self._until.popitem(last=False)
-
-    def holds(self, request: InferRequest, now: float) -> bool:
-        if not self._until:  # the usual case costs nothing
-            return False
-        key = fingerprint(request)
-        until = self._until.get(key)
-        if until is not None and until < now:
-            del self._until[key]
-            return False
-        return until is not None
-
-
-def fingerprint(request: InferRequest) -> bytes:
-    """A digest of the tenant, the model and the exact input."""
-    digest = hashlib.blake2b(digest_size=16)
-    for text in (request.context.principal.tenant, request.model, request.version):
-        digest.update(text.encode() + b"\0")
-    payload = request.payload
-    if isinstance(payload, OpenAi):
-        digest.update(orjson.dumps(payload.body))
-    for tensor in payload.tensors:
-        digest.update(f"{tensor.name}\0{tensor.datatype}\0{tensor.shape}\0".encode())
-        digest.update(tensor.data)
-    return digest.digest()
-
-
 class Retry:
     """The filter. `idempotent` says whether executing a request twice does no harm.
 
@@ -213,7 +173,7 @@ class Retry:
     ) -> None:
         self._budgets = budgets
         self._requeues = Budget(clock(), reserve=REQUEUE_RESERVE, refill=REQUEUE_REFILL)
-        self._poison = poison
+        self.poison = poison
         self._idempotent = idempotent
         self._has_elsewhere = has_elsewhere
         self._clock = clock
@@ -221,7 +181,7 @@ class Retry:
 
     async def __call__(self, request: InferRequest, service: Service) -> Reply:
         now = self._clock()
-        if self._poison.holds(request, now):
+        if self.poison.holds(request, now):
             raise poisonous()
         budget = self._budgets.of(request)
         budget.deposit(now)
@@ -239,7 +199,7 @@ class Retry:
             except PenstockError as error:
                 now = self._clock()
                 if error.kind is Kind.LOST and request.context.suspect:
-                    self._poison.add(request, now)
+                    self.poison.add(request, now)
                     raise poisonous() from error
                 if paid_by is not None and len(timeline.instances) == asked:
                     paid_by.put_back()  # nobody was there to be asked; a fallback pays for its own
@@ -288,9 +248,3 @@ class Retry:
             case "never":
                 return None
         return budget if budget.withdraw(now) else None
-
-
-def poisonous() -> PenstockError:
-    return PenstockError(
-        Kind.MODEL_FAILED, "this input made its backend crash and is not tried again"
-    )

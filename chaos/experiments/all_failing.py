@@ -2,6 +2,9 @@
 
 Whatever may be repeated is repeated elsewhere, where it fails too: this is where retries multiply a
 load that is too much already. What reaches the backends is counted at the backends.
+
+What they refuse before they execute anything costs no device time, and has a reserve of its own on
+top, from which the calls of a backend that drains go elsewhere all at once.
 """
 
 import itertools
@@ -18,6 +21,8 @@ from chaos.invariants import (
 
 BACKENDS = 3
 RATE = 100.0  # requests a second
+UNEXECUTED = ("overloaded", "unavailable")
+REFUSED_AT_ONCE = 60  # the reserve, and what it regains meanwhile
 SHORT = ("overloaded", "torn", "hung up")  # what the short run has time for
 
 
@@ -39,8 +44,10 @@ async def run(bench: Bench) -> None:
             attempts = [call for liar in liars for call in liar.calls]
             asked = {each.number for each in load.history}
             attempts = [each for each in attempts if each.number in asked]
+            extra = 3 + (REFUSED_AT_ONCE if what in UNEXECUTED else 0)
+            said = f"{what}: retries stay in budget"
             bench.hold(
-                attempts_bounded(load.history, attempts, what=f"{what}: retries stay in budget"),
+                attempts_bounded(load.history, attempts, extra=extra, what=said),
                 no_request_executed_over(attempts),
                 refusals_say_when(load.history),
             )

@@ -22,7 +22,7 @@ from protos.route.snapshot import RouteSnapshot
 from protos.service import Reply, Service
 from protos.timeline import Target, Timeline
 from protos.values import Context, InferRequest
-from routing.retry import Poison, poisonous
+from routing.poison import Poison, poisonous
 from routing.shadow.capture import NO_ROOM, Capture, kind_of, watched
 from routing.shadow.pair import Pair
 from routing.shadow.pairing import Pairing

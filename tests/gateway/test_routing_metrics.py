@@ -17,6 +17,7 @@ from policies.fair.settings import Fairness
 from policies.limits.filter import Limits
 from policies.limits.local import Local
 from routing.endpoints import EndpointTable
+from routing.poison import Poison
 from routing.retry import Budget
 from tests.gateway.telemetry.collected import collected
 
@@ -49,6 +50,7 @@ def pipeline():
         decided=lambda request, code, now: None,
         record=lambda record: True,
         copied=lambda *_: None,
+        poison=Poison(),
         clock=lambda: 0.0,
         call_soon=asyncio.get_running_loop().call_soon,
         call_at=asyncio.get_running_loop().call_at,

@@ -14,8 +14,9 @@ from routing.circuit import Circuit
 from routing.endpoints import EndpointTable
 from routing.hedge import Hedge
 from routing.pick import Pick
+from routing.poison import Poison
 from routing.registry import Registry
-from routing.retry import Budget, Budgets, Poison, Retry
+from routing.retry import Budget, Budgets, Retry
 from routing.rules.route import Split
 from tests.routing import simulated_faults as faults
 from tests.routing import simulated_outcome as outcome

@@ -9,7 +9,8 @@ from protos.errors import Kind, PenstockError
 from protos.service import Reply
 from routing.hedge import Hedge
 from routing.latency import ENOUGH
-from routing.retry import Budget, Budgets, Poison, Retry
+from routing.poison import Poison
+from routing.retry import Budget, Budgets, Retry
 from tests.routing.routed import OK, route, routed
 from tests.routing.scripted_backend import ScriptedBackend, connected
 

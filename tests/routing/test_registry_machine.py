@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from protos import discovery_pb2 as pb
 from routing.registry import PRESERVED_AT_MOST, SELF_PRESERVATION_SHARE, SETTLING_BEATS, Registry
@@ -40,6 +40,11 @@ class Leases(RuleBasedStateMachine):
         self.revision = 0
         self.evicted = 0
 
+    @initialize(there=st.sets(instances))
+    def some_are_there(self, there) -> None:
+        for instance in sorted(there):
+            self.beat(instance, 1, "mine", 1, True, False)
+
     @rule(
         instance=instances,
         epoch=epochs,
@@ -73,6 +78,10 @@ class Leases(RuleBasedStateMachine):
     def everybody_beats(self) -> None:
         """As nearly always: or the mesh would be silent in all examples."""
         self._beats_of(self.model)
+
+    @rule(silent=st.sets(instances, max_size=3))
+    def all_but_some_beat(self, silent) -> None:
+        self._beats_of(self.model.keys() - silent)
 
     @rule(instance=instances, epoch=epochs)
     def disconnected(self, instance, epoch) -> None:

@@ -1,6 +1,5 @@
 """Retries: where a failure allows one, within the budget, never more than three attempts."""
 
-from dataclasses import replace
 
 import pytest
 
@@ -8,18 +7,16 @@ from protos.errors import Kind, PenstockError
 from protos.principal import Principal
 from protos.service import Reply
 from protos.timeline import Timeline
-from protos.values import Chat, Context, InferRequest, Part, Tensor, Tensors
+from protos.values import Context, InferRequest, Part, Tensor, Tensors
+from routing.poison import Poison
 from routing.retry import (
     MAX_ATTEMPTS,
     MOST_LOST,
     MOST_ROUTES,
-    POISON_TTL,
     RESERVE,
     Budget,
     Budgets,
-    Poison,
     Retry,
-    fingerprint,
 )
 from tests.routing.routed import route, routed
 
@@ -121,19 +118,6 @@ async def test_a_suspect_at_a_second_crash_is_refused_by_fingerprint_within_its_
     assert len(service.asked) == 2
     assert await filter_(request(tenant="other"), service) is OK
     assert await filter_(request(data=b"\1\0\0\0"), service) is OK
-
-
-def test_what_is_asked_in_openais_form_has_a_fingerprint_of_its_own():
-    asked = [replace(request(), payload=Chat({"messages": [text]})) for text in ("a", "a", "b")]
-    first, again, other = map(fingerprint, asked)
-    assert first == again != other
-
-
-def test_poison_is_forgotten_in_the_end():
-    poison = Poison()
-    poison.add(request(), 0.0)
-    assert poison.holds(request(), POISON_TTL - 1)
-    assert not poison.holds(request(), POISON_TTL + 1)
 
 
 def test_the_budget_is_a_share_of_the_requests():

@@ -14,7 +14,7 @@ from protos.route.snapshot import Arm, RouteSnapshot
 from protos.service import Reply
 from protos.timeline import Target, Timeline
 from protos.values import Context, InferRequest, Part, Tensor, Tensors
-from routing.retry import Poison
+from routing.poison import Poison
 from routing.shadow.mirror import Mirror
 from routing.shadow.pairing import Pairing
 from routing.shadow.record import Outcome, PairRecord

@@ -12,7 +12,7 @@ from protos.route.snapshot import Arm
 from protos.schedule import MAX_PRIORITY
 from protos.service import Reply
 from protos.timeline import Target
-from routing.retry import Poison
+from routing.poison import Poison
 from routing.shadow.capture import NO_ROOM, Capture
 from routing.shadow.mirror import FULL, STOPPING, UNSENT, Mirror
 from routing.shadow.pair import GONE, Pair
