@@ -11,8 +11,9 @@ REFILL = 2.0  # retries a second
 
 
 class Retrying(RuleBasedStateMachine):
-    @initialize(share=st.sampled_from([0.0, 0.1, 0.5]))
-    def begin(self, share) -> None:
+    @initialize(share=st.sampled_from([0.0, 0.1, 0.5]), streams_die=st.booleans())
+    def begin(self, share, streams_die) -> None:
+        self.streams_die = streams_die
         self.now = self.began = 1000.0
         self.share = share
         self.reserve = RESERVE if share else 0.0
@@ -21,7 +22,7 @@ class Retrying(RuleBasedStateMachine):
         self.given = 0.0  # for calls that were lost
         self.out = 0
 
-    @rule(number=st.sampled_from([1, 10, 500]))
+    @rule(number=st.sampled_from([1, 10, 10, 500]))
     def requests_come(self, number) -> None:
         for _ in range(number):
             self.budget.deposit(self.now)
@@ -35,12 +36,14 @@ class Retrying(RuleBasedStateMachine):
                 self.out += 1
 
     @precondition(lambda self: getattr(self, "out", 0))
-    @rule(how=st.sampled_from(["refund", "put_back"]))
-    def one_comes_to_nothing(self, how) -> None:
-        getattr(self.budget, how)()
-        self.returned += 1
-        self.out -= 1
+    @rule(how=st.sampled_from(["refund", "put_back"]), number=st.sampled_from([1, 40]))
+    def some_come_to_nothing(self, how, number) -> None:
+        for _ in range(min(number, self.out)):
+            getattr(self.budget, how)()
+            self.returned += 1
+            self.out -= 1
 
+    @precondition(lambda self: getattr(self, "streams_die", False))
     @rule(calls=st.sampled_from([1, 64, 20_000]))
     def a_stream_dies_with_calls(self, calls) -> None:
         self.budget.reserve_for(calls)

@@ -22,6 +22,7 @@ from routing.rollout.advance import advance
 from routing.rollout.begin import begin_over
 from routing.rollout.command import abort, pause, resume
 from routing.rollout.event import Event
+from routing.rollout.evidence import Evidence
 from routing.rollout.identity import parts, rollout_id
 from routing.rollout.state import TERMINAL, TRANSITIONS, RolloutState
 from tests.many_times import LIMIT, bounded
@@ -66,8 +67,12 @@ class Replicas(RuleBasedStateMachine):
     def begin(self, document) -> None:
         self.document = document
 
-    @rule(who=st.sampled_from(REPLICAS))
-    def take_the_lead(self, who) -> None:
+    @rule(
+        who=st.sampled_from(REPLICAS),
+        evidence=st.sampled_from([None, NOTHING, GOOD, GOOD, HARM]),
+    )
+    def take_the_lead(self, who, evidence) -> None:
+        """With evidence it goes on at once, until it would write."""
         lease, epoch = self.lease, 0
         if lease is None:
             epoch = 1
@@ -81,20 +86,27 @@ class Replicas(RuleBasedStateMachine):
             self.looks.pop(who, None)
         else:
             self.lease = Lease(who, epoch, self.now + LEAD_SECONDS)
-            self.looks[who] = Look(fence)
+            look = self.looks[who] = Look(fence)
+            if evidence is not None:
+                self._read(look)
+                self._decide(look, evidence)
 
     @precondition(lambda self: self.looks)
     @rule(data=st.data())
     def read(self, data) -> None:
-        look = self._one(data)
-        look.read, look.has_read = self.store.rollouts.get(ROUTE), True
+        self._read(self._one(data))
 
     @precondition(lambda self: any(look.has_read for look in self.looks.values()))
     @rule(data=st.data(), evidence=st.sampled_from([NOTHING, GOOD, GOOD, HARM]))
     def decide(self, data, evidence) -> None:
         look = self._one(data)
-        if not look.has_read:
-            return
+        if look.has_read:
+            self._decide(look, evidence)
+
+    def _read(self, look: Look) -> None:
+        look.read, look.has_read = self.store.rollouts.get(ROUTE), True
+
+    def _decide(self, look: Look, evidence: Evidence) -> None:
         asked, _, _ = parts(self.document)
         if look.read is None or look.read.id != rollout_id(self.document):
             look.decided = begin_over(look.read, self.document, self.now)
@@ -189,5 +201,5 @@ class Replicas(RuleBasedStateMachine):
 
 
 TestReplicas = Replicas.TestCase
-TestReplicas.settings = bounded(25, 40)
+TestReplicas.settings = bounded(15, 40)
 TestReplicas.pytestmark = [pytest.mark.timeout(LIMIT)]

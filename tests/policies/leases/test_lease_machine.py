@@ -104,12 +104,17 @@ class Sharing(RuleBasedStateMachine):
     def wall(self) -> float:
         return NOON + self.now - 1000.0
 
-    @rule(who=st.integers(0, 2), amount=st.sampled_from([1.0, 1.0, 3.0, 25.0]))
-    def request(self, who, amount) -> None:
+    @rule(
+        who=st.integers(0, 2),
+        amount=st.sampled_from([1.0, 1.0, 3.0, 25.0]),
+        times=st.sampled_from([1, 2, 20]),
+    )
+    def request(self, who, amount, times) -> None:
         if self.terms.kind == "slots" or self.of.requests is not None:
             amount = 1.0
         holder = self.holders[who % len(self.holders)]
-        self._request(holder, amount)
+        for _ in range(times):
+            self._request(holder, amount)
 
     def _request(self, holder: Holder, amount: float) -> bool:
         """Whether it was admitted; asks as `limits/filter.py` does."""
@@ -146,7 +151,7 @@ class Sharing(RuleBasedStateMachine):
         if used:
             self.counted.append((self.now, used))
 
-    @rule(turns=st.sampled_from([1, 2, 7, 15]))
+    @rule(turns=st.sampled_from([1, 2, 7, 50]))
     def time_passes(self, turns) -> None:
         for _ in range(turns):
             self.now += TURN
