@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs" / "reference"
-FILES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+FILES = (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md")))
 WRITTEN = tuple(file for file in FILES if GENERATED not in file.parents)  # by people
 
 _MARK = re.compile(r"<!-- (?:needs: (\w+)|runs: elsewhere \((.+)\)) -->")
