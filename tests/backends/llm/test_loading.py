@@ -1,5 +1,6 @@
 """Folders that can be served are read; others are refused by a sentence, and run nothing."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -86,3 +87,53 @@ def test_an_attention_that_does_something_else_is_refused(folder: Path) -> None:
     )
     Gemma2ForCausalLM(config).save_pretrained(folder)
     assert "softcap" in refused(folder)
+
+
+def header(length: int, content: bytes) -> bytes:
+    return length.to_bytes(8, "little") + content
+
+
+def tensor(begin: int, end: int, shape: list[int]) -> dict[str, object]:
+    return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+
+
+OVERLAPPING = json.dumps({"a": tensor(0, 8, [2]), "b": tensor(4, 12, [2])}).encode()
+BEYOND = json.dumps({"a": tensor(0, 1 << 60, [1 << 58])}).encode()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        b"",
+        header(1 << 63, b"{}"),
+        header(1 << 40, b"{}"),
+        header(1, b"{}"),
+        header(2, b"[]"),
+        header(len(OVERLAPPING), OVERLAPPING + bytes(12)),
+        header(len(BEYOND), BEYOND + bytes(8)),
+        b"\x80\x04cos\nsystem\n(S'true'\ntR.",
+    ],
+    ids=["empty", "huge", "long", "short", "list", "overlapping", "beyond", "pickle"],
+)
+def test_weights_that_are_no_safetensors_are_refused(folder: Path, weights: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(weights)
+    assert refused(folder).startswith("transformers can't load it: ")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"null", b'"x"'])
+def test_junk_for_a_configuration_is_refused(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    assert refused(folder)
+
+
+def test_a_tokenisers_code_is_never_run(folder: Path, tmp_path: Path) -> None:
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    config["auto_map"] = {"AutoTokenizer": ["own.Own", "own.Own"]}
+    config["tokenizer_class"] = "Own"
+    file.write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with contextlib.suppress(ValueError):
+        load(folder, dtype="fp32", block=4, memory=1 << 20)
+    assert not (tmp_path / "ran").exists()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from backends.models.config import ModelConfig
 from backends.runtimes.onnx import OnnxRuntime, create
@@ -162,3 +162,35 @@ def test_the_same_on_a_gpu(tmp_path: Path) -> None:
     runtime.load()
     ones = np.ones((2, 4), np.float32)
     assert np.array_equal(runtime.execute(runtime.stage({"x": ones}))["y"], ones * 3)
+
+
+def weights_at(location: str) -> bytes:
+    """A model whose one constant lies in a file of its own."""
+    model = ModelProto.FromString(onnx_scale())
+    (constant,) = model.graph.initializer
+    constant.ClearField("float_data")
+    constant.ClearField("raw_data")
+    constant.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "4")):
+        constant.external_data.add(key=key, value=value)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_weights_may_lie_beside_the_model(tmp_path: Path) -> None:
+    put(tmp_path / "model.onnx.data", np.float32(3).tobytes())
+    runtime = loaded(tmp_path, weights_at("model.onnx.data"))
+    outputs = runtime.execute(runtime.stage({"x": np.ones((1, 4), np.float32)}))
+    assert outputs["y"].tolist() == [[3, 3, 3, 3]]
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret", "/etc/hostname", "sub/../../secret", "link", "*/_ORT_MEM_ADDR_/*", ""]
+)
+def test_weights_may_lie_nowhere_else(tmp_path: Path, location: str) -> None:
+    put(tmp_path / "secret", bytes(16))
+    folder = tmp_path / "m"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match="onnxruntime can't read it"):
+        loaded(folder, weights_at(location))

@@ -3,6 +3,7 @@
 import gc
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,3 +177,23 @@ def resident() -> int:
     """Bytes of this process that are in memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+class Evil:
+    """Its pickle makes a file when it is read."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.canary,)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pt2"])
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "pickle alone"])
+def test_a_pickle_by_whatever_name_runs_nothing(tmp_path: Path, name: str, old: bool) -> None:
+    canary = tmp_path / "canary"
+    torch.save(Evil(canary), tmp_path / name, _use_new_zipfile_serialization=not old)
+    with pytest.raises(ValueError):
+        create(tmp_path / name, ModelConfig(), "cpu", 1).load()
+    assert not canary.exists()
