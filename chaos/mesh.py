@@ -33,7 +33,7 @@ ISSUED, LIFETIME = -2 * 3600.0, 6 * 3600.0
 
 
 class Process:
-    """One child with its output in a file."""
+    """One child with its output in a file, or in the descriptor `output`."""
 
     def __init__(
         self,
@@ -41,16 +41,17 @@ class Process:
         arguments: list[str],
         folder: Path,
         environment: Mapping[str, str] | None = None,
+        output: int | None = None,
     ) -> None:
         self.name = name
         self.may_end = False  # by itself, with an error; of others that is a test's failure
         self.log = folder / f"{name}.log"
-        with self.log.open("ab") as output:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=log if output is None else output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 preexec_fn=partial(die_with, os.getpid()),
@@ -170,8 +171,10 @@ class Mesh:
         headers = {"authorization": f"Bearer {self.token(*scopes)}"} if scopes else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, **settings)
 
-    def start_gateway(self) -> Process:
-        self.gateway = self._start("gateway", ["gateway", "serve", "--config", str(self.file)])
+    def start_gateway(self, output: int | None = None) -> Process:
+        """Also again; what it says goes to a file, or to the descriptor `output`."""
+        command = ["gateway", "serve", "--config", str(self.file)]
+        self.gateway = self._start("gateway", command, output=output)
         return self.gateway
 
     def process(self, name: str) -> Process:
@@ -290,10 +293,14 @@ class Mesh:
         httpx.post(self._on_admin(path), headers=self._bearer()).raise_for_status()
 
     def _start(
-        self, name: str, arguments: list[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str] | None = None,
+        output: int | None = None,
     ) -> Process:
         own = {**(self._environment or {}), **(environment or {})}
-        process = Process(name, arguments, self.folder, own)
+        process = Process(name, arguments, self.folder, own, output)
         self._processes.append(process)
         return process
 

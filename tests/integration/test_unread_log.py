@@ -1,27 +1,19 @@
 """A standard error that nobody reads stops no request, whatever a gateway has to say."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from chaos.mesh import ROOT, Mesh, Process
-from protos.orphans import die_with
+from chaos.mesh import Mesh, Process
 
 
-class Unread(Process):
-    """Its standard error is a pipe that is full from the start."""
+class UnreadMesh(Mesh):
+    """The gateway's output is a pipe that is full from the start."""
 
-    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
-        self.name = name
-        self.may_end = False
-        self.log = folder / f"{name}.log"
-        self.log.touch()
+    def start_gateway(self, output: int | None = None) -> Process:
         self._unread, full = os.pipe()  # stays open: with nobody there, writing would fail
         os.set_blocking(full, False)
         try:
@@ -29,22 +21,10 @@ class Unread(Process):
                 os.write(full, b"." * 4096)
         except BlockingIOError:
             os.set_blocking(full, True)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=full,
-            preexec_fn=partial(die_with, os.getpid()),
-        )
-        os.close(full)
-
-
-class UnreadMesh(Mesh):
-    def _start(self, name: str, arguments: list[str]) -> Process:
-        process = Unread(name, arguments, self.folder)
-        self._processes.append(process)
-        return process
+        try:
+            return super().start_gateway(full)
+        finally:
+            os.close(full)
 
 
 @pytest.fixture
