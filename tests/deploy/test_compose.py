@@ -238,3 +238,12 @@ def test_grafana_is_given_its_sources_and_dashboards() -> None:
     paths = {each["options"]["path"] for each in providers}
     mounted = {mount.split(":")[1] for mount in SERVICES["grafana"]["volumes"]}
     assert paths <= mounted
+
+
+def test_every_service_drops_what_it_does_not_need() -> None:
+    more = {name: each["cap_add"] for name, each in SERVICES.items() if "cap_add" in each}
+    own = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]  # of volumes that are root's at first
+    assert more == {"setup": own, "postgres": [*own, "SETGID", "SETUID"]}
+    for name, each in SERVICES.items():
+        assert each["cap_drop"] == ["ALL"], name
+        assert each["security_opt"] == ["no-new-privileges:true"], name

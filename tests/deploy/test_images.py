@@ -53,6 +53,11 @@ def test_the_base_is_pinned_and_nothing_runs_as_root() -> None:
     assert "pip --python" not in final
 
 
+def test_nothing_in_an_image_becomes_another_user() -> None:
+    base = DOCKERFILE.read_text().partition(" AS base")[2].partition("FROM ")[0]
+    assert "-perm /6000 -exec chmod a-s" in base
+
+
 def test_only_what_runs_triton_has_a_compiler() -> None:
     text = DOCKERFILE.read_text().partition(" AS base")[2]
     before, _, stage = text.partition("FROM backend AS backend-triton")
