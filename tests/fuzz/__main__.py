@@ -5,6 +5,7 @@ needs of it for its coverage is added. An input that breaks something is written
 """
 
 import argparse
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ SLOW = 10  # seconds for one input, from which on it counts as a hang
 MEMORY = 2048  # MiB
 LONGEST = 4096  # bytes of an input
 SMALL = 1024  # of one that is kept
+MOST = 64  # inputs of a target
 PACKAGES = ["protos", "policies", "gateway", "backends", "routing", "yaml", "json", "jwt"]
 
 
@@ -53,7 +55,7 @@ def main() -> int:
 
 
 def _keep(target: str, seeds: Path, found: Path) -> None:
-    """Adds the smallest inputs that reach what the seeds don't."""
+    """Adds the smallest inputs that reach what the seeds don't, as long as those are few."""
     for path in found.iterdir():
         if path.stat().st_size > SMALL:
             path.unlink()
@@ -61,21 +63,26 @@ def _keep(target: str, seeds: Path, found: Path) -> None:
         for path in seeds.iterdir():
             shutil.copy(path, merged)
         _run(target, "-merge=1", merged, str(found))
-        for path in Path(merged).iterdir():
-            if not (seeds / path.name).exists():
-                shutil.copy(path, seeds)
+        new = [path for path in Path(merged).iterdir() if not (seeds / path.name).exists()]
+        room = max(0, MOST - len(list(seeds.iterdir())))
+        for path in sorted(new, key=lambda path: path.stat().st_size)[:room]:
+            shutil.copy(path, seeds)
 
 
 def _run(target: str, *arguments: str) -> int:
     # In a process of its own, as libFuzzer ends the one that it runs in.
-    command = [sys.executable, "-m", "tests.fuzz", target, "--libfuzzer", *arguments]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run([*_command(target), *arguments], check=False).returncode
+
+
+def _command(target: str) -> list[str]:
+    return [sys.executable, "-m", "tests.fuzz", target, "--libfuzzer"]
 
 
 def _fuzz(target: str, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=PACKAGES):
         one = load(target)
-    atheris.Setup(["fuzz", *arguments], one)
+    # To merge, libFuzzer starts its own command line again, by a shell.
+    atheris.Setup([shlex.join(_command(target)), *arguments], one)
     atheris.Fuzz()
 
 
