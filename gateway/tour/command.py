@@ -62,7 +62,8 @@ async def _tour(config: Config) -> None:
             for stop in STOPS:
                 await stop.visit(site, guide)
         guide.stop(f"That was it, in {time.monotonic() - began:.0f} s. Look around yourself:")
-        guide.link("the console", await client.console_link())
+        link = await client.console_link() if guide.shown else "penstock token --admin"
+        guide.link("the console", link)
         guide.link("shadow report", (site.folder / shadow.PAGE).resolve().as_uri())
 
 

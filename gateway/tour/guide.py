@@ -21,6 +21,11 @@ class Guide:
         self._console = console
         self._stops = 0
 
+    @property
+    def shown(self) -> bool:
+        """Whether somebody sees it now; else it may be kept as a log, which holds no secrets."""
+        return self._console.is_terminal
+
     def stop(self, title: str) -> None:
         self._stops += 1
         self._console.print(f"\n[bold cyan]{self._stops}[/]  [bold]{escape(title)}[/]")

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from gateway.terminal import Terminal
@@ -59,3 +60,8 @@ def test_a_terminal_that_is_gone_does_not_keep_anybody_from_stopping():
     shown = Terminal(Console(file=Gone()))
     shown.say("finishing")
     shown.teller("onnx")("finished")
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_it_knows_whether_somebody_sees_it_now_or_keeps_it_as_a_log(watched: bool):
+    assert terminal(watched=watched)[0].shown is watched
