@@ -20,6 +20,7 @@ from backends.tracing import Traced, Tracing
 from protos import exchange_calls, exchange_parts
 from protos.errors import PenstockError
 from protos.exchange_calls import Call
+from protos.grpc_server import register
 
 FRAME_PARTS = 128
 FRAME_BYTES = 512 * 1024
@@ -65,10 +66,11 @@ class ExchangeService:
         self._key = access_key.encode()
         self._tracing = tracing
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def register(self, server: aio.Server) -> None:
+        """Adds the service to a server."""
         method: grpc.RpcMethodHandler[bytes, bytes]
         method = grpc.stream_stream_rpc_method_handler(self._exchange)
-        return grpc.method_handlers_generic_handler("penstock.v1.Backend", {"Exchange": method})
+        register(server, "penstock.v1.Backend", {"Exchange": method})
 
     async def _exchange(self, frames: AsyncIterator[bytes], context: Context) -> None:
         if not admitted(context, self._key):

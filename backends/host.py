@@ -22,6 +22,7 @@ from backends.health import Health
 from backends.heartbeat import Heartbeat
 from backends.tracing import Tracing
 from protos import discovery_pb2 as pb
+from protos import grpc_server
 from protos.errors import PenstockError
 from protos.open_inference_pb2_grpc import (
     GRPCInferenceServiceServicer,
@@ -124,7 +125,9 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
         loop.add_signal_handler(number, stop.set)
 
     access_key = secrets.token_urlsafe(32)
-    server = aio.server(interceptors=(Guard(access_key, open_=place.open),), options=SERVER_OPTIONS)
+    server = grpc_server.server(
+        interceptors=(Guard(access_key, open_=place.open),), options=SERVER_OPTIONS
+    )
     port = _bind(server, place)
     address = place.advertise or f"{place.listen.rpartition(':')[0]}:{port}"
     exporter, queue, tracing = _tracing(place)
@@ -132,7 +135,7 @@ async def host(place: Place, make_work: Callable[[Identity], Work]) -> None:
     work = make_work(identity)
     if tracing is not None:
         tracing.device = work.presence.beat(False).device
-    server.add_generic_rpc_handlers((ExchangeService(work.worker, access_key, tracing).handler(),))
+    ExchangeService(work.worker, access_key, tracing).register(server)
     unary = work.unary(None if place.open else access_key)
     add_GRPCInferenceServiceServicer_to_server(unary, server)
     heartbeat = Heartbeat(

@@ -13,6 +13,7 @@ from gateway.telemetry.mesh import NO_WORK, Work, take_work
 from policies.authorize import require_join
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
+from protos.grpc_server import register
 from protos.principal import Principal
 from routing.registry import Registry
 
@@ -49,13 +50,14 @@ class Discovery:
         self.left = 0  # backends that said goodbye
         self._changed = asyncio.Event()
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    def register(self, server: aio.Server) -> None:
+        """Adds the service to a server."""
         join = grpc.stream_stream_rpc_method_handler(
             self._join,
             request_deserializer=pb.Beat.FromString,
             response_serializer=pb.Directive.SerializeToString,
         )
-        return grpc.method_handlers_generic_handler("penstock.v1.Discovery", {"Join": join})
+        register(server, "penstock.v1.Discovery", {"Join": join})
 
     async def run(self, publish: Callable[[pb.Snapshot], Awaitable[None] | None]) -> None:
         """Expires leases and publishes a snapshot whenever something changed; until cancelled."""

@@ -41,6 +41,7 @@ from gateway.telemetry.log_format import configure
 from gateway.telemetry.process import register_process, register_tasks
 from gateway.telemetry.request_log import register_log
 from gateway.worker import Worker
+from protos import grpc_server
 from protos.log_writer import LogWriter
 from protos.tls_files import Followed
 from routing.registry import Registry
@@ -181,8 +182,8 @@ async def _serve_in_processes(
 async def _serve_discovery(
     hub: Hub, config: Config, shown: Followed[grpc.ServerCertificateConfiguration] | None
 ) -> aio.Server:
-    server = aio.server(options=server_options(MAX_BEAT_BYTES))
-    server.add_generic_rpc_handlers((hub.discovery.handler(),))
+    server = grpc_server.server(options=server_options(MAX_BEAT_BYTES))
+    hub.discovery.register(server)
     bind(server, config.listener("discovery"), shown)
     await server.start()
     return server

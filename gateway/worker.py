@@ -56,6 +56,7 @@ from policies.audit import Audit
 from policies.limits.elsewhere import Elsewhere
 from policies.limits.filter import Limits
 from protos import discovery_pb2 as pb
+from protos import grpc_server
 from protos.garbage import settle
 from protos.log_writer import LogWriter
 from protos.open_inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -248,7 +249,7 @@ class Worker:
 
     async def _start_grpc(self, share_port: bool) -> None:
         config = self._config
-        self._grpc = aio.server(
+        self._grpc = grpc_server.server(
             interceptors=(
                 Guard(self.gate.authenticate, self._records.audit.stranger),
                 Reading(),

@@ -77,7 +77,7 @@ async def exchange(*models: tuple[str, Signature]):
         intake.device.add_model((name, "1"), NoArray(), signature, ALONE)
     intake.models = Table(*[Entry((name, "1"), signature) for name, signature in models])
     server = aio.server()
-    server.add_generic_rpc_handlers((ExchangeService(Batched(intake), "key").handler(),))
+    ExchangeService(Batched(intake), "key").register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = aio.insecure_channel(f"127.0.0.1:{port}")

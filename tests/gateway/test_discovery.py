@@ -52,7 +52,7 @@ class Mesh:
     @asynccontextmanager
     async def serving(self, port=0, host="127.0.0.1"):
         server = aio.server(options=[("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((self.discovery.handler(),))
+        self.discovery.register(server)
         self.port = server.add_insecure_port(f"{host}:{port}")
         await server.start()
         task = asyncio.create_task(self.discovery.run(self._publish))
