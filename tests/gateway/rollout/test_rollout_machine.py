@@ -126,6 +126,15 @@ class Replicas(RuleBasedStateMachine):
         if not slow:
             look.decided, look.has_read = None, False
 
+    @precondition(lambda self: any(look.decided for look in self.looks.values()))
+    @rule(data=st.data(), other=st.sampled_from(REPLICAS))
+    def one_that_decided_sleeps_until_another_leads(self, data, other) -> None:
+        self.now += LEAD_SECONDS
+        kept = dict(self.looks)
+        self.take_the_lead(other, None)
+        self.looks = kept
+        self.write(data, slow=False)
+
     @rule(command=st.sampled_from([pause, abort, resume]), stale=st.booleans())
     def a_person_acts(self, command, stale) -> None:
         before = self.store.rollouts.get(ROUTE)
@@ -201,5 +210,5 @@ class Replicas(RuleBasedStateMachine):
 
 
 TestReplicas = Replicas.TestCase
-TestReplicas.settings = bounded(15, 40)
+TestReplicas.settings = bounded(20, 30)
 TestReplicas.pytestmark = [pytest.mark.timeout(LIMIT)]

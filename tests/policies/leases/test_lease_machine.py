@@ -246,10 +246,10 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = bounded(60, 40)
+TestSharing.settings = bounded(35, 30)
 TestSharing.pytestmark = [pytest.mark.timeout(SECONDS)]
 
 
 @pytest.mark.timeout(SECONDS)
 def test_the_ledger_in_redis_answers_the_same(redis: "Redis[bytes]") -> None:
-    run_state_machine_as_test(lambda: Sharing(redis), settings=bounded(15, 30))
+    run_state_machine_as_test(lambda: Sharing(redis), settings=bounded(8, 25))
