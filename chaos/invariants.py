@@ -93,8 +93,11 @@ def within(seconds: Sequence[float], promised: float, what: str) -> Verdict:
     )
 
 
-def lost_only_in_flight(history: History, at: float, slack: float = 0.05) -> Verdict:
-    """Who wasn't answered had asked before that moment, or while it took its time, and waited."""
+def lost_only_in_flight(history: History, at: float, slack: float = 0.5) -> Verdict:
+    """Who wasn't answered had asked before that moment and still waited then.
+
+    Within `slack` seconds after it a client may use a connection whose end it hasn't seen yet.
+    """
     """Who wasn't answered had asked before that moment and was still waiting then."""
     bad = history.of("failed", "cut", "lost", "refused")
     other = [each for each in bad if not (each.sent <= at + slack and each.done >= at)]

@@ -13,7 +13,6 @@ NAME = "timed"
 
 _CODE = """
 import os
-import select
 import signal
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ NOTES = Path({notes!r}) / str(os.getpid())
 ORDERS = (Path({orders!r}), Path(f"{orders}-{{os.getpid()}}"))
 
 
-def occupied(seconds):
+def time.sleep(seconds):
     select.select((), (), (), seconds)  # libfaketime fails time.sleep when the clock was set back
 HELD = []
 
@@ -58,15 +57,15 @@ _UNARY = """
 def predict(inputs):
     numbers = inputs["number"]
     obey(numbers)
-    occupied({row} * len(numbers))
+    time.sleep({row} * len(numbers))
     return {{"number": numbers}}
 """
 _IN_PARTS = """
 
-def predict(inputs):
+def predict(inputs, parameters):
     obey(inputs["number"])
     for part in range({parts}):
-        occupied({row})
+        time.sleep({row})
         yield {{"number": inputs["number"]}}
 """
 _SETTINGS = """

@@ -21,7 +21,7 @@ SEEN = 1.5  # seconds in which the balancer sees that a gateway is ready again
 
 async def run(bench: Bench) -> None:
     model = bench.timed()
-    streamed = bench.timed(row=0.03, rows=1, name=MODEL, parts=PARTS)
+    streamed = bench.timed(row=0.03, rows=0, name=MODEL, parts=PARTS)
     (streamed.repository / MODEL).rename(model.repository / MODEL)
     count = 2 if bench.short else 3
     async with bench.site(model, gateways=count) as site, AsyncExitStack() as stack:

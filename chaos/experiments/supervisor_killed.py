@@ -34,7 +34,7 @@ async def run(bench: Bench) -> None:
     bench.hold(
         none_failed(load.history, "no request failed at the other gateway"),
         Verdict(len(before) == 2, "there were two workers"),
-        within([ended], 1.0, "its workers end with it"),
+        within([ended], 2.0, "its workers end with it"),
         none_failed(answered.history, "its successor serves on the same ports"),
     )
 

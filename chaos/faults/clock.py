@@ -9,6 +9,19 @@ from chaos.probe import faketime_library
 HOUR = 3600
 KNOWN_WITHIN = 1  # seconds, after which a process reads how far off the clock is
 
+# libfaketime 0.9.10 fails clock_nanosleep where it is to leave the monotonic clock alone.
+_SLEEP = """
+import select
+import time
+
+
+def sleep(seconds):
+    select.select((), (), (), seconds)
+
+
+time.sleep = sleep
+"""
+
 
 class WallClock:
     """Off by so many seconds for processes that are started with `environment`.
@@ -28,6 +41,7 @@ class WallClock:
         if library is None:
             raise FileNotFoundError("libfaketime.so.1")
         return {
+            "PYTHONPATH": os.fspath(self._site),
             "LD_PRELOAD": os.fspath(library),
             "FAKETIME_TIMESTAMP_FILE": os.fspath(self._file),
             "FAKETIME_CACHE_DURATION": str(KNOWN_WITHIN),

@@ -21,7 +21,7 @@ def test_the_slowest_time_counts() -> None:
 def test_what_was_in_flight_may_be_lost_and_nothing_else() -> None:
     answered = Request(1, planned=1.0, sent=1.0, done=1.5, status=200, whole=True)
     in_flight = replace(answered, status=0, whole=False)
-    later = replace(in_flight, sent=1.4)
+    later = replace(in_flight, sent=1.9, done=2.0)
 
     assert lost_only_in_flight(History([answered, in_flight]), at=1.2).holds
     assert not lost_only_in_flight(History([answered, later]), at=1.2).holds
