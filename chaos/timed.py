@@ -21,10 +21,6 @@ import numpy as np
 
 NOTES = Path({notes!r}) / str(os.getpid())
 ORDERS = (Path({orders!r}), Path(f"{orders}-{{os.getpid()}}"))
-
-
-def time.sleep(seconds):
-    select.select((), (), (), seconds)  # libfaketime fails time.sleep when the clock was set back
 HELD = []
 
 

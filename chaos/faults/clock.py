@@ -32,6 +32,9 @@ class WallClock:
     def __init__(self, file: Path, off: int = 0, *, monotonic: bool = False) -> None:
         self._file = file
         self._monotonic = monotonic
+        self._site = file.with_name(f"{file.name}-python")
+        self._site.mkdir()
+        (self._site / "sitecustomize.py").write_text(_SLEEP)
         self.set(off)
 
     @property
