@@ -13,6 +13,7 @@ from routing.breaker import Breaker, Verdict, verdict
 from routing.exchange import Exchange
 from routing.kept import Kept
 from routing.latency import PeakEwma
+from routing.reply_check import ReplyCheck
 
 # Calls that share a batch while nothing better is known; only the ratio between endpoints matters.
 TYPICAL_BATCH = 8
@@ -38,6 +39,7 @@ class Endpoint:
         self.exchange = exchange
         self.models: dict[ModelKey, pb.Model] = {}
         self.signatures: dict[ModelKey, Signature] = {}
+        self._checks: dict[ModelKey, ReplyCheck] = {}
         self.suspect_turn = asyncio.Lock()
         self.left = False
         self.excess = PeakEwma()
@@ -66,6 +68,7 @@ class Endpoint:
             self._models_revision = beat.models_revision
             self.models = {(m.name, m.version): m for m in beat.models.models}
             self.signatures = {key: signature(m) for key, m in self.models.items()}
+            self._checks = {k: ReplyCheck(s) for k, s in self.signatures.items() if s.outputs}
             self.breakers = {k: b for k, b in self.breakers.items() if k in self.models}
 
     def leave(self) -> None:
@@ -128,6 +131,8 @@ class Endpoint:
         due = self._due[ticket] = began + self.predicted_wait() + self._service
         try:
             reply = await self.exchange(request)
+            if (check := self._checks.get(key)) is not None:
+                reply = check(request, reply)
         except BaseException as error:
             now = self._clock()
             overdue = now - due

@@ -52,6 +52,7 @@ class Lane:
         self.loop = asyncio.get_running_loop()
         self.connected = False
         self.calls: dict[int, Call] = {}
+        self._newest = 0  # id of a call; they only grow
         self.bytes = 0
         self._heard = 0.0
         self._frame_calls = frame_calls
@@ -69,6 +70,7 @@ class Lane:
         if not self.calls:
             self._heard = time.monotonic()
         self.calls[call.id] = call
+        self._newest = call.id
         self.bytes += call.size
         self._outbox.append(call)
         self._wake.set()
@@ -198,6 +200,8 @@ class Lane:
             for call_id, part, executed in exchange_parts.decode_parts(frame):
                 call = self.calls.get(call_id)
                 if call is None:
+                    if call_id > self._newest:
+                        raise PenstockError(Kind.BAD_REPLY, "an answer to a call that nobody made")
                     continue  # given up meanwhile; the cancellation is on its way
                 if isinstance(part, PenstockError):
                     self._forget(call)

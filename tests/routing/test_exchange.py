@@ -367,13 +367,26 @@ async def test_so_does_one_that_sends_nothing_without_end(backend):
                 pass
 
 
-async def test_parts_for_nobody_twice_and_after_the_last_are_passed_over(backend):
+@pytest.mark.parametrize("call_id", [1000, 2**64 - 1])
+async def test_an_answer_to_a_call_that_nobody_made_ends_the_stream(backend, call_id):
+    """Somebody else's answer it should have been, who would wait for it in vain."""
+    lost = []
+    async with connected(backend, on_lost=lost.append) as exchange:
+        task = asyncio.create_task(exchange(request([1])))
+        await backend.until(lambda: backend.calls)
+        (call,) = backend.calls.values()
+        await backend.answer(call, [7], call_id=call_id)
+        with pytest.raises(PenstockError) as raised:
+            await task
+    assert raised.value.kind is Kind.LOST
+    assert lost == [1]
+
+
+async def test_parts_twice_and_after_the_last_are_passed_over(backend):
     async with connected(backend) as exchange:
         task = asyncio.create_task(exchange(request([1])))
         await backend.until(lambda: backend.calls)
         (call,) = backend.calls.values()
-        await backend.answer(call, [7], call_id=call.id + 1000)
-        await backend.answer(call, [7], call_id=2**64 - 1)
         await backend.answer(call, [1])
         await backend.answer(call, [2])
         await backend.answer(call, [3], final=False)
