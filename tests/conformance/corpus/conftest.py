@@ -6,6 +6,7 @@ import pytest
 
 from chaos.mesh import Mesh
 from tests.conformance.corpus.body_cases import BODY
+from tests.conformance.corpus.issuers import Issuers, issuing
 from tests.conformance.corpus.vitals import Vitals
 from tests.integration import mesh_models as models
 from tests.openai_server import Server, serving
@@ -18,11 +19,17 @@ LIMITS = (
 
 
 @pytest.fixture(scope="package")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuers]:
+    with issuing(tmp_path_factory.mktemp("issuers")) as issuers:
+        yield issuers
+
+
+@pytest.fixture(scope="package")
+def mesh(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterator[Mesh]:
     folder = tmp_path_factory.mktemp("corpus")
     repository = folder / "repository"
     models.write_long(repository)
-    with serving(Server()) as url, Mesh(folder, limits=LIMITS) as mesh:
+    with serving(Server()) as url, Mesh(folder, limits=LIMITS, more=issuers.yaml) as mesh:
         mesh.start_backend("quick", repository)
         mesh.join_openai("llm", url, "--model", "chat=echo", "--model", "embed")
         mesh.wait_ready(("long", "1"), ("chat", "1"), ("embed", "1"))

@@ -14,6 +14,8 @@ _FAILED = re.compile(r'^penstock_requests_total\{[^}]*code="(5\d\d)"[^}]*\} ([0-
 _MEANT = ("501",)  # what nobody offers is no failure
 # Of the log: an incident, a traceback, and whatever else was meant for an operator's eyes.
 _ALARMS = re.compile(r'incident [0-9a-f]|Traceback|"level": ?"(error|critical)"| ERROR | CRITICAL ')
+# gRPC's own words for a client that left before its answer.
+_LEFT = "ExecuteBatchError raised in core"
 
 
 @dataclass(frozen=True)
@@ -61,4 +63,4 @@ def failures(metrics: str) -> float:
 
 def alarms(mesh: Mesh) -> list[str]:
     lines = mesh.gateway.log.read_text(errors="replace").splitlines()
-    return [line for line in lines if _ALARMS.search(line)]
+    return [line for line in lines if _ALARMS.search(line) and _LEFT not in line]
