@@ -59,7 +59,7 @@ async def _gateways(bench: Bench, site: Site, count: int) -> None:
             mesh.start_gateway()
             await site.ready(len(site.gateways))
             await site.ready(len(site.gateways), MODEL)
-            await bench.wait(SEEN, short=SEEN)
+            await bench.wait(SEEN, short=0.5)
 
 
 EXPERIMENT = Experiment(
