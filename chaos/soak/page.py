@@ -1,6 +1,6 @@
 """A soak as one page: what was held against it, and each process's curves. No script."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from statistics import median
 
@@ -13,14 +13,14 @@ from gateway.reports.svg import Axis, curves, line, plot
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _POINTS = 360  # of a curve; each is the median of what was seen in its time
-_MIB = 1024 * 1024
-_PLOTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("uss", "Memory that is only its own", lambda value: f"{value / _MIB:.0f} MiB"),
-    ("rss", "Memory in all (RSS)", lambda value: f"{value / _MIB:.0f} MiB"),
-    ("tasks", "Tasks of its event loop", lambda value: f"{value:g}"),
-    ("descriptors", "Descriptors", lambda value: f"{value:g}"),
-    ("threads", "Threads", lambda value: f"{value:g}"),
-    ("lag", "How late its timers were", lambda value: f"{value * 1e3:.1f} ms"),
+# Field, title, and what a value is divided by and shown with.
+_PLOTS = (
+    ("uss", "Memory that is only its own", 1024 * 1024, " MiB"),
+    ("rss", "Memory in all (RSS)", 1024 * 1024, " MiB"),
+    ("tasks", "Tasks of its event loop", 1, ""),
+    ("descriptors", "Descriptors", 1, ""),
+    ("threads", "Threads", 1, ""),
+    ("lag", "How late its timers were", 1e-3, " ms"),
 )
 
 
@@ -70,7 +70,7 @@ def _table(verdicts: Sequence[Verdict]) -> Markup:
             element("th", each.what, scope="row"),
             element("td", each.measured),
             element("td", each.wanted),
-            element("td", "kept" if each.holds else "broken", class_=_state(each)),
+            element("td", _state(each)),
         )
         for each in verdicts
     ]
@@ -78,8 +78,9 @@ def _table(verdicts: Sequence[Verdict]) -> Markup:
     return element("table", element("thead", head), element("tbody", *rows))
 
 
-def _state(verdict: Verdict) -> str:
-    return f"state {'met' if verdict.holds else 'missed'}"
+def _state(verdict: Verdict) -> Markup:
+    word, class_ = ("kept", "met") if verdict.holds else ("broken", "missed")
+    return element("span", word, class_=f"state {class_}")
 
 
 def _asked(found: Soak) -> Markup:
@@ -99,24 +100,26 @@ def _asked(found: Soak) -> Markup:
 
 def _process(samples: Sequence[Sample], process: str) -> Markup:
     drawn = [
-        _plot(f"{process}-{what}".replace(" ", "-"), title, series(samples, process, what), text)
-        for what, title, text in _PLOTS
+        _plot(
+            f"{process}-{what}".replace(" ", "-"),
+            title,
+            [(at, value / divisor) for at, value in series(samples, process, what)],
+            unit,
+        )
+        for what, title, divisor, unit in _PLOTS
     ]
     return element("section", element("h3", process), element("div", *drawn, class_="pair"))
 
 
 def _queues(samples: Sequence[Sample]) -> Markup:
     drawn = [
-        _plot(name, name, [(each.at, each.queues[name]) for each in samples], lambda v: f"{v:g}")
-        for name in QUEUES
+        _plot(name, name, [(each.at, each.queues[name]) for each in samples], "") for name in QUEUES
     ]
     title = element("h3", "What waits in the gateway")
     return element("section", title, element("div", *drawn, class_="pair"))
 
 
-def _plot(
-    name: str, title: str, points: Sequence[tuple[float, float]], text: Callable[[float], str]
-) -> Markup | None:
+def _plot(name: str, title: str, points: Sequence[tuple[float, float]], unit: str) -> Markup | None:
     if not points:
         return None
     thinned = _thinned(points)
@@ -130,9 +133,9 @@ def _plot(
         plot(
             name,
             title,
-            f"{text(first)} at the beginning, {text(last)} at the end.",
+            f"{first:.3g}{unit} at the beginning, {last:.3g}{unit} at the end.",
             Axis(x, tuple((at, f"{at:g} min") for at in ticks(x))),
-            Axis(y, tuple((value, text(value)) for value in ticks(y, 4))),
+            Axis(y, tuple((value, f"{value:.4g}{unit}") for value in ticks(y, 4))),
             curves(line([(x.at(at / 60), y.at(value)) for at, value in thinned], "candidate")),
         ),
     )
