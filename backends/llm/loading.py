@@ -166,13 +166,10 @@ def _read(folder: Path, config: Any, dtype: torch.dtype) -> PreTrainedModel:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """What transformers says of a folder, as a ValueError.
-
-    Of junk it raises what Python does, and safetensors and tokenizers have classes of their own.
-    """
+    """What transformers says of a folder, as a ValueError."""
     try:
         yield
-    except Exception as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"transformers can't load it: {_first_line(error)}") from error
 
 
