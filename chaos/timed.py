@@ -93,7 +93,8 @@ class Timed:
         code = code.format(notes=str(self._notes), orders=str(self._orders), row=row, parts=parts)
         (model / "model.py").write_text(code)
         decoupled = "true" if parts else "false"
-        (model / "model.yaml").write_text(_SETTINGS.format(rows=rows, decoupled=decoupled))
+        most = 0 if parts else rows  # what answers in parts has one request at a time
+        (model / "model.yaml").write_text(_SETTINGS.format(rows=most, decoupled=decoupled))
 
     @property
     def capacity(self) -> float:

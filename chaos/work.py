@@ -55,7 +55,3 @@ def took_with_it(dead: int, most: int) -> Verdict:
     return Verdict(
         0 < dead <= most, "backends that the poison took with it", f"{dead}", f"≤ {most}"
     )
-
-
-def executed_by_each(executions: Sequence[Execution]) -> Counter[str]:
-    return Counter(each.instance for each in executions)
