@@ -1,7 +1,8 @@
 """The wall clock of gateway and backends jumps an hour ahead, then one behind, under load.
 
-What is measured in durations (leases of backends, limits, kept answers) goes by monotonic clocks.
-What is dated (tokens) goes by the wall clock, whichever it is.
+What is measured in durations (leases of backends, limits) goes by monotonic clocks. What is dated
+(tokens) goes by the wall clock, whichever it is. Kept answers go by both, since gateways share them:
+a clock that jumps ahead makes them old, and none outlives its time.
 """
 
 from chaos.experiment import Bench, Experiment
@@ -70,10 +71,10 @@ async def run(bench: Bench) -> None:
             "429 each time",
         ),
         Verdict(
-            len(executions) == 1 and all(kept == 200 for _, kept, _ in statuses.values()),
-            "an answer that is kept for five minutes stays kept",
+            len(executions) <= 2 and all(kept == 200 for _, kept, _ in statuses.values()),
+            "a kept answer is at most made anew when the clock jumps ahead",
             f"{len(executions)} executed",
-            "1",
+            "≤ 2",
         ),
         Verdict(
             dated == {1: 401, -1: 401, 0: 200},
