@@ -1,7 +1,7 @@
 """The wall clock of gateway and backends jumps an hour ahead, then one behind, under load.
 
 What is measured in durations (leases of backends, limits) goes by monotonic clocks. What is dated
-(tokens) goes by the wall clock, whichever it is. Kept answers go by both, since gateways share them:
+(tokens) goes by the wall clock, whichever it is. Kept answers go by both, as gateways share them:
 a clock that jumps ahead makes them old, and none outlives its time.
 """
 
