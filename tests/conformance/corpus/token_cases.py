@@ -112,6 +112,8 @@ _KIDS = (*_NO_NAMES, "../../../../etc/passwd", "' OR 1=1 --", "One")
 
 def _claims() -> Iterator[tuple[str, Any]]:
     now = int(time.time())
+    exp: Any
+    value: Any
     for exp in (None, str(now + 600), "", 10**30, 1e30, float("inf"), float("nan"), -1, 0):
         yield "exp", exp
     for exp in (True, [now + 600], {}, now - 100, now + 25 * 3600, "9" * 4300):
