@@ -9,8 +9,8 @@ from tests.deploy.rendered import unknown_options
 from tests.docs.pages import ROOT, Block
 
 PROGRAMS = {
-    "penstock", "penstock-chaos", "curl", "make", "pip", "python", "export", "echo", "cp", "kubectl",
-    "helm", "docker",
+    "penstock", "penstock-chaos", "curl", "make", "pip", "python", "export", "echo", "cp",
+    "kubectl", "helm", "docker",
 }  # fmt: skip
 SHELLS = {"sh", "bash", "console"}
 MAKEFILE = (ROOT / "Makefile").read_text()

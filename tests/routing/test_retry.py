@@ -1,6 +1,5 @@
 """Retries: where a failure allows one, within the budget, never more than three attempts."""
 
-
 import pytest
 
 from protos.errors import Kind, PenstockError
