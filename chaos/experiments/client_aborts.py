@@ -8,7 +8,7 @@ from chaos.invariants import none_failed
 from chaos.site import Site
 from chaos.verdict import Verdict
 
-RATE = 250.0  # requests a second
+RATE = 270.0  # requests a second
 MORE_TASKS = 5.0
 MORE_DESCRIPTORS = 10.0
 

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 from grpc import aio
 
-from backends.heartbeat import Heartbeat
+from backends.heartbeat import BEAT_INTERVAL, Heartbeat
 from chaos.history import Execution
 from chaos.site import VERSION, Site
 from chaos.timed import NAME
@@ -50,7 +50,9 @@ class Liar:
         self._began = began
         self._address = ""
         self._server = aio.server(options=[("grpc.so_reuseport", 0)])
+        self._beating: Heartbeat | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._leaving = False
 
     async def __aenter__(self) -> Self:
         method: grpc.RpcMethodHandler[bytes, bytes]
@@ -61,8 +63,8 @@ class Liar:
         await self._server.start()
         gateways = tuple(each.address("discovery") for each in self._site.gateways)
         token = self._site.gateway.join_token
-        beating = Heartbeat(gateways, self._beat, token_file=token, on_drain=lambda: None)
-        self._joining = asyncio.get_running_loop().create_task(beating.run())
+        self._beating = Heartbeat(gateways, self._beat, token_file=token, on_drain=lambda: None)
+        self._joining = asyncio.get_running_loop().create_task(self._beating.run())
         return self
 
     async def __aexit__(
@@ -71,6 +73,10 @@ class Liar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._leaving = True  # so that its lease ends with it
+        if self._beating is not None:
+            self._beating.beat_now()
+            await asyncio.sleep(BEAT_INTERVAL / 2)
         if self._joining is not None:
             self._joining.cancel()
             await asyncio.gather(self._joining, return_exceptions=True)
@@ -87,6 +93,7 @@ class Liar:
             models_revision=1,
             models=pb.ModelTable(models=[_MODEL]) if with_models else None,
             healthy=True,
+            draining=self._leaving,
         )
 
     async def _exchange(
