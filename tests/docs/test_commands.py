@@ -24,7 +24,15 @@ PYTHON = [each for file in WRITTEN for each in blocks(file) if each.language == 
 CLIENTS = [each for each in PYTHON if "127.0.0.1" in each.text]
 
 # Why commands aren't run, and how many blocks of them there are.
-ELSEWHERE = {"docker": 3, "cluster": 6, "runs until it is stopped": 1, "takes minutes": 2}
+ELSEWHERE = {
+    "docker": 3,
+    "cluster": 6,
+    "runs until it is stopped": 1,
+    "takes minutes": 2,
+    "takes twenty minutes": 1,
+    "takes an hour": 2,
+    "needs the extra fuzz": 1,
+}
 
 # What stands on a page for the reader's own.
 FORMS = (
