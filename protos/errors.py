@@ -40,6 +40,7 @@ class Kind(IntEnum):
     METHOD_NOT_ALLOWED = 19
     INTERRUPTED = 20
     NOT_CACHED = 21
+    CUT_OFF = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ TABLE: dict[Kind, Row] = {
     Kind.INTERRUPTED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
     # The connection died with the call in flight.
     Kind.LOST: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
+    # It died in silence: the network's doing, for a process that dies closes its connections.
+    Kind.CUT_OFF: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
     # RFC 9111, 5.2.1.7: the client wanted a kept answer or none.
     Kind.NOT_CACHED: Row(504, grpc.StatusCode.FAILED_PRECONDITION, "client", "never"),
     Kind.DEADLINE: Row(504, grpc.StatusCode.DEADLINE_EXCEEDED, "server", "never"),

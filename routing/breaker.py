@@ -18,7 +18,16 @@ HEAL = 60.0  # seconds
 INCONCLUSIVE = 1.0  # seconds
 WINDOW = 10.0  # seconds; success rates are of the last one to two windows
 
-FAULTS = frozenset((Kind.LOST, Kind.UNAVAILABLE, Kind.BAD_REPLY, Kind.INTERNAL, Kind.INTERRUPTED))
+FAULTS = frozenset(
+    (
+        Kind.LOST,
+        Kind.CUT_OFF,
+        Kind.UNAVAILABLE,
+        Kind.BAD_REPLY,
+        Kind.INTERNAL,
+        Kind.INTERRUPTED,
+    )
+)
 # Says that the endpoint lives and is busy; no reason for or against it.
 BUSY = frozenset((Kind.OVERLOADED, Kind.RATE_LIMITED))
 

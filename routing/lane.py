@@ -27,6 +27,7 @@ FRAME_BYTES = 512 * 1024
 # Backends with work write a frame four times a second; this long without one is no slow model.
 SILENT_AFTER = 1.0  # seconds
 CONNECT_TIMEOUT = 5.0  # seconds
+_SILENCE = ("timed out", "timeout", "unreachable", "no route to host")
 
 Stream = aio.StreamStreamCall[bytes, bytes]
 
@@ -93,7 +94,7 @@ class Lane:
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        self._lose("the gateway is closing this connection")
+        self._lose("the gateway is closing this connection", Kind.LOST)
 
     def _forget(self, call: Call) -> bool:
         if self.calls.pop(call.id, None) is None:
@@ -120,16 +121,16 @@ class Lane:
         failures = 0
         while True:
             started = self.loop.time()
-            reason = await self._connection()
+            reason, silent = await self._connection()
             self.connected = False
-            self._lose(reason)
+            self._lose(reason, Kind.CUT_OFF if silent else Kind.LOST)
             # A connection that lived counts as a success: the first retry comes soon after it.
             failures = 0 if self.loop.time() - started > 5.0 else failures + 1
             delay = min(1.0, 0.05 * 2 ** min(failures, 5))
             await asyncio.sleep(delay * self._link.rng.uniform(0.5, 1.0))
 
-    async def _connection(self) -> str:
-        """Connects, serves until the stream ends, and says why it ended."""
+    async def _connection(self) -> tuple[str, bool]:
+        """Connects, serves until the stream ends; why it ended, and whether that was silence."""
         channel = self._link.open_channel()
         tasks: list[asyncio.Task[None]] = []
         call: Stream | None = None
@@ -142,7 +143,7 @@ class Lane:
             # The backend answers with its headers once it has accepted the key.
             await call.initial_metadata()
             if call.done():
-                return f"the backend refused the stream: {await call.code()}"
+                return f"the backend refused the stream: {await call.code()}", False
             self.connected = True
             tasks = [
                 self.loop.create_task(self._write(call), name=f"{self.name} writer"),
@@ -150,11 +151,13 @@ class Lane:
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             error = next(iter(done)).exception()
-            return f"the stream to the backend ended ({type(error).__name__ if error else 'EOF'})"
+            told = await call.details() if call.done() else None
+            what = type(error).__name__ if error else "EOF"
+            return f"the stream to the backend ended ({what})", silence(told or "")
         except aio.AioRpcError as error:
-            return f"the stream to the backend failed ({error.code().name})"
+            return f"the stream to the backend failed ({error.code().name})", False
         except TimeoutError:
-            return f"the backend could not be reached in {CONNECT_TIMEOUT:.0f} s"
+            return f"the backend could not be reached in {CONNECT_TIMEOUT:.0f} s", False
         finally:
             # The call goes first: its end makes reader and writer end by themselves.
             if call is not None:
@@ -243,7 +246,7 @@ class Lane:
             self.abandon(call)
             call.fail(PenstockError(Kind.CANCELLED, "the client stopped reading the stream"))
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, written: Kind) -> None:
         """The stream is gone: what was written may have run, the rest has not."""
         calls = list(self.calls.values())
         self.calls.clear()
@@ -255,8 +258,17 @@ class Lane:
             self._link.on_lost(repeatable)
         for call in calls:
             call.forget_timers()
-            kind = Kind.LOST if call.written else Kind.UNAVAILABLE
+            kind = written if call.written else Kind.UNAVAILABLE
             call.fail(PenstockError(kind, reason))
+
+
+def silence(details: str) -> bool:
+    """Whether a stream ended because nothing came any more, by the words that gRPC has for it.
+
+    A process that dies closes its connections (FIN or RST); one that is cut off says nothing until
+    TCP's user timeout (RFC 5482) or the keepalive is over. There is no code that tells them apart.
+    """
+    return any(word in details.lower() for word in _SILENCE)
 
 
 def _executed(error: PenstockError) -> PenstockError:

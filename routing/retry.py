@@ -243,7 +243,7 @@ class Retry:
             case "if_idempotent":
                 if not self._idempotent(request):
                     return None
-                if error.kind is Kind.LOST:
+                if error.kind in (Kind.LOST, Kind.CUT_OFF):
                     budget = self._budgets.of_lost(request)
             case "never":
                 return None

@@ -7,7 +7,7 @@ from chaos.faults.proxy import FaultProxy, Toxics
 from chaos.invariants import attempts_bounded, none_failed
 
 BACKENDS = 2
-RATE = 15.0  # a second: each byte is a packet and a turn of three event loops
+RATE = 6.0  # a second: each byte is a packet and a turn of three event loops
 
 
 async def run(bench: Bench) -> None:

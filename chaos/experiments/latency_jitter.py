@@ -8,7 +8,7 @@ from chaos.invariants import attempts_bounded, none_failed
 from chaos.verdict import Verdict
 
 BACKENDS = 3
-RATE = 60.0
+RATE = 30.0
 LATENCY = JITTER = 0.1  # seconds
 
 

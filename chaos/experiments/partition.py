@@ -4,7 +4,7 @@ import asyncio
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.packets import dropped, to_and_from
-from chaos.invariants import attempts_bounded, nobody_evicted, none_failed
+from chaos.invariants import attempts_bounded, no_server_error, nobody_evicted, none_failed
 from chaos.ports import free_ports
 from chaos.probe import Need
 from chaos.verdict import Verdict
@@ -32,6 +32,7 @@ async def run(bench: Bench) -> None:
     executions = site.executions(bench.began)
     bench.hold(
         none_failed(later, "no request failed when they were together again"),
+        no_server_error(load.history, but=(503, 504)),
         nobody_evicted(evictions),
         attempts_bounded(load.history, executions),
         Verdict(first <= 2.0, "answers again", f"after {first:.1f} s", "≤ 2 s", timed=True),

@@ -155,8 +155,9 @@ class Split:
                 following = _fallback(self._table, route, found.arm)
                 if following is None or following.arm.name in tried:
                     raise
-                lost = any(each.error == Kind.LOST.name for each in _own(timeline))
-                if not self._allowed(request, route, lost):
+                errors = {each.error for each in _own(timeline)}
+                lost = Kind.LOST.name in errors
+                if not self._allowed(request, route, lost or Kind.CUT_OFF.name in errors):
                     raise
                 if lost and not request.context.suspect:
                     request = replace(request, context=replace(request.context, suspect=True))

@@ -10,6 +10,7 @@ import pytest
 from protos import exchange_pb2
 from protos.errors import Kind, PenstockError
 from routing.exchange import LARGE_BYTES, Bounds, Exchange
+from routing.lane import silence
 from tests.routing.routed import route
 from tests.routing.scripted_backend import ScriptedBackend, connected, request
 
@@ -33,6 +34,22 @@ async def echo(backend):
 
 def floats(part):
     return np.frombuffer(part.payload.tensors[0].data, "<f4").tolist()
+
+
+@pytest.mark.parametrize(
+    ("details", "silent"),
+    [
+        ("Stream removed (recvmsg:Connection timed out (110))", True),
+        ("keepalive watchdog timeout", True),
+        ("recvmsg:No route to host", True),
+        ("Socket closed", False),
+        ("recvmsg:Connection reset by peer", False),
+        ("GOAWAY received", False),
+        ("", False),
+    ],
+)
+def test_silence_is_told_from_a_process_that_died(details, silent):
+    assert silence(details) is silent
 
 
 async def test_a_call_is_answered(backend):

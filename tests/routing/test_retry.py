@@ -119,6 +119,14 @@ async def test_a_suspect_at_a_second_crash_is_refused_by_fingerprint_within_its_
     assert await filter_(request(data=b"\1\0\0\0"), service) is OK
 
 
+async def test_who_was_cut_off_twice_is_no_poison():
+    filter_ = retry()
+    service = Scripted(Kind.CUT_OFF, Kind.CUT_OFF)
+    assert await filter_(request(), service) is OK
+    assert [r.context.suspect for r in service.asked] == [False, False, False]
+    assert await filter_(request(), service) is OK
+
+
 def test_the_budget_is_a_share_of_the_requests():
     budget = Budget(0.0, share=0.1, reserve=0.0)
     for _ in range(1000):
