@@ -7,6 +7,9 @@ from gateway.listening import Limits
 MIN_BODY_RATE = 64 * 1024  # bytes a second that a body must keep up once bodyTimeout is over
 LINGER = 2.0  # seconds for a client to read a reply that came before it had sent everything
 DRAIN_IDLE = 0.25  # seconds for a request that crosses the decision to close an idle connection
+# A balancer goes on using the connections that it keeps until its checks have failed: two a second
+# apart, as in deploy/. Requests that cross the end of one are lost, and it may not repeat them.
+NOTICED = 3.0  # seconds
 
 
 class Phase(Enum):

@@ -10,7 +10,7 @@ import asyncio
 from uvicorn.config import Config
 
 from gateway.http.cycle import Cycle, refusal
-from gateway.http.patience import DRAIN_IDLE, Phase, patience
+from gateway.http.patience import Phase, patience
 from gateway.http.reader import ANSWER, AWAIT, BODY, CLOSED, HEAD, LINGER, Connections, Reader
 from gateway.http.scope import tls_extension
 from protos.errors import Kind, PenstockError
@@ -140,8 +140,7 @@ class Connection(Reader):
         if self.flow.read_paused and (phase is HEAD or phase is BODY):
             self._since = now  # it is we who don't read
             return
-        begun = self.server_state.draining_since
-        draining = begun is not None and now - begun > DRAIN_IDLE
+        draining = now > self.server_state.idle_until
         if now - self._since <= patience(phase, limits, self._body_received, draining):
             return
         match phase:

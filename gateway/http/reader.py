@@ -6,6 +6,7 @@ after it is the application's to answer (see Cycle), so that it is authenticated
 
 import asyncio
 from abc import abstractmethod
+from math import inf
 
 import httptools
 from uvicorn.config import Config
@@ -32,7 +33,8 @@ class Connections(ServerState):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
-        self.draining_since: float | None = None
+        self.draining = False
+        self.idle_until = inf  # loop time, from which idle connections are closed
 
 
 class Reader(HttpToolsProtocol):
@@ -151,9 +153,7 @@ class Reader(HttpToolsProtocol):
             message_event=asyncio.Event(),
             expect_100_continue=framed.expects_continue,
             keep_alive=(
-                version != "1.0"
-                and parser.should_keep_alive()
-                and self.server_state.draining_since is None
+                version != "1.0" and parser.should_keep_alive() and not self.server_state.draining
             ),
             on_response=self.on_response_complete,
         )

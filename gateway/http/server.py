@@ -11,6 +11,7 @@ from functools import partial
 from starlette.types import ASGIApp
 from uvicorn.config import Config
 
+from gateway.http.patience import NOTICED
 from gateway.http.protocol import Connection
 from gateway.http.reader import Connections
 from gateway.listening import Limits
@@ -116,14 +117,16 @@ class HttpServer:
     async def drain(self, patience: float) -> None:
         """Stops accepting, lets replies end for `patience` seconds, then cuts what is left.
 
-        A reply that begins while draining says `Connection: close`. An inherited socket goes on
+        A reply that begins while draining says `Connection: close`; idle connections are closed
+        when balancers have noticed, or half of the time is over. An inherited socket goes on
         listening in the processes that share it; those that connect meanwhile aren't lost.
         """
         loop = asyncio.get_running_loop()
         shared = self._shared
         if self._server is not None:
             self._server.close()
-        shared.draining_since = loop.time()
+        shared.draining = True
+        shared.idle_until = loop.time() + min(NOTICED, patience / 2)
         for connection in tuple(shared.connections):
             connection.shutdown()
         end = loop.time() + patience

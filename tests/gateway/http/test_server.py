@@ -193,7 +193,7 @@ async def test_a_request_that_crosses_the_drain_is_still_answered() -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     await until(lambda: server.connections == 1)
     drain = asyncio.create_task(server.drain(5))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.6)  # for as long as a balancer may not have noticed
     writer.write(GET)
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
     assert head.startswith(b"HTTP/1.1 200")
@@ -209,7 +209,7 @@ async def test_idle_connections_end_soon_when_draining() -> None:
     await until(lambda: server.connections == 1)
     start = time.monotonic()
     await server.drain(10)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 8
     assert await reader.read() == b""
     writer.close()
 
