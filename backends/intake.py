@@ -53,6 +53,7 @@ class Intake:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._sinks: dict[Hashable, tuple[Sink, Signature]] = {}
+        self._suspect: Hashable = None  # the last one that was taken
         self._ids = count(1)
         self.device = DeviceLoop(self._deliver)
         self.models: Models = _NoModels()
@@ -79,6 +80,9 @@ class Intake:
         jobs: list[Job] = []
         for call, sink in calls:
             try:
+                if call.suspect and self._suspect in self._sinks:
+                    # Whoever waits behind one that kills the backend would be taken for another.
+                    raise PenstockError(Kind.OCCUPIED, "another call is tried alone here")
                 job, signature = self._job(call, credit)
             except PenstockError as refusal:
                 taken.append(refusal)
@@ -88,6 +92,8 @@ class Intake:
                 taken.append(incident(raised, "a call could not be taken"))
                 continue
             self._sinks[job.id] = (sink, signature)
+            if call.suspect:
+                self._suspect = job.id
             taken.append(job)
             jobs.append(job)
         if jobs:

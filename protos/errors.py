@@ -41,6 +41,7 @@ class Kind(IntEnum):
     INTERRUPTED = 20
     NOT_CACHED = 21
     CUT_OFF = 22
+    OCCUPIED = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ TABLE: dict[Kind, Row] = {
     # The backend refused before it executed anything.
     Kind.OVERLOADED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "elsewhere"),
     Kind.UNAVAILABLE: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "elsewhere"),
+    # So did it, because another call is tried alone there, which may kill it.
+    Kind.OCCUPIED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "elsewhere"),
     # A batch held the call, then the backend gave up on it: no crash, but it may have run.
     Kind.INTERRUPTED: Row(503, grpc.StatusCode.UNAVAILABLE, "server", "if_idempotent"),
     # The connection died with the call in flight.

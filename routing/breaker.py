@@ -29,7 +29,7 @@ FAULTS = frozenset(
     )
 )
 # Says that the endpoint lives and is busy; no reason for or against it.
-BUSY = frozenset((Kind.OVERLOADED, Kind.RATE_LIMITED))
+BUSY = frozenset((Kind.OVERLOADED, Kind.RATE_LIMITED, Kind.OCCUPIED))
 
 
 class State(StrEnum):

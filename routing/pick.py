@@ -14,6 +14,7 @@ compared: there the worker's own calls in flight are most of what it knows, a th
 one of two slow endpoints.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from math import inf
@@ -35,6 +36,8 @@ from routing.resolve import not_ready
 # Following the turn's first call may cost a call this much more waiting than the best alternative.
 FOLLOW_AT_MOST = 0.002  # seconds
 PANIC_SHARE = 0.5
+# How soon a suspect asks again where another worker's or gateway's is tried.
+AGAIN = 0.02  # seconds
 
 
 class Pick:
@@ -79,11 +82,7 @@ class Pick:
             if not context.suspect:
                 reply = await endpoint(request)
             else:
-                # One suspect at a time: if the endpoint dies again, it is known who was there.
-                async with endpoint.suspect_turn:
-                    if endpoint.left:
-                        raise PenstockError(Kind.UNAVAILABLE, "the backend left meanwhile")
-                    reply = await endpoint(request)
+                reply = await self._alone(endpoint, request)
         except BaseException as error:
             attempt.end(self._clock(), name_of(error))
             self._failed(endpoint, request)
@@ -91,6 +90,22 @@ class Pick:
         if self.outliers.troubled:  # which it is while a probe is on its way
             self._answered(endpoint, request)
         return reply
+
+    async def _alone(self, endpoint: Endpoint, request: InferRequest) -> Reply:
+        """One suspect at a time: if the endpoint dies again, it is known who was there.
+
+        Other workers' and gateways' suspects are waited for, too: the backend knows of them.
+        """
+        async with endpoint.suspect_turn:
+            while True:
+                if endpoint.left:
+                    raise PenstockError(Kind.UNAVAILABLE, "the backend left meanwhile")
+                try:
+                    return await endpoint(request)
+                except PenstockError as refusal:
+                    if refusal.kind is not Kind.OCCUPIED:
+                        raise
+                await asyncio.sleep(AGAIN)
 
     def has_elsewhere(self, request: InferRequest) -> bool:
         """Whether there is a usable endpoint that this request hasn't been to."""

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -61,8 +62,8 @@ class NoArray(Echo):
         yield {"y": inputs["x"]}
 
 
-def call(number: int, model: str, value: int, *, streaming: bool = False) -> bytes:
-    context = Context(Principal("s", "t", frozenset()), 0.0, Timeline(0.0), streaming=streaming)
+def call(number: int, model: str, value: int, **settings: Any) -> bytes:
+    context = Context(Principal("s", "t", frozenset()), 0.0, Timeline(0.0), **settings)
     tensor = to_tensor("x", np.array([[value, value]], np.int64))
     request = InferRequest("", model, "1", Tensors((tensor,)), {}, context)
     return encode_call(number, request)
@@ -190,3 +191,18 @@ async def test_a_receiver_with_a_bug_gets_an_incident_and_the_next_its_outcome()
     assert got[0] is None
     assert internal(got[1])
     assert got[2].error is None
+
+
+async def test_suspects_of_different_gateways_are_taken_one_at_a_time():
+    """Or one that waits behind another would be in flight when that kills the backend."""
+    gate = threading.Event()
+    async with exchange(("echo", UNARY)) as (intake, stream):
+        held = intake.device.call(lambda: gate.wait(WAIT))
+        await send(stream, [call(1, "echo", 1, suspect=True), call(2, "echo", 2, suspect=True)])
+        ((number, refusal),) = await answers(stream, 1)
+        assert (number, refusal.kind) == (2, Kind.OCCUPIED)
+        gate.set()
+        assert (await answers(stream, 1))[0][1].final
+        await send(stream, [call(3, "echo", 3, suspect=True)])
+        assert (await answers(stream, 1))[0][1].final
+        assert await asyncio.wrap_future(held)

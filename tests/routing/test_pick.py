@@ -132,6 +132,24 @@ async def test_an_endpoint_gets_one_suspect_at_a_time():
     assert Counting.most == 1
 
 
+async def test_a_suspect_waits_for_those_of_others_without_being_one_of_the_calls_there():
+    class Occupied(FakeEndpoint):
+        asked = 0
+
+        async def __call__(self, request):
+            Occupied.asked += 1
+            if Occupied.asked < 3:
+                raise PenstockError(Kind.OCCUPIED, "another call is tried alone here")
+            return "answered"
+
+    pick, _ = pick_among(Occupied("a"))
+    asked = request()
+    suspect = replace(asked, context=replace(asked.context, suspect=True))
+    assert await pick(suspect) == "answered"
+    assert Occupied.asked == 3
+    assert len(asked.context.timeline.attempts) == 1
+
+
 async def test_a_suspect_whose_turn_comes_when_the_endpoint_has_left_goes_elsewhere():
     class Holding(FakeEndpoint):
         async def __call__(self, request):
