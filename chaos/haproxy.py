@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chaos.mesh import ROOT, Mesh
+from chaos.mesh import Mesh
 from chaos.ports import free_ports
 from chaos.probe import find
+from chaos.processes import ROOT
 from protos.orphans import die_with
 
 CONFIGURATION = ROOT / "deploy" / "compose" / "haproxy.cfg"

@@ -1,16 +1,11 @@
-"""A real mesh for tests: a gateway and backends in processes of their own, on free ports.
+"""A real mesh: a gateway and backends in processes of their own, on free ports.
 
 Everything lies in one folder: configuration, secret, the processes' output. A mesh ends exactly the
-processes that it started, and they end with the test process, however that ends.
+processes that it started, and they end with the process that did, however that ends.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,71 +14,15 @@ import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from chaos.ports import free_ports
+from chaos.processes import PATIENCE, Process
 from gateway.config import load_config
 from policies.tokens import ensure_secret, issue
-from protos.orphans import die_with
 
-ROOT = Path(__file__).parents[1]
-PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
 LOOK = 0.05
 FACES = ("http", "grpc", "admin", "discovery")
 Key = tuple[str, str]  # model and version
 # An hour's jump of the gateway's clock is no end of the mesh's own tokens.
 ISSUED, LIFETIME = -2 * 3600.0, 6 * 3600.0
-
-
-class Process:
-    """One child with its output in a file, or in the descriptor `output`."""
-
-    def __init__(
-        self,
-        name: str,
-        arguments: list[str],
-        folder: Path,
-        environment: Mapping[str, str] | None = None,
-        output: int | None = None,
-    ) -> None:
-        self.name = name
-        self.may_end = False  # by itself, with an error; of others that is a test's failure
-        self.log = folder / f"{name}.log"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log if output is None else output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                preexec_fn=partial(die_with, os.getpid()),
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def status(self) -> int | None:
-        """The exit status; None while it runs."""
-        return self._process.poll()
-
-    def signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def stop(self) -> int:
-        """Asks it to finish and waits until it has; the exit status."""
-        self.signal(signal.SIGTERM)
-        try:
-            return self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"{self.name} did not finish:\n{self.last_words()}") from None
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def last_words(self) -> str:
-        return self.log.read_text(errors="replace")[-4000:]
 
 
 class Mesh:

@@ -9,8 +9,9 @@ from typing import Any, Self
 from chaos.faults.proxy import FaultProxy
 from chaos.history import Execution
 from chaos.load import Caller
-from chaos.mesh import Mesh, Process
+from chaos.mesh import Mesh
 from chaos.ports import free_ports
+from chaos.processes import Process
 from chaos.timed import NAME, Timed
 
 VERSION = "1"

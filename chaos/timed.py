@@ -7,7 +7,7 @@ and "ten times too much" mean the same everywhere.
 from pathlib import Path
 
 from chaos.history import Execution
-from chaos.mesh import Process
+from chaos.processes import Process
 
 NAME = "timed"
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from chaos.experiment import Bench, Experiment
 from chaos.invariants import no_request_executed_over, none_failed
-from chaos.mesh import Process
+from chaos.processes import Process
 from chaos.verdict import Verdict
 
 BACKENDS = 2

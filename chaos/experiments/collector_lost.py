@@ -7,8 +7,8 @@ from chaos.blocks import beside
 from chaos.experiment import Bench, Experiment
 from chaos.faults.process import stopped
 from chaos.faults.proxy import FaultProxy
-from chaos.mesh import Process
 from chaos.ports import free_ports
+from chaos.processes import Process
 from chaos.verdict import Verdict
 
 QUEUE = 8192  # spans that wait in a process

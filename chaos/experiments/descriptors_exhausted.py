@@ -8,7 +8,7 @@ from pathlib import Path
 from chaos.experiment import Bench, Experiment
 from chaos.faults.descriptors import exhausted, opened
 from chaos.invariants import none_failed
-from chaos.mesh import Process
+from chaos.processes import Process
 from chaos.site import Site
 from chaos.verdict import Verdict
 

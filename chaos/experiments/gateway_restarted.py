@@ -8,7 +8,8 @@ from chaos.experiment import Bench, Experiment
 from chaos.faults import process
 from chaos.invariants import none_failed, within
 from chaos.load import PATH, body
-from chaos.mesh import PATIENCE, Mesh
+from chaos.mesh import Mesh
+from chaos.processes import PATIENCE
 
 BACKENDS = 2
 RATE = 60.0

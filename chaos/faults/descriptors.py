@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chaos.mesh import Process
+from chaos.processes import Process
 
 
 @contextmanager

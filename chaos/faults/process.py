@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chaos.mesh import Process
+from chaos.processes import Process
 
 
 def kill(process: Process) -> None:

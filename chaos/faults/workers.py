@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from chaos.mesh import Process
+from chaos.processes import Process
 
 
 def workers(gateway: Process) -> list[int]:

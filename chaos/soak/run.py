@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.faults import process
-from chaos.mesh import Mesh, Process
+from chaos.mesh import Mesh
+from chaos.processes import Process
 from chaos.soak import ground
 from chaos.soak.flat import flat
 from chaos.soak.samples import Holding, Sample, Told, holding, workers

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from chaos.mesh import LOOK, PATIENCE, free_ports
+from chaos.mesh import LOOK, free_ports
+from chaos.processes import PATIENCE
 from gateway.config import load_config
 from gateway.prerequisites import check_all
 from gateway.routes.folder import load_folder

@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from backends.health import STARTUP
-from chaos.mesh import FACES, LOOK, PATIENCE, Process
+from chaos.mesh import FACES, LOOK
 from chaos.ports import free_ports
+from chaos.processes import PATIENCE, Process
 from protos import open_inference_pb2 as pb
 from protos.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from protos.orphans import die_with

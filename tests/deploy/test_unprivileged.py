@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chaos.mesh import FACES, ROOT
+from chaos.mesh import FACES
 from chaos.ports import free_ports
+from chaos.processes import ROOT
 from protos.orphans import die_with
 
 USER = 10001  # the images' and the chart's

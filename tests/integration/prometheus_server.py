@@ -13,8 +13,9 @@ from typing import Any, Self
 import httpx
 import yaml
 
-from chaos.mesh import PATIENCE, Mesh
+from chaos.mesh import Mesh
 from chaos.ports import free_ports
+from chaos.processes import PATIENCE
 from protos.orphans import die_with
 from tests.servers import program
 

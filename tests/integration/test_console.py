@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from typer.testing import CliRunner
 
-from chaos.mesh import PATIENCE, Mesh
+from chaos.mesh import Mesh
+from chaos.processes import PATIENCE
 from gateway.cli import app
 from tests.integration import mesh_models as models
 from tests.servers import program

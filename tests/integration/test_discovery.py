@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chaos.mesh import Mesh, Process
+from chaos.mesh import Mesh
+from chaos.processes import Process
 from tests.integration import mesh_models as models
 
 ECHO = ("echo_fp32", "1")

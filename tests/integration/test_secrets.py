@@ -16,8 +16,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from chaos.mesh import FACES, ROOT
+from chaos.mesh import FACES
 from chaos.ports import free_ports
+from chaos.processes import ROOT
 from gateway.cli import app
 from protos.orphans import die_with
 from tests import openai_server

@@ -17,7 +17,8 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
-from chaos.mesh import Mesh, Process
+from chaos.mesh import Mesh
+from chaos.processes import Process
 from gateway.config import load_config
 from gateway.store.engine import open_store
 from routing.shadow.record import PairRecord

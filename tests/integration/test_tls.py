@@ -11,8 +11,8 @@ import grpc
 import httpx
 import pytest
 
-from chaos.mesh import Process
 from chaos.ports import free_ports
+from chaos.processes import Process
 from policies.issuers import Issuer
 from policies.tokens import ensure_secret, issue
 from protos import open_inference_pb2 as pb

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chaos.mesh import Mesh, Process
+from chaos.mesh import Mesh
+from chaos.processes import Process
 
 
 class UnreadMesh(Mesh):

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from chaos.faults.descriptors import exhausted, opened
-from chaos.mesh import Process
+from chaos.processes import Process
 
 OPENS = """
 import sys, time
