@@ -10,7 +10,7 @@ from typing import Self
 
 import grpc
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from pydantic import model_validator
 
 from protos.errors import PenstockError, invalid
@@ -49,10 +49,16 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
         context.load_cert_chain(tls.certificate, tls.key)
-    except OSError as failure:  # exchanged since they were checked; ssl.SSLError is one
-        raise _unusable(tls.key, "key", "it does not belong to the certificate") from failure
+    except ssl.SSLError as failure:  # they belong together, which was checked
+        why = f"OpenSSL refuses it or its key ({failure.reason})"
+        raise _unusable(tls.certificate, "certificate", why) from failure
+    except OSError as failure:
+        raise _unreadable(tls.certificate, "certificate", failure) from failure
     if tls.client_ca is not None:
-        context.load_verify_locations(cadata=_certificates(tls.client_ca, "clientCa").decode())
+        trusted = x509.load_pem_x509_certificates(_certificates(tls.client_ca, "clientCa"))
+        # As DER: bundles have comments, in any encoding, and text would have to be ASCII.
+        der = b"".join(each.public_bytes(Encoding.DER) for each in trusted)
+        context.load_verify_locations(cadata=der)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
@@ -99,7 +105,11 @@ def _read(path: Path, field: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as failure:
-        raise _unusable(path, field, failure.strerror or "it cannot be read") from failure
+        raise _unreadable(path, field, failure) from failure
+
+
+def _unreadable(path: Path, field: str, failure: OSError) -> PenstockError:
+    return _unusable(path, field, failure.strerror or "it cannot be read")
 
 
 def _unusable(path: Path, field: str, why: str) -> PenstockError:

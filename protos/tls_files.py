@@ -2,7 +2,8 @@
 
 Whoever shakes hands gets what the files hold by then; connections that there are go on. Certificate
 and key are exchanged one after the other, so a pair that doesn't fit together is expected for a
-moment: what was good last stays in use until the files are good again.
+moment: what was good last stays in use until the files are good again. A certificate that is over,
+or whose time is still to come, is not good for taking the place of one that is valid.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 from cryptography import x509
 
-from protos.errors import PenstockError
+from protos.errors import PenstockError, invalid
 from protos.tls import (
     ClientTls,
     ServerTls,
@@ -46,12 +47,14 @@ class Followed(Generic[Made]):
         files: Mapping[str, Path | None],
         make: Callable[[], Made],
         clock: Clock = time.monotonic,
+        wall: Clock = time.time,
     ) -> None:
         self.use = use
         self.failure = ""  # why what the files hold now can't be used
         self._files = {field: path for field, path in files.items() if path is not None}
         self._make = make
         self._clock = clock
+        self._wall = wall
         self._lock = threading.Lock()
         self._due = clock() + INTERVAL
         # First what they hold, then what is made of it: what changes in between is seen later.
@@ -81,16 +84,31 @@ class Followed(Generic[Made]):
     def _look(self) -> None:
         seen = self._contents()
         if seen == self._seen:
+            self.failure = ""
             return
-        self._seen = seen
+        # What fails is tried again at the next look, whether the files are the same by then or not:
+        # it may have been for want of descriptors, or in the middle of an exchange.
         try:
             made = self._make()
+            self._check_time(seen)
         except PenstockError as error:
-            self.failure = error.message
-            log.warning("%s: what was good last stays in use: %s", self.use, error.message)
-            return
-        self._made, self._expiries, self.failure = made, _expiries(seen), ""
-        log.info("%s: new connections use the files of TLS as they are now", self.use)
+            self._stay(error.message)
+        except Exception as error:  # whoever shakes hands must get something
+            self._stay(f"{type(error).__name__}: {error}")
+        else:
+            self._seen, self._made, self._expiries, self.failure = seen, made, _expiries(seen), ""
+            log.info("%s: new connections use the files of TLS as they are now", self.use)
+
+    def _check_time(self, seen: Mapping[str, bytes | None]) -> None:
+        now = self._wall()
+        if not _valid(seen, now) and _valid(self._seen, now):
+            path = self._files["certificate"]
+            raise invalid(f"tls.certificate: {path} is not usable: it is not valid at this time")
+
+    def _stay(self, why: str) -> None:
+        if why != self.failure:
+            log.warning("%s: what was good last stays in use: %s", self.use, why)
+        self.failure = why
 
     def _contents(self) -> dict[str, bytes | None]:
         # Not their times: an exchange within one tick of the clock would be missed for good.
@@ -172,6 +190,15 @@ def _expiries(contents: Mapping[str, bytes | None]) -> dict[str, float]:
         ends = [each.not_valid_after_utc.timestamp() for each in certificates]
         found[field] = min(ends) if field == "certificate" else max(ends)
     return found
+
+
+def _valid(contents: Mapping[str, bytes | None], now: float) -> bool:
+    """Whether who is shown the certificate would find it in its time; true where none is shown."""
+    content = contents.get("certificate")
+    if content is None:
+        return True
+    leaf = x509.load_pem_x509_certificates(content)[0]
+    return leaf.not_valid_before_utc.timestamp() <= now < leaf.not_valid_after_utc.timestamp()
 
 
 def _read(path: Path) -> bytes | None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+HOURS = (-0.1, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,11 @@ class Authority:
         signed = builder.sign(self._key, hashes.SHA256())
         self.certificate.write_bytes(signed.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str) -> Pair:
-        """A certificate with `name` as its CN and as a DNS name."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(
+        self, name: str, *, hours: tuple[float, float] = HOURS, key: Key | None = None
+    ) -> Pair:
+        """A certificate with `name` as its CN and as a DNS name, valid between `hours` from now."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
             [
                 x509.DNSName(name),
@@ -44,7 +49,7 @@ class Authority:
             ]
         )
         signed = (
-            _builder(_name(name), self._name, key)
+            _builder(_name(name), self._name, key, hours)
             .add_extension(names, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -59,7 +64,10 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: Key,
+    hours: tuple[float, float] = HOURS,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -68,6 +76,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=2))
+        .not_valid_before(now + datetime.timedelta(hours=hours[0]))
+        .not_valid_after(now + datetime.timedelta(hours=hours[1]))
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from grpc import aio
 from pydantic import ValidationError
 
@@ -102,6 +103,25 @@ def test_an_unusable_file_is_named(authority: Authority, tmp_path: Path, make: A
     for pair, client_ca, sentence in wrong:
         with pytest.raises(PenstockError, match=sentence):
             make(server_tls(pair, client_ca))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_bundle_of_authorities_may_have_comments_in_any_encoding(
+    authority: Authority, tmp_path: Path, encoding: str
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    comment = "# Főtanúsítvány\n" if encoding == "utf-8" else "# Certificação\n"
+    bundle.write_bytes(comment.encode(encoding) + authority.certificate.read_bytes() * 2)
+    tls = server_tls(authority.issue("gateway"), bundle)
+    assert len(server_context(tls).get_ca_certs()) == 1
+    async with grpc_server(server_tls(authority.issue("backend"))) as port:
+        assert await echo(port, ClientTls(ca=bundle)) == b"abc"
+
+
+def test_what_openssl_refuses_is_said_in_its_words(authority: Authority) -> None:
+    pair = authority.issue("gateway", key=rsa.generate_private_key(65537, 1024))
+    with pytest.raises(PenstockError, match=r"tls\.certificate: .*OpenSSL .*EE_KEY_TOO_SMALL"):
+        server_context(server_tls(pair))
 
 
 def test_a_channel_names_its_unusable_file(authority: Authority, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from grpc import aio
 
+from protos.errors import invalid
 from protos.tls import ClientTls, ServerTls
 from protos.tls_files import (
     INTERVAL,
@@ -124,6 +125,69 @@ def test_files_that_are_gone_or_rubbish_leave_the_former_in_use(
     clock.later()
     followed.current()
     assert followed.failure == ""
+
+
+def test_a_failure_of_the_moment_is_tried_again_at_the_next_look(
+    files: Files, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[Exception] = []
+
+    def make() -> list[bytes]:
+        if failures:
+            raise failures.pop()
+        return [files.tls.certificate.read_bytes()]
+
+    paths = {"certificate": files.tls.certificate, "key": files.tls.key}
+    followed = Followed("http", paths, make, clock)
+    first = followed.current()
+    files.put(files.new.issue("second"))
+    many = invalid("tls.key: Too many open files")
+    failures += [TypeError("odd"), many, many]
+    with caplog.at_level(logging.WARNING):
+        for why in ("Too many open files", "Too many open files", "TypeError: odd"):
+            clock.later()
+            assert followed.current() is first
+            assert why in followed.failure
+    assert len(caplog.records) == 2  # one for each reason
+    clock.later()
+    assert followed.current() is not first
+    assert followed.failure == ""
+
+
+def test_the_files_of_before_are_no_failure(files: Files, clock: Clock) -> None:
+    followed = followed_context("http", files.tls, clock)
+    first, good = followed.current(), files.tls.certificate.read_bytes()
+    files.tls.certificate.write_bytes(b"rubbish")
+    clock.later()
+    assert followed.current() is first
+    assert followed.failure
+    files.tls.certificate.write_bytes(good)
+    clock.later()
+    assert followed.current() is first
+    assert followed.failure == ""
+
+
+@pytest.mark.parametrize("hours", [(-3.0, -1.0), (1.0, 2.0)], ids=["over", "to come"])
+def test_a_certificate_outside_its_time_takes_no_valid_ones_place(
+    files: Files, clock: Clock, hours: tuple[float, float]
+) -> None:
+    followed = followed_context("http", files.tls, clock)
+    first = followed.current()
+    files.put(files.old.issue("second", hours=hours))
+    clock.later()
+    assert followed.current() is first
+    assert "not valid at this time" in followed.failure
+
+
+def test_a_certificate_outside_its_time_is_better_than_another_such(
+    files: Files, clock: Clock
+) -> None:
+    files.put(files.old.issue("over", hours=(-3.0, -1.0)))
+    followed = followed_context("http", files.tls, clock)
+    first = followed.current()
+    files.put(files.old.issue("over as well", hours=(-3.0, -0.5)))
+    clock.later()
+    assert followed.current() is not first
 
 
 def test_the_first_certificate_of_a_chain_to_expire_counts_and_the_last_authority(
