@@ -55,7 +55,7 @@ class Load:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _session: aiohttp.ClientSession | None = None
     _planning: list[asyncio.Task[None]] = field(default_factory=list)
-    _asking: set[asyncio.Task[Request]] = field(default_factory=set)
+    _asking: list[asyncio.Task[Request]] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=self.connections, force_close=self.fresh)
@@ -75,10 +75,11 @@ class Load:
         for task in self._planning:
             task.cancel()
         planned = await asyncio.gather(*self._planning, return_exceptions=True)
-        await asyncio.gather(*self._asking)
+        # All that were ever asked: one that ended without a line in the history is no experiment.
+        asked = await asyncio.gather(*self._asking, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
-        for ended in planned:
+        for ended in (*planned, *asked):
             if isinstance(ended, Exception):
                 raise ended
 
@@ -90,9 +91,7 @@ class Load:
             if (wait := due - self.now()) > 0:
                 await asyncio.sleep(wait)
             asking = self._ask(caller, next(targets), due, next(self.numbers))
-            task = asyncio.get_running_loop().create_task(asking)
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._asking.append(asyncio.get_running_loop().create_task(asking))
 
     async def ask(self, caller: Caller, number: int) -> Request:
         """One request now, beside those that are planned; how it ended."""
@@ -107,7 +106,7 @@ class Load:
                 status, whole, retry_after, error = await self._answer(caller, target, number)
         except TimeoutError:
             left, error = goes_in is not None, "no answer"
-        except (aiohttp.ClientError, ConnectionError, OSError) as failure:
+        except Exception as failure:  # whatever became of it, it was asked
             error = type(failure).__name__
         request = Request(
             number,
@@ -153,6 +152,6 @@ def _number(said: bytes) -> int:
     try:
         (output,) = json.loads(said)["outputs"]
         (number,) = output.pop("data")
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return -1
-    return int(number) if output == _OUTPUT else -1
+    return number if output == _OUTPUT and type(number) is int else -1

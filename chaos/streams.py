@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from chaos.load import Caller, Load
+from protos.errors import PenstockError
 from protos.sse import Parser
 
 MODEL = "parts"
@@ -33,5 +34,13 @@ class Streams(Load):
                 return reply.status, False, retry_after, "cut"
         if reply.status != 200:
             return reply.status, True, retry_after, said[:200].decode(errors="replace")
-        numbers = [json.loads(each.data).get("number") for each in Parser().feed(said)]
-        return 200, numbers == [number] * self.parts, retry_after, ""
+        return 200, _numbers(said) == [number] * self.parts, retry_after, ""
+
+
+def _numbers(said: bytes) -> list[object]:
+    """The number in each part of a reply; None for each that is no such part."""
+    try:
+        parts = [json.loads(each.data) for each in Parser().feed(said)]
+    except (ValueError, RecursionError, PenstockError):
+        return [None]
+    return [each.get("number") if isinstance(each, dict) else None for each in parts]
