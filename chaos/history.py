@@ -4,6 +4,7 @@ Times are seconds since the experiment began, on the monotonic clock.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,8 +20,7 @@ class Request:
 
     `planned` is when it was to be sent, which latencies count from: a client that falls behind
     flatters nobody (coordinated omission). `status` is 0 if no reply's head came. `whole` says
-    whether the reply was complete and this request's own. `attempts` are the executions that the
-    model noted, which may still go on.
+    whether the reply was complete and this request's own.
     """
 
     number: int
@@ -100,4 +100,5 @@ def quantile(values: Sequence[float], share: float) -> float:
     if not values:
         return float("nan")
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    # 0.07 of a hundred are seven, though 0.07 * 100 is a little more.
+    return ordered[max(0, math.ceil(share * len(ordered) - 1e-9) - 1)]

@@ -1,4 +1,7 @@
-"""What must hold of a history, whatever was broken while it was made. Pure functions."""
+"""What must hold of a history, whatever was broken while it was made. Pure functions.
+
+Nothing is held of nobody: a history that is empty breaks each of them.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,16 +35,16 @@ def replies_are_whole(history: History) -> Verdict:
     """What began as 200 was complete, and was the reply to that request and no other."""
     begun = [each for each in history if each.status == 200 and not each.left]
     cut = [each for each in begun if not each.whole]
-    return Verdict(not cut, "no reply was cut or another's", f"{len(cut)} of {len(begun)}", "0")
+    told = f"{len(cut)} of {len(begun)}"
+    return Verdict(bool(len(history)) and not cut, "no reply was cut or another's", told, "0")
 
 
 def refusals_say_when(history: History) -> Verdict:
     """429 and 503 carry Retry-After (RFC 9110, 10.2.3)."""
     refused = [each for each in history if each.status in (429, 503)]
     silent = [each for each in refused if not each.retry_after]
-    return Verdict(
-        not silent, "refusals say when to ask again", f"{len(silent)} of {len(refused)}", "0"
-    )
+    told = f"{len(silent)} of {len(refused)}"
+    return Verdict(bool(len(history)) and not silent, "refusals say when to ask again", told, "0")
 
 
 def everybody_was_answered_by(
@@ -51,7 +54,7 @@ def everybody_was_answered_by(
     what: str = "an answer within the deadline",
 ) -> Verdict:
     """Nobody waited for longer than the deadline, whatever the answer was."""
-    slowest = max((each.done - each.sent for each in history), default=0.0)
+    slowest = max((each.done - each.sent for each in history), default=float("nan"))
     return Verdict(
         slowest <= deadline + slack,
         what,
@@ -72,7 +75,7 @@ def attempts_bounded(
     """Executions of all requests: at most ratio × requests + extra."""
     allowed = ratio * len(history) + extra
     return Verdict(
-        len(executions) <= allowed,
+        bool(len(history)) and 0 < len(executions) <= allowed,
         what,
         f"{len(executions)} attempts at {len(history)} requests",
         f"≤ {ratio:g} × + {extra}",
@@ -82,7 +85,7 @@ def attempts_bounded(
 def no_request_executed_over(executions: Sequence[Execution], most: int = 3) -> Verdict:
     counts = Counter(each.number for each in executions)
     highest = max(counts.values(), default=0)
-    return Verdict(highest <= most, "attempts at one request", f"{highest}", f"≤ {most}")
+    return Verdict(0 < highest <= most, "attempts at one request", f"{highest}", f"≤ {most}")
 
 
 def within(seconds: Sequence[float], promised: float, what: str) -> Verdict:
@@ -93,16 +96,16 @@ def within(seconds: Sequence[float], promised: float, what: str) -> Verdict:
     )
 
 
-def lost_only_in_flight(history: History, at: float, slack: float = 0.5) -> Verdict:
+def lost_only_in_flight(history: History, at: float, *, slack: float = 0.0) -> Verdict:
     """Who wasn't answered had asked before that moment and still waited then.
 
-    Within `slack` seconds after it a client may use a connection whose end it hasn't seen yet.
+    Whoever keeps connections may use one in the `slack` seconds after it whose end isn't seen yet.
     """
-    """Who wasn't answered had asked before that moment and was still waiting then."""
     bad = history.of("failed", "cut", "lost", "refused")
     other = [each for each in bad if not (each.sent <= at + slack and each.done >= at)]
     what = "only what was in flight was lost"
-    return Verdict(not other, what, f"{len(bad)} lost, {len(other)} of them otherwise", "0")
+    told = f"{len(bad)} lost, {len(other)} of them otherwise"
+    return Verdict(bool(len(history)) and not other, what, told, "0")
 
 
 def nobody_evicted(evictions: float) -> Verdict:

@@ -42,8 +42,10 @@ def test_a_part_of_a_history_is_by_plan() -> None:
 def test_quantiles() -> None:
     values = [float(value) for value in range(100)]
 
-    assert quantile(values, 0.99) == 99.0
-    assert quantile(values, 0.5) == 50.0
+    assert quantile(values, 0.99) == 98.0
+    assert quantile(values, 0.07) == 6.0
+    assert quantile(values, 0.0) == 0.0
+    assert quantile([1.0, 2.0], 0.5) == 1.0
     assert quantile([3.0], 1.0) == 3.0
     assert math.isnan(quantile([], 0.5))
 
