@@ -6,24 +6,14 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import aio
 
+from gateway.grpc_message import Handler
+from gateway.grpc_open import OPEN
 from policies.authenticate import Authenticate, authorization
 from protos.errors import PenstockError
-
-# What is open: health, as probes ask for it, and nothing else.
-OPEN = frozenset(
-    (
-        "/inference.GRPCInferenceService/ServerLive",
-        "/inference.GRPCInferenceService/ServerReady",
-        "/grpc.health.v1.Health/Check",
-        "/grpc.health.v1.Health/Watch",
-    )
-)
 
 # Properties of gRPC's authentication context, and what the names in them are called elsewhere.
 _KINDS = {"peer_uri": "URI", "peer_dns": "DNS", "peer_email": "email"}
 
-# In quotes: gRPC's classes are generic for the type checker alone.
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 # (face, the client's address, the refusal)
 Stranger: TypeAlias = Callable[[str, str, PenstockError], None]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
@@ -52,7 +42,7 @@ class Guard(aio.ServerInterceptor):
             if credential or not self._authenticate.knows_certificates:
                 await self._authenticate.admit(credential)
         except PenstockError as error:
-            return _refusing(handler, error, self._stranger)
+            return _refusing(error, self._stranger)
         return handler
 
 
@@ -81,13 +71,15 @@ def one_value(metadata: Any, key: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _refusing(handler: Handler, error: PenstockError, stranger: Stranger) -> Handler:
-    """A handler of the same form that reads nothing."""
+def _refusing(error: PenstockError, stranger: Stranger) -> Handler:
+    """A handler that reads nothing.
 
-    async def refuse(request: Any, context: aio.ServicerContext[Any, Any]) -> None:
+    One of streams, whatever the method: for others gRPC reads the whole message first, and waits
+    for one that never comes. Clients can't tell.
+    """
+
+    async def refuse(messages: Any, context: aio.ServicerContext[Any, Any]) -> None:
         stranger("grpc", context.peer(), error)
         await context.abort(error.row.grpc, error.message)
 
-    if handler.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    return grpc.stream_stream_rpc_method_handler(refuse)

@@ -1,75 +1,68 @@
-"""What becomes of messages that can't be decoded: their sender is told, and nobody else is.
+"""Which calls of the gRPC face are served, and how long their messages may take.
 
-gRPC itself answers them with UNKNOWN and its own words, and logs a traceback for each, with which
+gRPC's own bound of calls is one for health and everything else, counts calls whose message never
+comes, and answers messages that can't be decoded with UNKNOWN and a traceback for each, with which
 strangers could fill a disk.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc import aio
 
-from gateway.grpc_guard import Continuation, Handler
-from protos.errors import PenstockError, invalid
+from gateway.grpc_guard import Continuation
+from gateway.grpc_message import Handler, Messages, served, serving
+from gateway.grpc_open import OPEN, Open
+from gateway.listening import Limits
 
-_UNREADABLE = object()
+MAX_CALLS = 8192  # of a worker at a time; beyond that they are refused
+MIN_MESSAGE_RATE = 1024 * 1024  # bytes a second in which the largest message comes
 
 
-def unreadable() -> PenstockError:
-    return invalid("the message can't be decoded")
+def message_time(limits: Limits) -> float:
+    """Seconds for a message of any size: what has arrived of one, gRPC doesn't tell."""
+    return limits.body_timeout + limits.body / MIN_MESSAGE_RATE
 
 
 class Reading(aio.ServerInterceptor):
-    """Ends calls of one message with INVALID_ARGUMENT where that can't be decoded.
+    """Serves `most` calls at a time, health aside, and waits `seconds` for the one message of each.
 
     Calls of many messages read them themselves. The handlers are coroutine functions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float, most: int = MAX_CALLS) -> None:
+        self._messages = Messages(seconds)
+        self._most = most
+        self._running = 0
+        self._open = Open()
         self._handlers: dict[str, Handler] = {}  # by method, of which there are few
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "Handler | None":
-        known = self._handlers.get(handler_call_details.method)
+        method = handler_call_details.method
+        known = self._handlers.get(method)
         if known is not None:
             return known
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        reading = handler if handler.request_streaming else _reading(handler)
-        self._handlers[handler_call_details.method] = reading
-        return reading
+        bounded = self._open.handler(method, handler) if method in OPEN else self._counted(handler)
+        self._handlers[method] = bounded
+        return bounded
 
+    def _counted(self, handler: Handler) -> Handler:
+        serve, streaming, read = serving(handler), handler.request_streaming, self._messages.read
 
-def _reading(handler: Handler) -> Handler:
-    serve: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
-    make = (
-        grpc.unary_stream_rpc_method_handler
-        if handler.response_streaming
-        else grpc.unary_unary_rpc_method_handler
-    )
+        async def answer(messages: Any, context: "aio.ServicerContext[Any, Any]") -> Any:
+            if self._running >= self._most:
+                await context.abort(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at a time: try again"
+                )
+            self._running += 1
+            try:
+                return await serve(messages if streaming else await read(context), context)
+            finally:
+                self._running -= 1
 
-    async def answer(message: Any, context: "aio.ServicerContext[Any, Any]") -> Any:
-        if message is _UNREADABLE:
-            error = unreadable()
-            await context.abort(error.row.grpc, error.message)
-        return await serve(message, context)
-
-    return make(answer, _decoding(handler.request_deserializer), handler.response_serializer)
-
-
-def _decoding(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """The same, but what it raises is its result: here gRPC would answer it."""
-    if decode is None:
-        return None
-
-    def read(raw: bytes) -> Any:
-        try:
-            return decode(raw)
-        except DecodeError:
-            return _UNREADABLE
-
-    return read
+        return served(handler, answer)

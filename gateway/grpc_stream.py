@@ -14,7 +14,7 @@ from grpc import aio
 
 from gateway.gate import Gate, client_gone
 from gateway.grpc_call import begin
-from gateway.grpc_reading import unreadable
+from gateway.grpc_message import unreadable
 from gateway.ratelimit_headers import ratelimit_headers
 from protos import oip_grpc
 from protos import open_inference_pb2 as pb

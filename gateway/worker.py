@@ -27,7 +27,7 @@ from gateway.grace import MIRROR_DRAIN, RECORDS_CLOSE
 from gateway.grpc_face import GrpcFace
 from gateway.grpc_guard import Guard
 from gateway.grpc_options import bind, certificate, server_options
-from gateway.grpc_reading import Reading
+from gateway.grpc_reading import Reading, message_time
 from gateway.http.bodies import Bodies
 from gateway.http.control_face import control_face
 from gateway.http.dispatch import Dispatch
@@ -66,7 +66,6 @@ from routing.exchange import Bounds, Exchange
 from routing.poison import Poison
 from routing.retry import Budget
 
-MAX_RPCS = 8192  # calls of the gRPC face at a time; beyond that they are refused
 HEALTH_INTERVAL = 0.5  # seconds between looks at whether anything can be served
 
 
@@ -252,10 +251,9 @@ class Worker:
         self._grpc = grpc_server.server(
             interceptors=(
                 Guard(self.gate.authenticate, self._records.audit.stranger),
-                Reading(),
+                Reading(message_time(config.limits)),
             ),
             options=server_options(config.limits.body, share_port=share_port),
-            maximum_concurrent_rpcs=MAX_RPCS,
         )
         add_GRPCInferenceServiceServicer_to_server(GrpcFace(self.gate, self._control), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)

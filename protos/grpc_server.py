@@ -43,27 +43,23 @@ class _Core(cygrpc.AioServer):  # type: ignore[misc]  # compiled, without annota
 
 class _Server(_server.Server):
     def __init__(
-        self,
-        interceptors: Sequence[aio.ServerInterceptor],
-        options: Sequence[tuple[str, Any]],
-        most: int | None,
+        self, interceptors: Sequence[aio.ServerInterceptor], options: Sequence[tuple[str, Any]]
     ) -> None:
         # Not the base's, which would make a server of the library's and leak it.
         self._loop = cygrpc.get_working_loop()
-        self._server = _Core(self._loop, None, (), tuple(interceptors), tuple(options), most)
+        self._server = _Core(self._loop, None, (), tuple(interceptors), tuple(options), None)
 
 
 def server(
     *,
     interceptors: Sequence[aio.ServerInterceptor] = (),
     options: Sequence[tuple[str, Any]] = (),
-    maximum_concurrent_rpcs: int | None = None,
 ) -> aio.Server:
     """Like `grpc.aio.server`, for methods that are registered; generic handlers are never asked.
 
     Generated code registers its methods; for others there is `register`.
     """
-    made: Any = _Server(interceptors, options, maximum_concurrent_rpcs)
+    made: Any = _Server(interceptors, options)
     return made  # type: ignore[no-any-return]  # the library's types know its interface alone
 
 

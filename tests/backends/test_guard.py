@@ -1,5 +1,6 @@
 """Who is let in by a backend: who shows the key that it told its gateways."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -73,3 +74,9 @@ async def test_an_open_backend_serves_the_unary_protocol_alone_without_it() -> N
 async def test_health_is_open() -> None:
     async with backend(open_=False) as channel:
         assert await asked(channel, READY)
+
+
+async def test_strangers_are_refused_before_they_have_sent_a_message() -> None:
+    async with backend(open_=False) as channel, asyncio.timeout(30):
+        code = await channel.stream_unary(UNARY)().code()
+    assert code is grpc.StatusCode.UNAUTHENTICATED

@@ -1,5 +1,6 @@
 """Who calls, over real gRPC: by token, by key, by certificate."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from protos.principal import Principal
 from protos.tls import ClientTls, ServerTls, channel_credentials
 from protos.tls_files import followed_configuration, renewed_credentials
 from tests.pki import Authority
+
+WAIT = 30.0
 
 
 class Known:
@@ -44,6 +47,12 @@ class Server:
         self.known = known
         self._address = f"localhost:{port}"
         self._trust = trust
+
+    async def silent(self, *metadata: tuple[str, str]) -> grpc.StatusCode:
+        """How a call ends whose message never comes: only its head is sent."""
+        channel = aio.secure_channel(self._address, channel_credentials(self._trust))
+        async with channel, asyncio.timeout(WAIT):
+            return await channel.stream_unary("/test.Who/Asks")(metadata=metadata).code()
 
     async def who(self, *metadata: tuple[str, str]) -> str:
         channel = aio.secure_channel(self._address, channel_credentials(self._trust))
@@ -113,3 +122,7 @@ async def test_a_wrong_or_second_credential_is_refused_whatever_the_certificate(
     assert await refused(server, *metadata)
     (stranger,) = server.known.strangers
     assert stranger in ("grpc ipv4 who?", "grpc ipv6 who?")
+
+
+async def test_strangers_are_refused_before_they_have_sent_a_message(server: Server) -> None:
+    assert await server.silent(("x-api-key", "wrong")) is grpc.StatusCode.UNAUTHENTICATED

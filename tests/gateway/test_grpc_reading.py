@@ -1,5 +1,6 @@
-"""Messages that can't be decoded, over real gRPC."""
+"""Calls that are too many, and messages that can't be decoded, over real gRPC."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,9 +8,13 @@ import grpc
 import pytest
 from grpc import aio
 
-from gateway.grpc_reading import Reading
+from gateway.grpc_reading import Reading, message_time
+from gateway.listening import Limits
 from protos import open_inference_pb2 as pb
 
+WAIT = 30.0
+FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
+MOST = 3  # calls at a time
 JUNK = {
     "rubbish": b"\xff" * 64,
     "half a field": b"\x0a\x10abc",
@@ -36,7 +41,7 @@ async def channel() -> AsyncIterator[aio.Channel]:
         "One": grpc.unary_unary_rpc_method_handler(one, *codec),
         "Several": grpc.unary_stream_rpc_method_handler(several, *codec),
     }
-    serving = aio.server(interceptors=(Reading(),))
+    serving = aio.server(interceptors=(Reading(30.0, MOST),))
     serving.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Is", handlers),))
     port = serving.add_insecure_port("localhost:0")
     await serving.start()
@@ -75,3 +80,25 @@ async def test_unknown_methods_stay_unknown(channel: aio.Channel) -> None:
     with pytest.raises(aio.AioRpcError) as refused:
         await channel.unary_unary("/test.Is/Nothing")(READY)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_calls_beyond_the_bound_are_refused_until_others_end(channel: aio.Channel) -> None:
+    held = [channel.stream_unary("/test.Is/One")() for _ in range(MOST)]
+    for call in held:
+        await call.wait_for_connection()
+    async with asyncio.timeout(WAIT):
+        while (await coded(channel)) is not FULL:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+        for call in held:
+            call.cancel()
+        while (await coded(channel)) is FULL:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+
+
+async def coded(channel: aio.Channel) -> grpc.StatusCode:
+    return await channel.unary_unary("/test.Is/One")(READY).code()
+
+
+def test_the_largest_message_has_its_time() -> None:
+    limits = Limits.model_validate({"body": "64MiB", "bodyTimeout": "30s"})
+    assert message_time(limits) == 94

@@ -19,7 +19,7 @@ async def echo(message: bytes, context: Any) -> bytes:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    made = server(maximum_concurrent_rpcs=8)
+    made = server()
     register(made, "test.Echo", {"Say": grpc.unary_unary_rpc_method_handler(echo)})
     port = made.add_insecure_port("localhost:0")
     await made.start()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
-PATH = b"/inference.GRPCInferenceService/ServerLive"
+PATH = b"/grpc.health.v1.Health/Check"
 FLOOD = 10_000  # frames
 
 
