@@ -11,58 +11,76 @@ from protos.service import Reply
 from protos.values import InferRequest, Part, Signature, Tensor, Tensors
 from protos.wording import quote
 
+_NOBODYS = -1  # the bits of an output that the model doesn't have: nothing equals them
+
 
 class ReplyCheck:
     """What replies of one model version may be."""
 
-    __slots__ = ("_outputs", "_rows", "_whole")
+    __slots__ = ("_all", "_outputs", "_rows", "_whole")
 
     def __init__(self, signature: Signature) -> None:
         self._outputs = {
-            spec.name: (spec.datatype, len(spec.shape), tuple(_fixed(spec.shape)))
-            for spec in signature.outputs
+            spec.name: (spec.datatype, len(spec.shape), tuple(_fixed(spec.shape)), 1 << bit)
+            for bit, spec in enumerate(signature.outputs)
         }
+        self._all = (1 << len(self._outputs)) - 1  # a bit for each output
         self._whole = not signature.decoupled  # each reply has all outputs
-        self._rows = self._whole and signature.max_batch_size > 0
+        # A backend may claim to batch and have an output without dimensions.
+        self._rows = (
+            self._whole
+            and signature.max_batch_size > 0
+            and all(spec.shape for spec in signature.outputs)
+        )
 
     def __call__(self, request: InferRequest, reply: Reply) -> Reply:
         """The reply, whose further parts are checked as they come; raises BAD_REPLY."""
-        if not isinstance(request.payload, Tensors):
+        asked = request.payload
+        if not isinstance(asked, Tensors):
             return reply  # objects are looked at by whoever encodes them
         try:
-            self._check(request, reply.first)
-        except PenstockError:
+            self._check(asked, reply.first)
+        except BaseException:
             reply.on_close()
             raise
         if reply.rest is None:
             return reply
-        return Reply(reply.first, self._rest(request, reply.rest), reply.on_close)
+        return Reply(reply.first, self._rest(asked, reply.rest), reply.on_close)
 
-    async def _rest(self, request: InferRequest, parts: AsyncIterator[Part]) -> AsyncIterator[Part]:
+    async def _rest(self, asked: Tensors, parts: AsyncIterator[Part]) -> AsyncIterator[Part]:
         async for part in parts:
-            self._check(request, part)
+            self._check(asked, part)
             yield part
 
-    def _check(self, request: InferRequest, part: Part) -> None:
-        asked, answered = request.payload, part.payload
-        if not isinstance(answered, Tensors) or not isinstance(asked, Tensors):
+    def _check(self, asked: Tensors, part: Part) -> None:
+        answered = part.payload
+        if not isinstance(answered, Tensors):
             raise _bad("it is no tensors")
-        tensors = answered.tensors
+        tensors, outputs, found = answered.tensors, self._outputs, 0
+        # What is asked may have no rows either: then the backend should have refused it.
+        given = asked.tensors[0].shape if self._rows and asked.tensors else ()
         for tensor in tensors:
-            output = self._outputs.get(tensor.name)
+            output = outputs.get(tensor.name)
             if output is None:
                 raise _bad(f"the model has no output {quote(tensor.name)}")
-            datatype, rank, fixed = output
+            datatype, rank, fixed, bit = output
+            found |= bit
             if tensor.datatype != datatype:
                 raise _bad(f"output {quote(tensor.name)} is {tensor.datatype}, not {datatype}")
             shape = tensor.shape
-            if len(shape) != rank or (self._rows and shape[0] != asked.tensors[0].shape[0]):
+            if len(shape) != rank or (given and shape[0] != given[0]):
                 raise _shape(tensor)
             for axis, size in fixed:
                 if shape[axis] != size:
                     raise _shape(tensor)
-        if self._whole and len(tensors) != len(set(asked.wanted) or self._outputs):
-            raise _bad("not all outputs are there")
+        if self._whole:
+            expected = self._all
+            if wanted := asked.wanted:
+                expected = 0
+                for name in wanted:
+                    expected |= outputs[name][3] if name in outputs else _NOBODYS
+            if found != expected or len(tensors) != found.bit_count():
+                raise _bad("it has other outputs than were asked for, or not each of them once")
 
 
 def _fixed(shape: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -1,5 +1,7 @@
 """A backend's reply beside the model's signature."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ BATCHED = Signature(
 IN_PARTS = Signature(
     "", (TensorSpec("x", "FP32", (-1, 2)),), (TensorSpec("y", "FP32", (-1,)),), decoupled=True
 )
+SCALAR = np.zeros((), np.float32)
 
 
 def asked(rows=2, wanted=()):
@@ -57,8 +60,8 @@ def test_what_the_model_gives_passes(request_, outputs):
         ({"y": y(rows=3), "z": z(3)}, r'"y" has the shape \[3, 3\]'),
         ({"y": y(columns=4), "z": z()}, r'"y" has the shape \[2, 4\]'),
         ({"y": z().astype(np.float32), "z": z()}, r'"y" has the shape \[2\]'),
-        ({"y": y()}, "not all outputs"),
-        ({}, "not all outputs"),
+        ({"y": y()}, "other outputs than were asked for"),
+        ({}, "other outputs than were asked for"),
     ],
 )
 def test_what_it_cannot_have_given_is_a_bad_reply(outputs, why):
@@ -67,6 +70,45 @@ def test_what_it_cannot_have_given_is_a_bad_reply(outputs, why):
         ReplyCheck(BATCHED)(asked(), Reply(part(**outputs), None, lambda: closed.append(True)))
     assert raised.value.kind is Kind.BAD_REPLY
     assert closed == [True]
+
+
+def twice(name, array):
+    return Part(Tensors((to_tensor(name, array),) * 2), "1", {}, True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ((), twice("y", y())),
+        (("y", "z"), twice("y", y())),
+        (("z",), part(y=y())),
+        (("z",), part(y=y(), z=z())),
+        (("letter",), part(y=y())),
+        (("letter",), part()),
+    ],
+)
+def test_it_has_those_outputs_that_were_asked_for_each_once(wanted, answer):
+    with pytest.raises(PenstockError, match="or not each of them once") as raised:
+        ReplyCheck(BATCHED)(asked(wanted=wanted), Reply(answer))
+    assert raised.value.kind is Kind.BAD_REPLY
+
+
+def test_an_output_may_be_asked_for_twice():
+    reply = Reply(part(z=z()))
+    assert ReplyCheck(BATCHED)(asked(wanted=("z", "z")), reply) is reply
+
+
+@pytest.mark.parametrize("given", [(), (to_tensor("x", SCALAR),)])
+def test_where_nothing_has_rows_none_are_compared(given):
+    request = replace(asked(), payload=Tensors(given))
+    reply = Reply(part(y=y(), z=z()))
+    assert ReplyCheck(BATCHED)(request, reply) is reply
+
+
+def test_an_output_without_dimensions_has_no_rows():
+    signature = replace(BATCHED, outputs=(TensorSpec("y", "FP32", ()),))
+    reply = Reply(part(y=SCALAR))
+    assert ReplyCheck(signature)(asked(), reply) is reply
 
 
 async def test_each_part_of_a_stream_is_looked_at():
