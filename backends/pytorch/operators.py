@@ -9,7 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_REACHING = ("save", "from_file")
+# Those of allowed libraries that write or read files, speak to others, or write what they are
+# given into the backend's log.
+_REACHING = frozenset(
+    ("save", "from_file", "_print", "Print", "print", "rpc_async", "rpc_sync", "rpc_remote")
+)
 _LIBRARIES = frozenset(
     (
         *("aten", "prim", "prims", "quantized", "_quantized", "quantized_decomposed"),
@@ -30,7 +34,8 @@ _OPERATOR = re.compile(r"torch\.ops\.(\w+)\.(\w+)(?:\.\w+)?")
 _OF_SIZES = re.compile(r"(_operator|math)\.\w+|torch\._?(sym|check)_\w+|torch\._check")
 
 _WORD = re.compile(
-    r"\b(save|from_file|_?c10d\w*|dist_rpc|rpc|symm_mem|inductor|aoti\w*|debugprims|_test)\b"
+    r"\b(save|from_file|_?print|Print|_?c10d\w*|(?:dist_)?rpc|rpc_(?:async|sync|remote)|symm_mem"
+    r"|inductor|aoti\w*|debugprims|_test)\b"
 )
 _LIBRARY = re.compile(r"\bops\b(?:\s*\.\s*(\w+))?")
 _ATTRIBUTE = re.compile(r"\bgetattr\b")

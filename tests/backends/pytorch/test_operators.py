@@ -78,6 +78,20 @@ def test_a_script_that_writes_files_is_never_read(tmp_path: Path, module: Any) -
     assert canary.exists()
 
 
+class Prints(torch.nn.Module):
+    """Would write what requests bring into the backend's log."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print(x)
+        return x
+
+
+def test_a_script_that_prints_is_never_read(tmp_path: Path) -> None:
+    path = script(Prints(), tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="its code has the word print"):
+        check_script(path)
+
+
 def reading(path: Path, canary: Path) -> Path:
     """An exported program whose first node is made to open a file."""
     with (
@@ -131,6 +145,11 @@ def test_an_exported_program_that_opens_files_is_never_read(tmp_path: Path) -> N
         'getattr(ops, "aten")',
         "__torch__.torch.classes.c10d.TCPStore",
         "__torch__.torch.classes.dist_rpc.WorkerInfo",
+        'ops.prim.rpc_async("peer", x)',
+        'ops.prim.rpc_sync("peer", x)',
+        'ops.prim.rpc_remote("peer", x)',
+        "ops.prim.Print(x)",
+        'ops.aten._print("x")',
         "ops.mine.anything(x)",
     ],
 )
@@ -151,6 +170,8 @@ def test_what_pytorch_writes_is_taken(tmp_path: Path) -> None:
         "torch.ops.aten.from_file.default",
         "torch.ops.aten.from_file.out",
         "torch.ops.aten.save.default",
+        "torch.ops.aten._print.default",
+        "torch.ops.prim.rpc_async.default",
         "torch.ops.c10d.send.default",
         "torch.ops.higher_order.call_torchbind",
         "torch.ops.debugprims.load_tensor.default",
