@@ -41,17 +41,24 @@ async def run(bench: Bench) -> None:
         no_server_error(load.history, but=(503, 504)),
         refusals_say_when(load.history),
         Verdict(share >= 0.9, "goodput", f"{share:.0%} of capacity", "≥ 90 %", timed=True),
-        _answered_in_time(history),
+        in_time(history),
         _refused_quickly(history),
     )
     bench.figure("late (504)", f"{sum(each.status == 504 for each in load.history)}")
     bench.figure("refused", f"{len(history.of('refused'))} of {len(history)}")
 
 
-def _answered_in_time(history: History) -> Verdict:
+def in_time(history: History) -> Verdict:
+    """Whoever was admitted was answered, or was told that it is too late (504)."""
+    admitted = [each for each in history if each.status in (200, 504)]
+    late = [each for each in admitted if each.status == 504 or each.seconds > DEADLINE]
     p99 = history.of("answered").quantile(0.99)
     return Verdict(
-        p99 <= DEADLINE, "p99 of what is admitted", f"{p99:.2f} s", f"≤ {DEADLINE:g} s", timed=True
+        len(late) <= 0.01 * len(admitted) > 0,
+        "p99 of what is admitted",
+        f"{len(late)} of {len(admitted)} late, p99 of the answered {p99:.2f} s",
+        f"≤ 1 % after {DEADLINE:g} s",
+        timed=True,
     )
 
 
