@@ -31,6 +31,16 @@ class Toxics:
     slow_close: float = 0.0  # seconds until the end is passed on
 
 
+@dataclass(slots=True)
+class Did:
+    """What befell connections so far: those that were cut or reset, and bytes, by the fault."""
+
+    cuts: int = 0  # connections, all at once
+    resets: int = 0  # connections, each after its bytes
+    swallowed: int = 0
+    sliced: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Fin:
     """The direction is at its end; with `reset`, all of the connection."""
@@ -48,9 +58,13 @@ class Link:
         up: Callable[[], Toxics],
         down: Callable[[], Toxics],
         rng: Callable[[], float],
+        did: Did,
     ) -> None:
         self._writers = (client[1], server[1])
-        self._ways = (_Way(client[0], server[1], up, rng), _Way(server[0], client[1], down, rng))
+        self._ways = (
+            _Way(client[0], server[1], up, rng, did),
+            _Way(server[0], client[1], down, rng, did),
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -93,9 +107,10 @@ class _Way:
         sink: asyncio.StreamWriter,
         toxics: Callable[[], Toxics],
         rng: Callable[[], float],
+        did: Did,
     ) -> None:
         self._source, self._sink = source, sink
-        self._toxics, self._rng = toxics, rng
+        self._toxics, self._rng, self._did = toxics, rng, did
         self._held: asyncio.Queue[tuple[float, bytes | _Fin]] = asyncio.Queue(WAITING)
 
     async def read(self) -> None:
@@ -106,6 +121,7 @@ class _Way:
                 now, at = self._toxics(), loop.time()
                 if now.swallow or (now.timeout and at - begun >= now.timeout):
                     lost = True
+                    self._did.swallowed += len(chunk)
                     continue
                 if lost:
                     break
@@ -116,6 +132,7 @@ class _Way:
                 passed += len(chunk)
                 if room < len(chunk):
                     reset = 0 <= now.reset_after == min(ends)
+                    self._did.resets += reset
                     await self._held.put((due, _Fin(reset)))
                     return
         except OSError:
@@ -136,6 +153,7 @@ class _Way:
                     self._sink.write_eof()
                 return piece.reset
             now = self._toxics()
+            self._did.sliced += len(piece) if now.slices else 0
             for part in _sliced(piece, now.slices or int(now.bandwidth / _PIECES)):
                 self._sink.write(part)
                 await self._sink.drain()

@@ -1,7 +1,8 @@
 """Packets that get lost: nft rules of the network namespace that an experiment has for itself."""
 
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,23 +14,23 @@ _DEVICES = Path("/proc/net/dev")
 def to_and_from(*ports: int) -> str:
     """All packets of connections to these ports, which are so half-open at both ends."""
     wanted = ", ".join(map(str, ports))
-    return f"tcp dport {{ {wanted} }} drop; tcp sport {{ {wanted} }} drop;"
+    return f"tcp dport {{ {wanted} }} counter drop; tcp sport {{ {wanted} }} counter drop;"
 
 
 def connecting(*ports: int) -> str:
     """What opens connections to these ports: nobody refuses them, and nobody answers."""
     wanted = ", ".join(map(str, ports))
-    return f"tcp dport {{ {wanted} }} tcp flags & (syn | ack) == syn drop;"
+    return f"tcp dport {{ {wanted} }} tcp flags & (syn | ack) == syn counter drop;"
 
 
 def some(percent: int) -> str:
     """That share of all packets, at random."""
-    return f"numgen random mod 100 < {percent} drop;"
+    return f"numgen random mod 100 < {percent} counter drop;"
 
 
 @contextmanager
-def dropped(rules: str) -> Iterator[None]:
-    """Drops what the rules say until the block's end.
+def dropped(rules: str) -> Iterator[Callable[[], int]]:
+    """Drops what the rules say until the block's end; gives what counts the packets lost so far.
 
     Raises RuntimeError where there are other devices than loopback: that is not a namespace of an
     experiment's own.
@@ -41,7 +42,7 @@ def dropped(rules: str) -> Iterator[None]:
         f"{rules} }}"
     )
     try:
-        yield
+        yield _count
     finally:
         _nft("delete table inet chaos")
 
@@ -53,3 +54,9 @@ def _others() -> list[str]:
 
 def _nft(script: str) -> None:
     subprocess.run([probe.find("nft"), "-f", "-"], input=script, text=True, check=True, timeout=10)
+
+
+def _count() -> int:
+    command = [str(probe.find("nft")), "list", "table", "inet", "chaos"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    return sum(int(found) for found in re.findall(r"counter packets (\d+)", told))

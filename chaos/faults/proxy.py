@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from chaos.faults.link import Link, Toxics, abort
+from chaos.faults.link import Did, Link, Toxics, abort
 
 __all__ = ["FaultProxy", "Toxics"]
 
@@ -18,7 +18,8 @@ __all__ = ["FaultProxy", "Toxics"]
 class FaultProxy:
     """Listens on a free port of 127.0.0.1 and passes on to `target`, a port there.
 
-    `up` and `down` hold for bytes that come after they were set, on all connections.
+    `up` and `down` hold for bytes that come after they were set, on all connections. `accepted`
+    counts connections, `did` what befell them.
     """
 
     def __init__(self, target: int = 0, *, rng: Callable[[], float] = lambda: 0.5) -> None:
@@ -27,6 +28,7 @@ class FaultProxy:
         self.up = Toxics()
         self.down = Toxics()
         self.accepted = 0
+        self.did = Did()
         self._rng = rng
         self._server: asyncio.Server | None = None
         self._links: set[Link] = set()
@@ -68,6 +70,7 @@ class FaultProxy:
         links = list(self._links)
         for link in links:
             link.end(reset=reset)
+        self.did.cuts += len(links)
         await asyncio.gather(*(link.ended() for link in links))
 
     def heal(self) -> None:
@@ -84,7 +87,9 @@ class FaultProxy:
         except OSError:
             abort(writer)
             return
-        link = Link((reader, writer), server, lambda: self.up, lambda: self.down, self._rng)
+        link = Link(
+            (reader, writer), server, lambda: self.up, lambda: self.down, self._rng, self.did
+        )
         self._links.add(link)
         try:
             await link.run()

@@ -20,8 +20,10 @@ def connects(port):
 with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
     first, second = one.getsockname()[1], two.getsockname()[1]
     for rules in (packets.to_and_from(first), packets.connecting(first)):
-        with packets.dropped(rules):
+        with packets.dropped(rules) as lost:
+            assert lost() == 0
             assert not connects(first)
+            assert lost() > 0
             assert connects(second)
         assert connects(first)
     with packets.dropped(packets.some(99)):

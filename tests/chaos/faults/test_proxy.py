@@ -161,6 +161,7 @@ async def test_a_black_hole_says_nothing_and_keeps_the_connection() -> None:
         proxy.up = Toxics(swallow=True)
         writer.write(b"lost")
         assert await nothing_comes(reader)
+        assert proxy.did.swallowed == len(b"lost")
         assert not writer.is_closing()
 
 
@@ -208,6 +209,7 @@ async def test_a_reset_in_mid_reply_is_seen_as_one_by_both_ends() -> None:
             with pytest.raises(ConnectionResetError):
                 await reader.read()
         assert await seen.get() is ConnectionResetError
+        assert proxy.did.resets == 1
 
 
 async def test_a_reset_of_one_end_reaches_the_other() -> None:
