@@ -101,6 +101,11 @@ class Registry:
         held = self._held.get(instance)
         return 0 if held is None else held.beat.epoch
 
+    def overdue(self, instance: str, now: float) -> bool:
+        """Whether no beat has come for a whole lease, be the instance kept all the same or not."""
+        held = self._held.get(instance)
+        return held is None or now - held.last_beat > self.lease
+
     def excuse(self, seconds: float, now: float) -> None:
         """This process stood still for so long: that it heard nothing meanwhile says nothing."""
         for held in self._held.values():

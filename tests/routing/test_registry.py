@@ -195,6 +195,18 @@ def test_a_time_in_which_nothing_was_heard_at_all_counts_for_nobody():
     assert not registry.self_preservation
 
 
+def test_who_is_kept_is_overdue_all_the_same_but_for_time_that_counts_for_nobody():
+    registry = Registry(lease=5.0)
+    assert registry.overdue("a", 0.0)
+    registry.beat(beat(), 0.0)
+    assert not registry.overdue("a", 5.0)
+    assert registry.overdue("a", 5.1)
+    assert registry.expire(5.1) == []
+    assert registry.overdue("a", 5.1)
+    registry.excuse(4.0, 5.1)
+    assert not registry.overdue("a", 5.1)
+
+
 def test_leaving_ends_the_lease_at_once_for_the_same_epoch_only():
     registry = Registry()
     registry.beat(beat(epoch=2, draining=True), 0.0)
