@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
+
 from chaos.faults import process
 from chaos.mesh import Mesh
 from chaos.processes import Process
 from chaos.soak import ground
-from chaos.soak.flat import flat
-from chaos.soak.samples import Holding, Sample, Told, holding, workers
+from chaos.soak.answers import answers
+from chaos.soak.flat import SEEN, flat
+from chaos.soak.samples import Holding, Reading, Sample, Told, holding, workers
 from chaos.soak.traffic import Traffic
 from chaos.verdict import Step, Verdict
 
@@ -22,7 +25,9 @@ RESTART, RELOAD = 60.0, 20.0  # seconds
 WRONG_EACH = 5  # of so many changes of a route, one is no route
 WRONG = "apiVersion: penstock/v1\nkind: Route\nmetadata: {name: timed}\nspec: {match: 7}\n"
 LOOK = 1.0  # seconds
-STEADY = ("supervisor", *(f"worker {n}" for n in range(ground.WORKERS)), "backend b0")
+BACKEND = "backend b0"
+STEADY = ("supervisor", *(f"worker {n}" for n in range(ground.WORKERS)), BACKEND)
+KILL, UNTOLD = "kill -9", "no metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,19 @@ class Soak:
     steps: list[Step]
 
     def verdicts(self) -> list[Verdict]:
-        asked = sum(self.statuses.values())
-        internal = sum(n for (_, status), n in self.statuses.items() if status in _INTERNAL)
-        crashed = sum(n for (_, status), n in self.statuses.items() if status == "no answer")
+        kills = sum(each.what.startswith(KILL) for each in self.steps)
+        looked = [flat(self.samples, name, loops=name != BACKEND) for name in STEADY]
         return [
-            Verdict(asked > 0 and not internal, "no 500", f"{internal} of {asked:,}", "0"),
-            Verdict(not crashed, "an answer to everybody", f"{crashed} of {asked:,}", "0"),
-            *(verdict for name in STEADY for verdict in flat(self.samples, name)),
+            *answers(self.statuses, kills),
+            self._told(),
+            *(each for some in looked for each in some),
         ]
 
-
-_INTERNAL = ("500", "INTERNAL", "UNKNOWN")
+    def _told(self) -> Verdict:
+        missed = sum(each.what.startswith(UNTOLD) for each in self.steps)
+        looks = missed + len(self.samples)
+        holds, told = 0 < looks * SEEN <= len(self.samples), f"{missed} of {looks} times not"
+        return Verdict(holds, "the gateway tells of itself", told, f"{SEEN:.0%}")
 
 
 async def soak(
@@ -64,7 +71,12 @@ async def soak(
                 steps.append(Step(what, time.monotonic() - began))
 
             def look() -> None:
-                sample = _sample(mesh, backends[0], told, time.monotonic() - began)
+                try:
+                    page = mesh.metrics()
+                except httpx.HTTPError as error:
+                    note(f"{UNTOLD}: {type(error).__name__}")
+                    return
+                sample = _sample(mesh, backends[0], told.read(page), time.monotonic() - began)
                 found.append(sample)
                 say(sample)
 
@@ -108,7 +120,7 @@ async def _restart(
         nonlocal turn
         number, gently = 1 + turn % (BACKENDS - 1), turn // (BACKENDS - 1) % 2 == 0
         turn += 1
-        note(f"{'SIGTERM' if gently else 'kill -9'} b{number}")
+        note(f"{'SIGTERM' if gently else KILL} b{number}")
         if gently:
             await process.finish(backends[number])
         else:
@@ -132,12 +144,12 @@ async def _reload(mesh: Mesh, note: Callable[[str], None]) -> None:
     await _every(RELOAD, act)
 
 
-def _sample(mesh: Mesh, backend: Process, told: Told, at: float) -> Sample:
-    tasks, lags, queues = told.read(mesh.metrics())
+def _sample(mesh: Mesh, backend: Process, told: Reading, at: float) -> Sample:
+    tasks, lags, queues = told
     pids = {
         "supervisor": mesh.gateway.pid,
         **workers(mesh.gateway.pid),
-        "backend b0": backend.pid,
+        BACKEND: backend.pid,
     }
     held = {name: holding(pid) for name, pid in pids.items()}
     return Sample(

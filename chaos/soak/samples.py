@@ -34,6 +34,7 @@ class Holding:
     descriptors: float
     tasks: float = float("nan")
     lag: float = float("nan")  # seconds that timers of its event loop were late, on average
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def holding(pid: int) -> Holding | None:
     except (OSError, KeyError):
         return None
     private = memory["Private_Clean"] + memory["Private_Dirty"]
-    return Holding(memory["Rss"] * _KIB, private * _KIB, threads, descriptors)
+    return Holding(memory["Rss"] * _KIB, private * _KIB, threads, descriptors, pid=pid)
 
 
 def workers(supervisor: int) -> dict[str, int]:
@@ -75,14 +76,18 @@ def workers(supervisor: int) -> dict[str, int]:
     return found
 
 
+# Tasks by process, average lags in seconds by process, and what waits by metric.
+Reading = tuple[dict[str, float], dict[str, float], dict[str, float]]
+
+
 class Told:
     """What a gateway's metrics tell; of lags, what came since the last time."""
 
     def __init__(self) -> None:
         self._lags: dict[str, tuple[float, float]] = {}
 
-    def read(self, page: str) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-        """Tasks by process, average lag in seconds by process, and what waits by metric."""
+    def read(self, page: str) -> Reading:
+        """Lags are of the time since the page before."""
         tasks: dict[str, float] = {}
         queues = dict.fromkeys(QUEUES, 0.0)
         sums: dict[str, dict[str, float]] = {"sum": {}, "count": {}}

@@ -46,6 +46,9 @@ BROKEN = (
 )
 
 
+LEFT, CUT = "left", "200, cut"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     name: str
@@ -115,7 +118,7 @@ class Traffic:
             status = await kind.ask()
         except TimeoutError:
             status = "no answer"
-        except (aiohttp.ClientError, OSError) as failure:
+        except Exception as failure:  # whatever became of it, it was asked
             status = type(failure).__name__
         self.statuses[kind.name, status] += 1
 
@@ -142,7 +145,7 @@ class Traffic:
                 said = await reply.read()
             if reply.status != 200:
                 return str(reply.status)
-            return "200" if said.count(b'"part"') == 5 else "200, cut"
+            return "200" if said.count(b'"part"') == 5 else CUT
 
         return await self._left_by_some(read())
 
@@ -172,10 +175,8 @@ class Traffic:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(self._rng.choice(BROKEN))
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(5.0):
                 head = await reader.readline()
-        except TimeoutError:
-            return "left"
         finally:
             writer.close()
         return head.split(b" ")[1].decode() if head.startswith(b"HTTP/") else "closed"
@@ -199,7 +200,7 @@ class Traffic:
             async with asyncio.timeout(self._rng.uniform(0, LEAVE_WITHIN)):
                 return await asked
         except TimeoutError:
-            return "left"
+            return LEFT
 
     def _bearer(self, token: str = "") -> dict[str, Any]:
         return {"authorization": f"Bearer {token or self._rng.choice(self._tokens)}"}
