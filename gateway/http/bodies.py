@@ -1,12 +1,10 @@
 """How many bytes of bodies a worker holds at once: of everybody together, and of one tenant.
 
-A body is held while it arrives and until its request is over, since tensors are views of it. Those
-that come with their head are too small to be counted.
+A body is held while it arrives and until its request is over, since tensors are views of it.
 """
 
 import asyncio
 from collections import Counter
-from functools import partial
 
 from protos.errors import Kind, PenstockError
 
@@ -23,11 +21,12 @@ class Bodies:
         self._most = max(each, int(together * TENANTS_SHARE))
         self._held = 0
         self._of: Counter[str] = Counter()
+        self._by: dict[asyncio.Task[object], tuple[str, int]] = {}
 
     def hold(self, tenant: str, size: int) -> None:
-        """Counts so many bytes until the current task is over.
+        """Counts so many bytes more until the current task, which is one tenant's, is over.
 
-        Raises OVERLOADED or RATE_LIMITED where there is no room for them.
+        Fewer where `size` is negative. Raises OVERLOADED or RATE_LIMITED where there is no room.
         """
         if self._of[tenant] + size > self._most:
             raise _refused(Kind.RATE_LIMITED, f"your bodies under way have more than {self._most}")
@@ -36,11 +35,15 @@ class Bodies:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("only a task holds a body until it is over")
+        of_task = self._by.get(task)
+        if of_task is None:
+            task.add_done_callback(self._release)
+        self._by[task] = tenant, size if of_task is None else of_task[1] + size
         self._held += size
         self._of[tenant] += size
-        task.add_done_callback(partial(self._release, tenant, size))
 
-    def _release(self, tenant: str, size: int, _: "asyncio.Task[object]") -> None:
+    def _release(self, task: "asyncio.Task[object]") -> None:
+        tenant, size = self._by.pop(task)
         self._held -= size
         self._of[tenant] -= size
         if not self._of[tenant]:

@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 
 from starlette.types import Message, Receive, Scope
 
@@ -25,6 +26,9 @@ _WINDOW_BITS = {
 MAX_RATIO = 200  # zeros compress by a thousand, as bombs do; real data by far less
 RATIO_FLOOR = 1 << 20  # bytes that any compressed body may unpack to
 INLINE_BYTES = 16 * 1024  # compressed bytes that are unpacked on the event loop
+UNCOUNTED_BYTES = (
+    16 * 1024
+)  # a body that came with its head, or what one unpacks to: too few to count
 
 
 async def read_body(
@@ -32,7 +36,8 @@ async def read_body(
 ) -> bytes:
     """The body, unpacked if it is compressed; `limit` in bytes bounds both forms.
 
-    `hold` is told of bytes that are to be held, as soon as they are known, and may raise. Raises
+    `hold` is told of bytes that are to be held, before they are, and may raise; it gets back, as a
+    negative number, what unpacking has not needed. Raises
     UNSUPPORTED_MEDIA for another Content-Type or Content-Encoding, TOO_LARGE (before
     anything is read if Content-Length says so), INVALID for broken compression and CANCELLED if the
     client goes away.
@@ -43,37 +48,51 @@ async def read_body(
         body: bytes = message.get("body", b"")  # nearly always it came with the head
         if len(body) > limit:
             raise _too_large(limit)
+        if len(body) > UNCOUNTED_BYTES and hold is not None:
+            hold(len(body))
     else:
         if length and hold is not None:
             hold(length)
         body = await _gather(message, receive, limit, None if length else hold)
-    if not window_bits:
-        return body
-    if len(body) <= INLINE_BYTES:
-        return unpack(body, window_bits, limit)
-    body = await asyncio.to_thread(unpack, body, window_bits, limit)  # zlib lets go of the GIL
-    if hold is not None:
-        hold(len(body))
-    return body
+    return body if not window_bits else await _unpacked(body, window_bits, limit, hold)
 
 
 async def _gather(
     message: Message, receive: Receive, limit: int, hold: Callable[[int], object] | None
 ) -> bytes:
-    pieces: list[bytes] = []
+    gathered = BytesIO()  # not a list: each of many small pieces would take forty bytes besides
     received = 0
     while message["type"] == "http.request":
         piece = message.get("body", b"")
-        pieces.append(piece)
         received += len(piece)
         if received > limit:
             raise _too_large(limit)
         if hold is not None:
             hold(len(piece))
+        gathered.write(piece)
         if not message.get("more_body", False):
-            return b"".join(pieces)
+            return gathered.getvalue()
         message = await receive()
     raise PenstockError(Kind.CANCELLED, "the client went away")
+
+
+async def _unpacked(
+    packed: bytes, window_bits: int, limit: int, hold: Callable[[int], object] | None
+) -> bytes:
+    most = unpacks_to(packed, window_bits, limit)
+    if most <= UNCOUNTED_BYTES:
+        hold = None
+    if hold is not None:
+        hold(most)
+    if len(packed) <= INLINE_BYTES:
+        body = unpack(packed, window_bits, limit)
+    else:
+        body = await asyncio.to_thread(
+            unpack, packed, window_bits, limit
+        )  # zlib lets go of the GIL
+    if hold is not None:
+        hold(len(body) - most)
+    return body
 
 
 def _check_headers(scope: Scope, limit: int) -> tuple[int, int]:
@@ -120,6 +139,14 @@ def _shown(value: bytes) -> str:
     return quote(value.decode("latin-1"))
 
 
+def unpacks_to(packed: bytes, window_bits: int, limit: int) -> int:
+    """The most bytes that `unpack` makes of it. gzip says how many there are (RFC 1952, 2.3.1)."""
+    most = min(limit, max(RATIO_FLOOR, MAX_RATIO * len(packed)))
+    return (
+        min(most, int.from_bytes(packed[-4:], "little")) if window_bits > zlib.MAX_WBITS else most
+    )
+
+
 def unpack(packed: bytes, window_bits: int, limit: int) -> bytes:
     """One complete zlib or gzip stream, unpacked to at most `limit` bytes.
 
@@ -127,14 +154,14 @@ def unpack(packed: bytes, window_bits: int, limit: int) -> bytes:
     one complete stream.
     """
     unpacker = zlib.decompressobj(window_bits)
-    allowed = min(limit, max(RATIO_FLOOR, MAX_RATIO * len(packed)))
+    most = unpacks_to(packed, window_bits, limit)
     try:
-        body = unpacker.decompress(packed, allowed + 1)
+        body = unpacker.decompress(packed, most + 1)
     except zlib.error as failure:
         raise invalid("Content-Encoding: the body is not what it says") from failure
     if len(body) > limit:
         raise _too_large(limit)
-    if len(body) > allowed:
+    if len(body) > max(RATIO_FLOOR, MAX_RATIO * len(packed)):
         raise PenstockError(
             Kind.TOO_LARGE,
             f"the body unpacks to more than {MAX_RATIO} times its size: send it as is",

@@ -1,11 +1,16 @@
 """Bodies that a worker holds together are bounded, and one tenant leaves room for the others."""
 
 import asyncio
+import gzip
+import random
+import zlib
+from typing import Any
 
 import pytest
 
+from gateway.http import body as body_module
 from gateway.http.bodies import Bodies
-from gateway.http.body import read_body
+from gateway.http.body import UNCOUNTED_BYTES, read_body
 from protos.errors import Kind, PenstockError
 
 
@@ -68,3 +73,70 @@ async def test_a_body_that_comes_with_its_head_is_not_counted() -> None:
     headers = [(b"content-length", b"3")]
     assert await read_body({"headers": headers}, receive, 10, counted.append) == b"abc"
     assert counted == []
+
+
+async def test_a_larger_one_is_counted_wherever_it_comes() -> None:
+    body = bytes(UNCOUNTED_BYTES + 1)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body}
+
+    counted: list[int] = []
+    assert await read_body({"headers": []}, receive, 1 << 20, counted.append) == body
+    assert counted == [len(body)]
+
+
+def packed(body: bytes, encoding: str) -> bytes:
+    return gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+
+
+async def told_of(body: bytes, encoding: str) -> tuple[list[int], list[int]]:
+    """Of what `hold` was told, before anything was unpacked and in all."""
+    counted, before, unpacked = list[int](), list[int](), body_module.unpack
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": packed(body, encoding)}
+
+    def unpack(*arguments: Any) -> bytes:
+        before.extend(counted)
+        return unpacked(*arguments)
+
+    headers = [(b"content-encoding", encoding.encode())]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(body_module, "unpack", unpack)
+        assert await read_body({"headers": headers}, receive, 8 << 20, counted.append) == body
+    return before, counted
+
+
+@pytest.mark.parametrize(("encoding", "room"), [("gzip", 2 << 20), ("deflate", 8 << 20)])
+async def test_a_compressed_body_has_its_room_before_it_is_unpacked(
+    encoding: str, room: int
+) -> None:
+    noise = random.Random(1).randbytes(40_000)
+    body = noise + bytes((2 << 20) - len(noise))
+    length = len(packed(body, encoding))
+    before, counted = await told_of(body, encoding)
+    assert before == [length, room]
+    assert sum(counted) == length + len(body)
+
+
+async def test_a_small_compressed_body_has_room_before_it_is_unpacked_as_well() -> None:
+    body = bytes(1 << 20)
+    assert await told_of(body, "gzip") == ([len(body)], [len(body), 0])
+    assert await told_of(b"small", "gzip") == ([], [])
+
+
+async def test_what_unpacking_has_not_needed_is_given_back_and_many_pieces_are_one_task() -> None:
+    bodies = Bodies(40, 80)
+
+    async def request() -> None:
+        for _ in range(30):
+            bodies.hold("acme", 1)
+        bodies.hold("acme", -20)
+        assert repr(bodies) == "<Bodies 10 of 80 bytes, 1 tenants>"
+
+    task = asyncio.create_task(request())
+    await asyncio.wait([task])
+    task.result()
+    await asyncio.sleep(0)  # its callbacks come in the order in which they were added
+    assert repr(bodies) == "<Bodies 0 of 80 bytes, 0 tenants>"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message, Receive
 
-from gateway.http.body import RATIO_FLOOR, read_body, unpack
+from gateway.http.body import RATIO_FLOOR, read_body, unpack, unpacks_to
 from protos.errors import Kind, PenstockError
 
 GZIP, DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
@@ -135,6 +135,13 @@ async def test_large_compressed_bodies_are_unpacked_off_the_loop() -> None:
 async def test_what_unpacks_beyond_the_limit_is_refused() -> None:
     packed = gzip.compress(b"x" * 101, mtime=0)
     await refused(Kind.TOO_LARGE, headers(content_encoding="gzip"), packed)
+
+
+def test_gzip_is_unpacked_to_no_more_than_it_says() -> None:
+    packed = gzip.compress(bytes(5000), mtime=0)
+    assert unpacks_to(packed, GZIP, 1 << 20) == 5000
+    with pytest.raises(PenstockError, match="not one complete compressed stream"):
+        unpack(packed[:-4] + (10).to_bytes(4, "little"), GZIP, 1 << 20)
 
 
 def test_a_bomb_is_refused_without_unpacking_it() -> None:
