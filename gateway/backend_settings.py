@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from gateway.listening import Bytes, Count
 from protos.quantities import HostPort
 from protos.settings import Settings
+from protos.web_address import WebAddress
 
 
 class ModelServer(Settings):
@@ -17,7 +18,7 @@ class ModelServer(Settings):
     is as `penstock backend openai` has it.
     """
 
-    url: str = Field(pattern="^https?://")
+    url: WebAddress = Field(pattern="^https?://")
     models: dict[str, str] = Field(default_factory=dict)
     unlisted: bool = False
     key_file: Path | None = None

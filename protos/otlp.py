@@ -17,6 +17,7 @@ from protos.settings import Settings
 from protos.span import Attributes, Span
 from protos.tls import ClientTls
 from protos.tls_files import Followed, followed_channel
+from protos.web_address import WebAddress
 
 if TYPE_CHECKING:
     from protos.otlp_wire import Exporter
@@ -32,7 +33,7 @@ class Collector(Settings):
     `headersFile` holds lines `name: value`, such as a token; it is read at the start.
     """
 
-    endpoint: str = Field(pattern="^https?://[^/]+$", examples=["http://jaeger:4317"])
+    endpoint: WebAddress = Field(pattern="^https?://[^/]+$", examples=["http://jaeger:4317"])
     tls: ClientTls | None = None
     headers_file: Path | None = None
 

@@ -20,6 +20,7 @@ from backends.openai.server import keep_running
 from backends.openai.upstream import Upstream
 from backends.openai.watch import Watch
 from backends.options import placed
+from protos.web_address import web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,10 @@ def main(
 ) -> None:
     """Joins a server of OpenAI's API (vLLM, SGLang, TGI, llama.cpp, …) to the gateways."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request otherwise
-    if not url.startswith(("http://", "https://")):
-        raise SystemExit("penstock backend: --url begins with http:// or https://")
+    try:
+        web_address(url)
+    except ValueError as wrong:
+        raise SystemExit(f"penstock backend: --url {wrong}") from None
     names = _names(model or [])
     if unlisted and not names:
         raise SystemExit("penstock backend: --unlisted goes with --model")

@@ -64,6 +64,19 @@ def test_who_only_passes_work_on_takes_no_cores():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "backends: [{runtime: openai, server: {url: 'http://user:hunter2@host/v1'}}]\n",
+        "telemetry: {collector: {endpoint: 'http://user:hunter2@host:4317'}}\n",
+    ],
+)
+def test_a_password_is_refused_where_command_lines_would_show_it(text: str) -> None:
+    with pytest.raises(ConfigError, match="holds a user or password") as caught:
+        config(text)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         "runtime: openai, repository: models",
