@@ -7,43 +7,78 @@ requests, and measured latencies and breakers hold against it.
 
 import ipaddress
 import math
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Collection, Iterable, Sized
 from ipaddress import IPv4Network, IPv6Network
 
+from gateway.told_models import MAX_REASON, Wrong, believe_models, check_name, check_text
 from protos import discovery_pb2 as pb
-from protos.arrays import count
-from protos.datatypes import DATATYPES
-from protos.names import MAX_CHARACTERS, MAX_TENSORS
+from protos.names import MAX_CHARACTERS
 from protos.principal import Principal
 from protos.wording import quote
 
 Network = IPv4Network | IPv6Network
 
+MAX_BEAT_BYTES = 2 * 1024 * 1024
 MAX_INSTANCE = 128  # characters
-MAX_MODELS = 4096  # versions of one backend, and adapters of one model
-MAX_REASON = 4096  # characters of why something isn't ready
+MAX_EPOCH = 2**62  # whoever comes next must be able to take a later one
+MAX_NAMES = 4096  # of models that have done something, and of one model's adapters
+MAX_LABEL = 512  # characters of an adapter's name, which has its model's before it
 MAX_BUCKETS = 128
 MAX_ACCELERATORS = 64
 MAX_DISPATCHES = 64  # reasons for which batches are closed
+# All but the model table: what is kept here for metrics, and what every worker is sent.
+MAX_ACTIVITY_BYTES = 1024 * 1024
+MAX_STATE_BYTES = 256 * 1024
 
 
-class Wrong(Exception):
-    """Why a beat is refused: a sentence that begins with the field."""
+def believe(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> list[str]:
+    """Leaves in the beat what can be believed; returns a sentence for each model that can't be.
 
-
-def check_beat(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> None:
-    """Raises Wrong for a beat that can't be, or that isn't the sender's to send."""
-    _name(beat.instance, "instance", MAX_INSTANCE)
+    Raises Wrong for a beat that can't be, or that isn't the sender's to send.
+    """
+    beat.DiscardUnknownFields()  # they would be kept and sent on, whatever their size
+    check_name(beat.instance, "instance", MAX_INSTANCE)
+    if not 0 < beat.epoch < MAX_EPOCH:
+        raise Wrong(f"epoch: {beat.epoch} is not between 1 and 2**62 - 1")
     _address(beat.address, allowed)
-    _text(beat.access_key, "access_key", MAX_CHARACTERS)
+    check_text(beat.access_key, "access_key", MAX_CHARACTERS)
     for value, field in ((beat.device, "device"), (beat.runtime, "runtime")):
         if value:
-            _name(value, field, MAX_CHARACTERS)
-    _text(beat.unhealthy_reason, "unhealthy_reason", MAX_REASON)
-    if beat.HasField("models"):
-        _models(beat.models.models, sender)
+            check_name(value, field, MAX_CHARACTERS)
+    check_text(beat.unhealthy_reason, "unhealthy_reason", MAX_REASON)
+    _bytes(beat)
     _load(beat.load)
     _work(beat)
+    return believe_models(beat.models, sender) if beat.HasField("models") else []
+
+
+def keep_own(beat: pb.Beat, models: pb.ModelTable) -> None:
+    """Takes out of the beat what it tells of models that aren't in its own table.
+
+    What that has is the sender's to serve, and bounded; all else would be evidence about others.
+    """
+    own = {(model.name, model.version) for model in models.models}
+    names = {"", *(name for name, _ in own)}  # "": a server that doesn't tell its models apart
+    activity = [told for told in beat.activity if (told.model, told.version) in own]
+    if len(activity) < len(beat.activity):
+        del beat.activity[:]
+        beat.activity.extend(activity)
+    language = [told for told in beat.load.language if told.model in names]
+    if len(language) < len(beat.load.language):
+        del beat.load.language[:]
+        beat.load.language.extend(language)
+
+
+def _bytes(beat: pb.Beat) -> None:
+    """Sizes of messages are cheap; what surrounds a part, its tag and its length, is 8 at most."""
+    activity = sum(8 + told.ByteSize() for told in beat.activity)
+    table = 8 + beat.models.ByteSize()
+    for number, most, where in (
+        (activity, MAX_ACTIVITY_BYTES, "activity"),
+        (beat.ByteSize() - activity - table, MAX_STATE_BYTES, "load"),
+    ):
+        if number > most:
+            raise Wrong(f"{where}: has more than {most} bytes")
 
 
 def _address(address: str, allowed: Iterable[Network]) -> None:
@@ -60,61 +95,25 @@ def _address(address: str, allowed: Iterable[Network]) -> None:
         raise Wrong(f"address: {ip} is outside the networks that backends may join from")
 
 
-def _models(models: Sequence[pb.Model], sender: Principal) -> None:
-    _count(models, "models", MAX_MODELS)
-    seen: set[tuple[str, str]] = set()
-    for i, model in enumerate(models):
-        where = f"models[{i}]"
-        # A folder that can't be served is told as a model without a version.
-        _name(model.name, f"{where}.name", MAX_CHARACTERS)
-        _text(model.version, f"{where}.version", MAX_CHARACTERS)
-        if (model.name, model.version) in seen:
-            raise Wrong(f"{where}: {quote(model.name)} {model.version} is there twice")
-        seen.add((model.name, model.version))
-        if not sender.may_join(model.name):
-            raise Wrong(f"{where}: the token isn't for backends of {quote(model.name)}")
-        if model.state not in pb.ModelState.values():  # proto3 reads any number
-            raise Wrong(f"{where}.state: {model.state} is unknown")
-        _text(model.reason, f"{where}.reason", MAX_REASON)
-        _text(model.revision, f"{where}.revision", MAX_CHARACTERS)
-        _text(model.platform, f"{where}.platform", MAX_CHARACTERS)
-        _tensors(model.inputs, f"{where}.inputs")
-        _tensors(model.outputs, f"{where}.outputs")
-
-
-def _tensors(specs: Sequence[pb.TensorSpec], where: str) -> None:
-    _count(specs, where, MAX_TENSORS)
-    for i, spec in enumerate(specs):
-        _name(spec.name, f"{where}[{i}].name", MAX_CHARACTERS)
-        if spec.datatype not in DATATYPES:
-            raise Wrong(f"{where}[{i}].datatype: {quote(spec.datatype)} is unknown")
-        try:
-            count(tuple(1 if size == -1 else size for size in spec.shape))
-        except ValueError as error:
-            raise Wrong(f"{where}[{i}]: {error}") from None
-    if len({spec.name for spec in specs}) < len(specs):
-        raise Wrong(f"{where}: a name is there twice")
-
-
 def _load(load: pb.Load) -> None:
     _numbers("load", (load.cache_use, load.prefix_byte_seconds, load.adapter_seconds))
-    _count(load.adapters, "load.adapters", MAX_MODELS)
-    _count(load.language, "load.language", MAX_MODELS)
+    _names(load.adapters, "load.adapters", MAX_NAMES)
+    _count(load.language, "load.language", MAX_NAMES)
     for i, told in enumerate(load.language):
         where = f"load.language[{i}]"
-        _text(told.model, f"{where}.model", MAX_CHARACTERS)
+        check_text(told.model, f"{where}.model", MAX_CHARACTERS)
         _numbers(where, (told.cache_use,))
-        _count(told.adapters, f"{where}.adapters", MAX_MODELS)
-        _count(told.generated_tokens, f"{where}.generated_tokens", MAX_MODELS)
+        _names(told.adapters, f"{where}.adapters", MAX_NAMES)
+        _names(told.generated_tokens, f"{where}.generated_tokens", MAX_NAMES)
 
 
 def _work(beat: pb.Beat) -> None:
-    _count(beat.activity, "activity", MAX_MODELS)
+    _count(beat.activity, "activity", MAX_NAMES)
     for i, told in enumerate(beat.activity):
         where = f"activity[{i}]"
-        _text(told.model, f"{where}.model", MAX_CHARACTERS)
-        _text(told.version, f"{where}.version", MAX_CHARACTERS)
-        _count(told.dispatches, f"{where}.dispatches", MAX_DISPATCHES)
+        check_text(told.model, f"{where}.model", MAX_CHARACTERS)
+        check_text(told.version, f"{where}.version", MAX_CHARACTERS)
+        _names(told.dispatches, f"{where}.dispatches", MAX_DISPATCHES)
         _numbers(
             where,
             (told.predicted_seconds, told.actual_seconds, told.prediction_error_seconds),
@@ -127,23 +126,19 @@ def _work(beat: pb.Beat) -> None:
                 raise Wrong(f"{where}: bounds must ascend")
     _count(beat.accelerators, "accelerators", MAX_ACCELERATORS)
     for i, gpu in enumerate(beat.accelerators):
-        _text(gpu.device, f"accelerators[{i}].device", MAX_CHARACTERS)
-        _text(gpu.name, f"accelerators[{i}].name", MAX_CHARACTERS)
+        check_text(gpu.device, f"accelerators[{i}].device", MAX_CHARACTERS)
+        check_text(gpu.name, f"accelerators[{i}].name", MAX_CHARACTERS)
         # The one number that may be below zero is a temperature.
         _numbers(f"accelerators[{i}]", (gpu.utilization, gpu.power_watts))
         if not math.isfinite(gpu.temperature_celsius):
             raise Wrong(f"accelerators[{i}].temperature_celsius: is no finite number")
 
 
-def _name(value: str, where: str, most: int) -> None:
-    """What becomes a key, a label and a word in logs."""
-    if not value or len(value) > most or not value.isprintable():
-        raise Wrong(f"{where}: must be 1 to {most} printable characters")
-
-
-def _text(value: str, where: str, most: int) -> None:
-    if len(value) > most:
-        raise Wrong(f"{where}: is longer than {most} characters")
+def _names(values: Collection[str], where: str, most: int) -> None:
+    """They become labels."""
+    _count(values, where, most)
+    for value in values:
+        check_text(value, where, MAX_LABEL)
 
 
 def _count(values: Sized, where: str, most: int) -> None:

@@ -1,15 +1,18 @@
 """The discovery service: backends join by beating, the registry decides, directives go back."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 from grpc import aio
 
-from gateway.beats import Network, Wrong, check_beat
-from gateway.holders import Holders
+from gateway.beats import Network, believe, keep_own
+from gateway.holders import Claim, Holders, name_of
+from gateway.table_pace import TablePace
 from gateway.telemetry.mesh import NO_WORK, Work, take_work
+from gateway.told_models import Wrong
 from policies.authorize import require_join
 from protos import discovery_pb2 as pb
 from protos.errors import PenstockError
@@ -21,9 +24,10 @@ log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str], Principal]  # the value of an Authorization header
 
-MAX_BEAT_BYTES = 4 * 1024 * 1024
-# A stream's next beat is read no sooner, so that a flood of them waits in its sender.
+# A stream's next beat is read no sooner, so that a flood of them waits in its sender; after a large
+# one no sooner than in many times the time that reading it took.
 LEAST_PAUSE = 0.02  # seconds
+PAUSE_A_BYTE = 1e-6
 # The table is looked at twice a second, unless this process is stopped or its machine paused.
 STALLED = 1.5  # seconds
 
@@ -44,10 +48,13 @@ class Discovery:
         self._allowed = allowed
         self._clock = clock
         self._stranger = stranger
-        self._drains: set[str] = set()
+        self._drains: dict[str, int] = {}  # the epoch that is to drain, by instance
         self._work: dict[str, Work] = {}
-        self._holders = Holders(registry.lease)
+        self._holders = Holders()
+        self._pace = TablePace()
+        self._streams = itertools.count()
         self.left = 0  # backends that said goodbye
+        self.refused = 0  # beats
         self._changed = asyncio.Event()
 
     def register(self, server: aio.Server) -> None:
@@ -71,6 +78,7 @@ class Discovery:
             for instance in self.registry.expire(self._clock()):
                 log.warning("evicted %s: its lease is over", instance)
                 self._forget(instance)
+            self._pace.tidy(now)
             if self.registry.revision != published:
                 published = self.registry.revision
                 done = publish(self.registry.snapshot(self._clock()))
@@ -87,8 +95,8 @@ class Discovery:
             await asyncio.sleep(0.01)
 
     def drain(self, instance: str) -> None:
-        """Tells an instance, with the answer to its next beat, to finish and take no more."""
-        self._drains.add(instance)
+        """Tells the process that holds the instance, with its next beat, to finish what it has."""
+        self._drains[instance] = self.registry.epoch_of(instance)
 
     def work(self, instance: str) -> Work:
         """What it has done, as its last beat told."""
@@ -106,33 +114,43 @@ class Discovery:
             self._stranger("discovery", peer, error)
             log.warning("refused a backend from %s: %s", peer, error.message)
             await context.abort(error.row.grpc, error.message)
+        stream = next(self._streams)
         joined: tuple[str, int] | None = None
         try:
             async for beat in beats:
-                refused = self._refusal(beat, joined, sender)
+                if beat.HasField("models"):
+                    wait = self._pace.wait(name_of(sender), beat.models, self._clock())
+                    await asyncio.sleep(wait)
+                size = beat.ByteSize()
+                refused = self._refusal(beat, joined, sender, stream)
                 if refused is not None:
+                    self.refused += 1
                     log.warning(
-                        "refused a beat of %.128r from %s: %s", beat.instance, peer, refused
+                        "refused a beat of %.128r from %s: %s", beat.instance, peer, refused.refused
                     )
-                    known = self.registry.epoch_of(beat.instance)
-                    yield pb.Directive(refused=refused, known_epoch=known)
+                    yield refused
                     return
                 if joined is None:
                     log.info("%s joined: %s at %s", beat.instance, beat.runtime, beat.address)
                 joined = (beat.instance, beat.epoch)
                 self._changed.set()
                 ttl = int(self.registry.lease * 1000)
-                yield pb.Directive(lease_ttl_ms=ttl, drain=beat.instance in self._drains)
-                await asyncio.sleep(LEAST_PAUSE)
+                drain = self._drains.get(beat.instance) == beat.epoch
+                yield pb.Directive(lease_ttl_ms=ttl, drain=drain)
+                await asyncio.sleep(max(LEAST_PAUSE, size * PAUSE_A_BYTE))
         finally:
             if joined is not None:
-                self._left(joined)
+                self._left(joined, stream)
 
-    def _left(self, joined: tuple[str, int]) -> None:
-        """A stream that ends while draining is a goodbye; any other end makes a suspect."""
+    def _left(self, joined: tuple[str, int], stream: int) -> None:
+        """A stream that ends while draining is a goodbye; any other end makes a suspect.
+
+        A process that has joined anew on another stream goes on: this was only its former one.
+        """
         instance, epoch = joined
+        if not self._holders.speaks(instance, epoch, stream):
+            return
         if self.registry.is_draining(instance, epoch):
-            self._drains.discard(instance)
             self.registry.leave(instance, epoch)
             self._forget(instance)
             self.left += 1
@@ -152,28 +170,45 @@ class Discovery:
         return sender
 
     def _refusal(
-        self, beat: pb.Beat, joined: tuple[str, int] | None, sender: Principal
-    ) -> str | None:
-        """Why the beat is not taken, or None when the lease was extended."""
+        self, beat: pb.Beat, joined: tuple[str, int] | None, sender: Principal, stream: int
+    ) -> pb.Directive | None:
+        """What the sender is told if the beat is not taken; None when the lease was extended."""
         try:
-            check_beat(beat, sender, self._allowed)
+            wrongs = believe(beat, sender, self._allowed)
         except Wrong as wrong:
-            return str(wrong)
+            return pb.Directive(refused=str(wrong))
         if joined is not None and joined != (beat.instance, beat.epoch):
-            return "instance: one stream speaks for one instance and one epoch"
+            return pb.Directive(refused="instance: one stream speaks for one instance and epoch")
         now = self._clock()
-        who = (beat.instance, f"{sender.issuer}\0{sender.subject}", beat.access_key)
-        size = beat.models.ByteSize() if beat.HasField("models") else 0
-        refused = self._holders.fault(*who, size, now)
+        table = beat.models.ByteSize() if beat.HasField("models") else 0
+        claim = Claim(
+            beat.instance,
+            sender,
+            beat.access_key,
+            beat.epoch,
+            stream,
+            table,
+            beat.ByteSize() - table,
+        )
+        refused = self._holders.fault(claim, self.registry.overdue(beat.instance, now))
         if refused is not None:
-            return refused
-        work = take_work(beat)
+            return pb.Directive(refused=refused)
+        known = self.registry.epoch_of(beat.instance)
         refused = self.registry.beat(beat, now)
-        if refused is None:
-            self._holders.took(*who, size, now)
-            self._work[beat.instance] = work
-        return refused
+        if refused is not None:
+            # A later epoch helps against nothing but one that isn't later than what is known.
+            stale = beat.epoch <= known
+            return pb.Directive(refused=refused, known_epoch=known if stale else 0)
+        keep_own(beat, beat.models)
+        self._holders.took(claim)
+        self._work[beat.instance] = take_work(beat)
+        if wrongs:
+            log.warning(
+                "%s tells of %d models that can't be; %s", beat.instance, len(wrongs), wrongs[0]
+            )
+        return None
 
     def _forget(self, instance: str) -> None:
         self._holders.forget(instance)
         self._work.pop(instance, None)
+        self._drains.pop(instance, None)

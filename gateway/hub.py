@@ -67,6 +67,11 @@ class Hub:
         self.totals.add(
             "penstock_endpoints_left", "Backends that said goodbye.", lambda: discovery.left
         )
+        self.totals.add(
+            "penstock_beats_refused",
+            "Beats of backends that were refused; each ends its stream, and is tried again.",
+            lambda: discovery.refused,
+        )
         MeshMetrics(lambda: self.snapshot.leases, discovery.work).register(self.totals)
         register_engines(self.totals, lambda: self.snapshot.leases)
         register_build(self.totals, VERSION)

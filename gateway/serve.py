@@ -19,12 +19,13 @@ from grpc import aio
 
 from gateway.admin import admin_app
 from gateway.audit.log import AuditLog
+from gateway.beats import MAX_BEAT_BYTES
 from gateway.config import Config
 from gateway.console.history import History
 from gateway.console.reports import reporter
 from gateway.console.samples import READ
 from gateway.console.shown import Shown
-from gateway.discovery import MAX_BEAT_BYTES, Discovery
+from gateway.discovery import Discovery
 from gateway.grace import RECORDS_CLOSE
 from gateway.grpc_options import bind, certificate, server_options
 from gateway.http.server import BACKLOG, serve

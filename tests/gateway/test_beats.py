@@ -6,7 +6,8 @@ from math import inf, nan
 
 import pytest
 
-from gateway.beats import MAX_MODELS, Wrong, check_beat
+from gateway.beats import MAX_ACTIVITY_BYTES, MAX_STATE_BYTES, believe, keep_own
+from gateway.told_models import Wrong
 from protos import discovery_pb2 as pb
 from protos.principal import Principal
 
@@ -31,14 +32,16 @@ def good() -> pb.Beat:
 def test_what_backends_send_is_taken(address: str) -> None:
     beat = good()
     beat.address = address
-    check_beat(beat, SENDER, ALLOWED)
+    said = pb.Beat.FromString(beat.SerializeToString())
+    assert believe(beat, SENDER, ALLOWED) == []
+    assert beat == said
 
 
 def refused(change: Callable[[pb.Beat], object], sender: Principal = SENDER) -> str:
     beat = good()
     change(beat)
     with pytest.raises(Wrong) as caught:
-        check_beat(beat, sender, ALLOWED)
+        believe(beat, sender, ALLOWED)
     return str(caught.value)
 
 
@@ -88,57 +91,65 @@ def test_an_address_is_a_number_within_the_allowed_networks(address: str, why: s
     assert len(said) < 200
 
 
-def model(**fields: object) -> Callable[[pb.Beat], object]:
-    return lambda beat: beat.models.models.add(
-        **{"name": "other", "version": "1", "state": pb.READY, **fields}  # type: ignore[arg-type]
-    )
+@pytest.mark.parametrize("epoch", [0, 2**62, 2**64 - 1])
+def test_an_epoch_leaves_room_for_a_later_one(epoch: int) -> None:
+    assert refused(setting(epoch=epoch)).startswith("epoch: ")
+
+
+def test_what_no_field_is_for_is_not_kept() -> None:
+    beat = good()
+    size = beat.ByteSize()
+    beat.MergeFromString(b"\xfa\x7f\x80\x80\x40" + b"y" * 0x100000)
+    believe(beat, SENDER, ALLOWED)
+    assert beat.ByteSize() == size
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (model(name=""), "models[2].name: must be 1 to 256"),
-        (model(name="a\nb"), "models[2].name: must be"),
-        (model(name="m" * 257), "models[2].name: must be"),
-        (model(version="1" * 257), "models[2].version: is longer"),
-        (model(state=99), "models[2].state: 99 is unknown"),
-        (model(reason="r" * 4097), "models[2].reason: is longer"),
-        (model(name="fraud", version="3"), 'models[2]: "fraud" 3 is there twice'),
+        (lambda beat: beat.load.adapters.append("x" * 513), "load.adapters: is longer"),
         (
-            model(inputs=[pb.TensorSpec(name="x", datatype="FLOAT")]),
-            'models[2].inputs[0].datatype: "FLOAT" is unknown',
+            lambda beat: beat.load.language.add(adapters=["x" * 513]),
+            "load.language[0].adapters: is longer",
         ),
         (
-            model(outputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[-2])]),
-            "models[2].outputs[0]: shape has a negative dimension, -2",
+            lambda beat: beat.load.language.add(generated_tokens={"x" * 513: 1}),
+            "load.language[0].generated_tokens: is longer",
         ),
         (
-            model(inputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[1] * 65)]),
-            "models[2].inputs[0]: shape has 65 dimensions",
+            lambda beat: beat.activity[0].dispatches.update({"x" * 513: 1}),
+            "activity[0].dispatches: is longer",
         ),
         (
-            model(inputs=[pb.TensorSpec(name="x", datatype="FP32", shape=[-1, 2**40])]),
-            "models[2].inputs[0]: shape has more than",
+            lambda beat: beat.load.adapters.extend(["x" * 500] * (MAX_STATE_BYTES // 500)),
+            "load: has more than 262144 bytes",
         ),
         (
-            model(inputs=[pb.TensorSpec(name="x", datatype="FP32")] * 2),
-            "models[2].inputs: a name is there twice",
+            lambda beat: beat.activity.extend(
+                [pb.ModelActivity(model="x" * 250)] * (MAX_ACTIVITY_BYTES // 250)
+            ),
+            "activity: has more than 1048576 bytes",
         ),
         (
-            model(inputs=[pb.TensorSpec(name="x", datatype="FP32")] * 1025),
-            "models[2].inputs: there are 1025",
+            lambda beat: setattr(beat.load, "prefixes", b"x" * MAX_STATE_BYTES),
+            "load: has more than",
         ),
     ],
 )
-def test_models_are_what_faces_can_show(change: Callable[[pb.Beat], object], why: str) -> None:
+def test_a_beat_is_bounded_in_all_its_parts(change: Callable[[pb.Beat], object], why: str) -> None:
     assert refused(change).startswith(why)
 
 
-def test_a_backend_has_a_bounded_number_of_models() -> None:
-    def many(beat: pb.Beat) -> None:
-        beat.models.models.extend([pb.Model(name="m")] * MAX_MODELS)
-
-    assert refused(many) == "models: there are 4098, more than 4096"
+def test_what_a_beat_tells_is_of_its_own_models() -> None:
+    beat = good()
+    beat.activity.add(model="fraud", version="4")
+    beat.activity.add(model="other-team", version="1")
+    beat.load.language.add(model="fraud")
+    beat.load.language.add(model="other-team")
+    beat.load.language.add()  # of a server that doesn't tell its models apart
+    keep_own(beat, beat.models)
+    assert [(told.model, told.version) for told in beat.activity] == [("fraud", "3")]
+    assert [told.model for told in beat.load.language] == ["fraud", ""]
 
 
 @pytest.mark.parametrize("number", [nan, inf, -inf, -1.0])
@@ -160,13 +171,3 @@ def test_distributions_have_buckets(bounds: list[float], why: str) -> None:
     said = refused(lambda beat: beat.activity[0].queue.bounds.__setitem__(slice(None), bounds))
     assert said.startswith("activity[0]")
     assert why in said
-
-
-def test_a_token_for_some_models_is_not_for_others() -> None:
-    mine = Principal("b", "mesh", frozenset({"backend:join:fraud-*", "backend:join:broken"}))
-    said = refused(lambda beat: None, mine)
-    assert said == 'models[0]: the token isn\'t for backends of "fraud"'
-    beat = good()
-    beat.models.models[0].name = "fraud-eu"
-    check_beat(beat, mine, ALLOWED)
-    assert "token" in refused(lambda beat: None, Principal("b", "m", frozenset({"infer:*"})))

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from grpc import aio
@@ -19,7 +19,7 @@ from routing.registry import Registry
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 TOKENS = {
     "Bearer may-join": Principal("b", "t", frozenset({"backend:join"})),
-    "Bearer somebody-else": Principal("e", "t", frozenset({"backend:join"})),
+    "Bearer somebody-else": Principal("e", "else", frozenset({"backend:join"})),
     "Bearer may-join-as-fraud": Principal("f", "t", frozenset({"backend:join:fraud-*"})),
     "Bearer may-infer": Principal("c", "t", frozenset({"infer:*"})),
 }
@@ -38,6 +38,16 @@ def authenticate(authorization):
     return principal
 
 
+class Watched(Discovery):
+    """`ended` counts the streams whose end was noticed."""
+
+    ended = 0
+
+    def _left(self, joined, stream):
+        super()._left(joined, stream)
+        self.ended += 1
+
+
 class Mesh:
     """A discovery service; `snapshots` are what it published."""
 
@@ -45,7 +55,7 @@ class Mesh:
         self.registry = Registry(lease, beat)
         self.ahead = 0.0  # seconds in which this process stood still
         clock = lambda: time.monotonic() + self.ahead  # noqa: E731
-        self.discovery = Discovery(self.registry, authenticate, allowed, clock)
+        self.discovery = Watched(self.registry, authenticate, allowed, clock)
         self.snapshot = pb.Snapshot()
         self.port = 0
 
@@ -298,7 +308,7 @@ async def test_somebody_elses_instance_is_not_taken_over_while_it_lives():
 async def test_a_token_for_some_models_joins_with_those_alone():
     async with Mesh().serving() as mesh:
         async with joining(token="may-join-as-fraud")(mesh) as backend:
-            why = 'models[0]: the token isn\'t for backends of "m"'
+            why = 'models: the token isn\'t for backends of "m"'
             assert (await backend()).refused == why
         models = pb.ModelTable(models=[pb.Model(name="fraud-eu", version="1", state=pb.READY)])
         async with joining(token="may-join-as-fraud", models=models)(mesh) as backend:
@@ -306,14 +316,95 @@ async def test_a_token_for_some_models_joins_with_those_alone():
         assert len(mesh.registry) == 1
 
 
-async def test_a_beat_that_cannot_be_leaves_nothing_behind():
-    table = pb.ModelTable(models=[pb.Model(name="m", version="1", state=99)])
+async def test_a_name_is_its_owners_while_it_is_kept_for_it():
+    """The only backend is silent for longer than its lease, which self-preservation extends."""
+    async with Mesh(lease=0.4).serving() as mesh:
+        async with joining()(mesh) as owner:
+            assert not (await owner()).refused
+            mesh.registry.expire(time.monotonic())
+            await mesh.until(lambda: mesh.registry.overdue("a", time.monotonic()))
+            await mesh.until(lambda: mesh.registry.self_preservation)
+            async with joining(token="somebody-else", epoch=2**60, access_key="x")(mesh) as other:
+                answer = await other()
+                assert answer.refused == "instance a is held by somebody else"
+                assert answer.known_epoch == 0
+            assert not (await owner()).refused
+
+
+async def test_an_epoch_is_told_to_whose_own_is_not_later_and_to_nobody_else():
+    async with Mesh().serving() as mesh:
+        async with joining(epoch=7)(mesh) as owner:
+            assert not (await owner()).refused
+            async with joining(epoch=6)(mesh) as former:
+                assert (await former()).known_epoch == 7
+            async with joining(epoch=7, access_key="of another process")(mesh) as twin:
+                assert (await twin()).known_epoch == 7
+            async with joining(address="10.0.0.1:80")(mesh) as elsewhere:
+                answer = await elsewhere()
+                assert answer.refused
+                assert answer.known_epoch == 0
+
+
+async def test_the_end_of_a_former_stream_says_nothing_of_a_process_that_has_joined_anew():
+    async with Mesh().serving() as mesh:
+        async with AsyncExitStack() as half_open:
+            former = await half_open.enter_async_context(joining()(mesh))
+            assert not (await former()).refused
+            async with joining()(mesh) as anew:
+                for draining in (False, True):
+                    assert not (await anew(draining=draining)).refused
+                await half_open.aclose()
+                await mesh.until(lambda: mesh.discovery.ended == 1)
+                assert len(mesh.registry) == 1
+                assert mesh.registry.snapshot(time.monotonic()).leases[0].state == pb.HELD
+                assert not (await anew(draining=True)).refused
+        await mesh.until(lambda: len(mesh.registry) == 0)
+        assert mesh.discovery.left == 1
+
+
+async def test_an_order_to_drain_is_for_one_process():
+    async with Mesh().serving() as mesh:
+        async with joining()(mesh) as backend:
+            await backend()
+            mesh.discovery.drain("a")
+            assert (await backend()).drain
+        async with joining(epoch=2, access_key="of its next start")(mesh) as again:
+            assert not (await again()).drain
+
+
+async def test_a_model_that_cannot_be_costs_the_others_nothing():
+    table = pb.ModelTable(
+        models=[
+            pb.Model(name="good", version="1", state=pb.READY),
+            pb.Model(name="odd", version="1", state=99),
+            pb.Model(name="a\nb"),
+        ]
+    )
     async with Mesh().serving() as mesh:
         async with joining(models=table)(mesh) as backend:
-            assert (await backend()).refused == "models[0].state: 99 is unknown"
+            assert not (await backend()).refused
+            await mesh.until(lambda: mesh.states() == {"a": pb.HELD})
+            told = mesh.snapshot.leases[0].beat.models.models
+            assert [(each.name, each.state) for each in told] == [
+                ("good", pb.READY),
+                ("odd", pb.UNAVAILABLE),
+            ]
+
+
+async def test_what_a_backend_tells_of_others_models_is_not_kept():
+    told = {"activity": [pb.ModelActivity(model=name, version="1") for name in ("m", "other")]}
+    async with Mesh().serving() as mesh:
+        async with joining(**told)(mesh) as backend:
+            assert not (await backend()).refused
+            assert [each.model for each in mesh.discovery.work("a").activity] == ["m"]
+
+
+async def test_a_beat_that_cannot_be_leaves_nothing_behind():
+    async with Mesh().serving() as mesh:
         async with joining(instance="a\nb")(mesh) as backend:
             assert (await backend()).refused.startswith("instance: must be")
         assert len(mesh.registry) == 0
+        assert mesh.discovery.refused == 1
 
 
 async def test_a_flood_of_beats_waits_in_its_sender():

@@ -5,12 +5,13 @@ import ipaddress
 import orjson
 from google.protobuf.message import DecodeError
 
-from gateway.beats import Wrong, check_beat
+from gateway.beats import believe, keep_own
 from gateway.endpoint_rows import endpoint_row
 from gateway.language_metrics import register_engines
 from gateway.metrics import Totals
 from gateway.telemetry.exposition import page
 from gateway.telemetry.mesh import MeshMetrics, take_work
+from gateway.told_models import Wrong
 from protos import discovery_pb2 as pb
 from protos import v2_metadata
 from protos.principal import Principal
@@ -29,18 +30,21 @@ SENDER = Principal("backend", "mesh", frozenset({"backend:join"}))
 def one(data: bytes) -> None:
     try:
         beat = pb.Beat.FromString(data)
-        check_beat(beat, SENDER, ALLOWED)
+        wrongs = believe(beat, SENDER, ALLOWED)
     except DecodeError:
         return
     except Wrong as wrong:
         check_sentence(str(wrong))
         return
-    work = take_work(beat)
+    for wrong in wrongs:
+        check_sentence(wrong)
     registry = Registry()
     refused = registry.beat(beat, 0.0)
     if refused is not None:
         check_sentence(refused)
         return
+    keep_own(beat, beat.models)
+    work = take_work(beat)
     leases = registry.snapshot(0.0).leases
     totals = Totals()
     MeshMetrics(lambda: leases, lambda instance: work).register(totals)
