@@ -2,10 +2,13 @@
 
 grpc.aio 1.85 decodes the path of a call to no registered method in its serving loop, and a path
 that isn't UTF-8 ends the loop and the server with every call on it, before any interceptor is
-asked. So such calls are taken out of that loop and refused here. That needs three of the library's
-own names; `tests/protos/test_grpc_server.py` says if another version has them no more.
+asked. So such calls are taken out of that loop and refused here. A client that resets its
+connection while it is answered would leave a traceback in the log for each of its calls; the log
+tells nothing of it. That needs some of the library's own names; `tests/protos/test_grpc_server.py`
+says if another version has them no more.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +53,11 @@ class _Server(_server.Server):
         self._server = _Core(self._loop, None, (), tuple(interceptors), tuple(options), None)
 
 
+def _of_interest(record: logging.LogRecord) -> bool:
+    """Whether a line of the library's tells more than that a client is gone."""
+    return not (record.exc_info and isinstance(record.exc_info[1], cygrpc.ExecuteBatchError))
+
+
 def server(
     *,
     interceptors: Sequence[aio.ServerInterceptor] = (),
@@ -59,6 +67,7 @@ def server(
 
     Generated code registers its methods; for others there is `register`.
     """
+    logging.getLogger(cygrpc.__name__).addFilter(_of_interest)  # once, however many servers
     made: Any = _Server(interceptors, options)
     return made  # type: ignore[no-any-return]  # the library's types know its interface alone
 
