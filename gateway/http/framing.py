@@ -34,7 +34,8 @@ def framing(method: bytes, version: str, headers: Sequence[tuple[bytes, bytes]])
             continue
         if name == b"host":
             hosts += 1
-            if not value or value.translate(None, _HOST_BYTES):
+            # An empty one is a client's that has no name for where it calls (RFC 9112, 3.2).
+            if value.translate(None, _HOST_BYTES):
                 raise invalid("Host: is not the name of a host")
         elif name == b"content-length":
             length = int(value)
@@ -46,7 +47,8 @@ def framing(method: bytes, version: str, headers: Sequence[tuple[bytes, bytes]])
                 raise invalid("Transfer-Encoding: is unknown to HTTP/1.0")
             length = CHUNKED
         elif name == b"expect":
-            expects_continue = value.lower() == b"100-continue"
+            # RFC 9110, 10.1.1: what HTTP/1.0 would take for the answer.
+            expects_continue = version == "1.1" and value.lower() == b"100-continue"
         else:
             upgrades = True
     if version not in ("1.1", "1.0"):

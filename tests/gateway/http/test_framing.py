@@ -26,8 +26,12 @@ def test_a_head_says_how_its_body_is_framed(
     assert framing(b"POST", "1.1", [HOST, *fields]) == expected
 
 
+def test_http_1_0_expects_no_continue() -> None:
+    assert not framing(b"POST", "1.0", [(b"expect", b"100-continue")]).expects_continue
+
+
 @settings(deadline=None, max_examples=100)
-@given(st.binary(min_size=1, max_size=40))
+@given(st.binary(max_size=40))
 def test_a_host_is_served_only_if_it_can_be_one(host: bytes) -> None:
     odd = any(byte in b'/@?#\\"<>^`{|} \t' or byte <= 32 or byte >= 127 for byte in host)
     with pytest.raises(PenstockError) if odd else nullcontext():
