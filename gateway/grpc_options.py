@@ -9,6 +9,9 @@ from protos.tls_files import Followed, followed_configuration, renewed_credentia
 
 METADATA_BYTES = 16 * 1024
 STREAMS = 1024  # calls of one connection at a time
+# How many connections there are, gRPC doesn't bound; what an idle one holds ends.
+HANDSHAKE_TIME = 10_000  # milliseconds for TLS, and for HTTP/2's first frame
+IDLE_TIME = 300_000  # milliseconds without a call, after which a client that has one connects again
 
 
 def server_options(message_bytes: int, *, share_port: bool = False) -> list[tuple[str, int]]:
@@ -23,6 +26,8 @@ def server_options(message_bytes: int, *, share_port: bool = False) -> list[tupl
         ("grpc.max_concurrent_streams", STREAMS),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIME),
+        ("grpc.max_connection_idle_ms", IDLE_TIME),
         # Set together with the backends' and clients' side, or the stricter one cuts the other off.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
