@@ -197,6 +197,9 @@ class RouteKeeper:
         return documents
 
     def _keep(self, documents: Documents) -> None:
+        if not documents.all:
+            self._last_good.unlink(missing_ok=True)
+            return
         self._last_good.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._last_good.with_suffix(f".{os.getpid()}")
         new.touch(mode=0o600)  # what routes say of tenants and policies is nobody else's
@@ -208,7 +211,11 @@ class RouteKeeper:
             texts = json.loads(self._last_good.read_text(encoding="utf-8"))
             if not all(type(each) is str for pair in texts for each in pair):
                 raise ValueError("it is of another form")
-            return check_texts([(s, t) for s, t in texts])
+            documents = check_texts([(s, t) for s, t in texts])
+            if not documents.all:
+                # Believed, they would lift all rules at a restart beside one broken file.
+                raise ValueError("they are empty")
+            return documents
         except (OSError, ValueError, TypeError, RecursionError, ConfigError) as failure:
             log.warning("there are no last good routes: %s", failure)
             return None

@@ -104,6 +104,7 @@ async def test_without_any_good_ones_nothing_is_served(site):
         b"\xff\xfe",
         b"{",
         b"5",
+        b"[]",
         b"[5]",
         b"[[1, 2]]",
         b'["ab"]',
@@ -121,6 +122,14 @@ async def test_last_good_ones_that_somebody_changed_are_none(site, content):
     await site.keeper().start()  # which the folder's own documents mend
     assert site.last_good.read_bytes() != content
     site.last_good.write_bytes(content)
+    site.write("nonsense: [")
+    with pytest.raises(ConfigError):
+        await site.keeper().start()
+
+
+async def test_no_routes_at_all_are_no_last_good_ones(site):
+    await site.keeper().start()
+    assert not site.last_good.exists()
     site.write("nonsense: [")
     with pytest.raises(ConfigError):
         await site.keeper().start()
