@@ -5,7 +5,9 @@ the instances), with epochs as fencing tokens so that a restarted instance repla
 and never the other way round.
 
 Many are missing when more than 15 % of the instances are silent (one alone is never many, unless it
-is all there are), or when more than 15 % of the beats of all but the most silent one got lost.
+is all there are), or when more than 15 % of the beats of all but the most silent one got lost. Who
+has been gone for longer than it was there doesn't count: a crash loop must not look like the
+network for ever.
 """
 
 import math
@@ -20,6 +22,8 @@ SETTLING_BEATS = 3.0
 REMEMBERED = 0.8
 # Nothing is kept for ever: after this many seconds a silent instance goes, whatever else is silent.
 PRESERVED_AT_MOST = 600.0
+# And after so many if it hadn't been heard for longer, as in a crash loop.
+PRESERVED_AT_LEAST = 30.0
 
 
 @dataclass(slots=True)
@@ -27,7 +31,19 @@ class _Held:
     beat: pb.Beat
     last_beat: float
     connected: bool
+    since: float  # when its first beat came; -inf if this process may have been the new one
     lost: float = 0.0  # share of its beats that got lost, exponentially weighted
+
+    @property
+    def heard(self) -> float:
+        """Seconds from its first beat to the last."""
+        return self.last_beat - self.since
+
+    def counts(self, now: float) -> bool:
+        """Whether that it is silent, if it is, may tell of more than itself."""
+        silent = now - self.last_beat
+        # When a process dies its stream breaks at once.
+        return silent <= self.heard or (self.connected and silent <= PRESERVED_AT_LEAST)
 
     def lost_by(self, now: float, interval: float) -> float:
         """That share, if those that should have come since the last beat are lost."""
@@ -59,7 +75,7 @@ class Registry:
     def beat(self, beat: pb.Beat, now: float) -> str | None:
         """Takes a beat; returns why it is refused, or None when the lease was extended."""
         held = self._held.get(beat.instance)
-        lost = 0.0
+        lost, since = 0.0, now if now > self._settled_at else -math.inf
         if held is not None:
             known = held.beat
             if beat.epoch < known.epoch:
@@ -71,10 +87,10 @@ class Registry:
                     return "this beat refers to a model table that was never sent"
                 beat.models.CopyFrom(known.models)
             if beat.epoch == known.epoch:
-                lost = held.lost_with(now, self._interval)
+                lost, since = held.lost_with(now, self._interval), held.since
         elif not beat.HasField("models"):
             return "the first beat must carry the model table"
-        self._held[beat.instance] = _Held(beat, now, True, lost)
+        self._held[beat.instance] = _Held(beat, now, True, since, lost)
         self.revision += 1
         return None
 
@@ -140,19 +156,21 @@ class Registry:
         return snapshot
 
     def _many_missing(self, now: float) -> bool:
-        missing = sum(self._is_suspect(held, now) for held in self._held.values())
-        if missing and (
-            missing > max(1, SELF_PRESERVATION_SHARE * len(self._held))
-            or missing == len(self._held)
-        ):
+        there = [held for held in self._held.values() if not self._is_suspect(held, now)]
+        if self._held and not there:
             return True
-        lost = sorted(held.lost_by(now, self._interval) for held in self._held.values())[:-1]
+        counted = [held for held in self._held.values() if held.counts(now)]
+        missing = sum(self._is_suspect(held, now) for held in counted)
+        if missing > max(1, SELF_PRESERVATION_SHARE * (len(there) + missing)):
+            return True
+        lost = sorted(held.lost_by(now, self._interval) for held in counted)[:-1]
         return sum(lost) > SELF_PRESERVATION_SHARE * len(lost)
 
     def _is_over(self, held: _Held, now: float) -> bool:
         # Who was spared gets a whole lease to come back: when beats come again, one is the last.
         since = max(held.last_beat, self._preserved_at)
-        return now - since > self.lease or now - held.last_beat > PRESERVED_AT_MOST
+        patience = min(max(PRESERVED_AT_LEAST, self.lease, held.heard), PRESERVED_AT_MOST)
+        return now - since > self.lease or now - held.last_beat > patience
 
     def _is_suspect(self, held: _Held, now: float) -> bool:
         return not held.connected or now - held.last_beat > self._suspect_after

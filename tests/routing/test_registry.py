@@ -3,7 +3,7 @@
 import random
 
 from protos import discovery_pb2 as pb
-from routing.registry import PRESERVED_AT_MOST, Registry
+from routing.registry import PRESERVED_AT_LEAST, PRESERVED_AT_MOST, Registry
 
 
 def beat(instance="a", epoch=1, *, models=True, revision=1, key="k", draining=False):
@@ -112,6 +112,53 @@ def test_losing_many_at_once_evicts_nobody_until_patience_ends():
     for name in "abcdef":
         registry.beat(beat(name), PRESERVED_AT_MOST + 10)
     assert sorted(registry.expire(PRESERVED_AT_MOST + 10)) == ["g", "h"]
+
+
+def beats_of_a_crash_loop(registry, seconds, *, lives=8, period=20):
+    """Three pods of one release come, each time by other names, and die; six others go on."""
+    preserved, most = 0, 0
+    for second in range(seconds):
+        names = [*"abcdef"]
+        round_, at = divmod(second, period)
+        new = [f"{round_} {pod}" for pod in range(3)] if second > 10 else []
+        for name in names + (new if at < lives else []):
+            registry.beat(beat(name), float(second))
+        if at == lives:
+            for name in new:
+                registry.disconnected(name, 1)
+        registry.expire(second + 0.5)
+        preserved += registry.self_preservation
+        most = max(most, len(registry))
+    return preserved / seconds, most
+
+
+def test_a_crash_loop_is_not_taken_for_the_network():
+    share, most = beats_of_a_crash_loop(Registry(lease=5.0), 600)
+    assert share < 0.5
+    assert most <= 6 + 3 + 3
+
+
+def test_a_crash_loop_without_a_pause_leaves_little_behind():
+    _, most = beats_of_a_crash_loop(Registry(lease=5.0), 600, lives=8, period=9)
+    assert most <= 6 + 3 + PRESERVED_AT_LEAST / 9 * 3 + 3
+
+
+def test_who_has_just_come_counts_when_beats_of_many_get_lost():
+    registry = Registry(lease=5.0)
+    assert beating(registry, "abcdefgh", 10, 13) == []
+    assert beating(registry, "abcdef", 13, 40) == []
+    assert registry.self_preservation
+    assert registry.beat(beat("g"), 40.0) is None
+
+
+def test_nobody_is_kept_for_much_longer_than_it_was_heard():
+    registry = Registry(lease=5.0)
+    names = "abcdefgh"
+    assert beating(registry, names, 10, 70) == []
+    assert beating(registry, "abcdef", 70, 129) == []
+    assert registry.self_preservation
+    assert sorted(beating(registry, "abcdef", 129, 140)) == ["g", "h"]
+    assert not registry.self_preservation
 
 
 def test_one_lost_instance_is_evicted_however_small_the_mesh():

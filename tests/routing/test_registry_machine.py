@@ -1,5 +1,6 @@
 """Leases beside a plain model of them: whatever beats come, are lost or lie, in any order."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -8,11 +9,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from protos import discovery_pb2 as pb
-from routing.registry import PRESERVED_AT_MOST, SELF_PRESERVATION_SHARE, SETTLING_BEATS, Registry
+from routing.registry import (
+    PRESERVED_AT_LEAST,
+    PRESERVED_AT_MOST,
+    SELF_PRESERVATION_SHARE,
+    SETTLING_BEATS,
+    Registry,
+)
 from tests.many_times import LIMIT, bounded
 from tests.routing.test_registry import beat
 
 LEASE, INTERVAL = 5.0, 1.0
+STARTED = 100.0
+SETTLED_AT = STARTED + SETTLING_BEATS * INTERVAL
 SUSPECT_AFTER = 2.5 * INTERVAL
 INSTANCES = [f"instance-{number}" for number in range(9)]
 instances = st.sampled_from(INSTANCES)
@@ -26,14 +35,19 @@ class Lease:
     table: int  # revision of the models that were told last
     told: str  # what that table has
     draining: bool
+    since: float  # when it was heard first; -inf for who may have been there before
     last: float
     connected: bool = True
+
+    @property
+    def heard(self) -> float:
+        return self.last - self.since
 
 
 class Leases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.now = 100.0
+        self.now = STARTED
         self.registry = Registry(LEASE, INTERVAL, started=self.now)
         self.model: dict[str, Lease] = {}
         self.preserved_at = self.now
@@ -70,7 +84,10 @@ class Leases(RuleBasedStateMachine):
         assert (why is not None) == (stale or stolen or unknown)
         if why is None:
             kept = told if models else known.told
-            self.model[instance] = Lease(epoch, key, revision, kept, draining, self.now)
+            since = self.now if self.now > SETTLED_AT else -math.inf
+            if known is not None and known.epoch == epoch:
+                since = known.since
+            self.model[instance] = Lease(epoch, key, revision, kept, draining, since, self.now)
         elif stale:
             assert "stale" in why
 
@@ -102,12 +119,15 @@ class Leases(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         silence = {instance: self.now - lease.last for instance, lease in self.model.items()}
-        missing = sum(self._suspect(lease) for lease in self.model.values())
+        suspects = [lease for lease in self.model.values() if self._suspect(lease)]
+        missing = sum(self._counts(lease) for lease in suspects)
+        there = len(self.model) - len(suspects)
 
         gone = set(self.registry.expire(self.now))
 
         preserved = self.registry.self_preservation
-        if missing > max(1, SELF_PRESERVATION_SHARE * len(self.model)):
+        many = missing > max(1, SELF_PRESERVATION_SHARE * (there + missing))
+        if many or (suspects and not there):
             assert preserved
         if preserved:
             self.preserved_at = self.now
@@ -115,7 +135,7 @@ class Leases(RuleBasedStateMachine):
         assert gone == {
             instance
             for instance, seconds in silence.items()
-            if min(seconds, spared) > LEASE or seconds > PRESERVED_AT_MOST
+            if min(seconds, spared) > LEASE or seconds > self._patience(instance)
         }
         for instance in gone:
             del self.model[instance]
@@ -133,7 +153,7 @@ class Leases(RuleBasedStateMachine):
             assert lease.state == (pb.SUSPECT if self._suspect(expected) else pb.HELD)
             assert self.registry.is_draining(instance, expected.epoch) == expected.draining
             assert not self.registry.is_draining(instance, expected.epoch + 1)
-        assert snapshot.settled == (self.now >= 100.0 + SETTLING_BEATS * INTERVAL)
+        assert snapshot.settled == (self.now >= SETTLED_AT)
         assert self.registry.evictions == self.evicted
         assert len(self.registry) == len(self.model)
 
@@ -174,6 +194,14 @@ class Leases(RuleBasedStateMachine):
 
     def _is(self, instance: str, epoch: int) -> bool:
         return instance in self.model and self.model[instance].epoch == epoch
+
+    def _counts(self, lease: Lease) -> bool:
+        """Who just came and went is no sign of anything."""
+        least = PRESERVED_AT_LEAST if lease.connected else 0.0
+        return self.now - lease.last <= max(least, lease.heard)
+
+    def _patience(self, instance: str) -> float:
+        return min(max(PRESERVED_AT_LEAST, self.model[instance].heard), PRESERVED_AT_MOST)
 
     def _suspect(self, lease: Lease) -> bool:
         return not lease.connected or self.now - lease.last > SUSPECT_AFTER
