@@ -7,6 +7,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 PATH = b"/grpc.health.v1.Health/Check"
+INFER = b"/inference.GRPCInferenceService/ModelInfer"
+LIVE = b"/inference.GRPCInferenceService/ServerLive"
 FLOOD = 10_000  # frames
 
 
@@ -86,6 +88,10 @@ def _resets(number: int) -> bytes:
     )
 
 
+def _unfinished(path: bytes) -> bytes:
+    return frame(HEADERS, END_HEADERS, 1, head(**{":path": path}))
+
+
 _CONTINUED = frame(HEADERS, 0, 1, head())
 CALLS = (
     Frames("a call", begun(call()), 0),
@@ -121,6 +127,14 @@ CALLS = (
     Frames("a message shorter than it says", begun(call(b"\0\0\0\0\x09a"))),
     Frames("a message of 4 GiB", begun(call(b"\0\xff\xff\xff\xffa")), 8),
     Frames("no message", begun(frame(HEADERS, END_HEADERS | END_STREAM, 1, head()))),
+    # Who must not wait for a message answers without one.
+    Frames("a stranger's call without a message", begun(_unfinished(INFER)), 16),
+    Frames(
+        "a stranger's message that never ends",
+        begun(_unfinished(INFER), frame(DATA, 0, 1, b"\0\0\x08\0\0" + bytes(10_000))),
+        16,
+    ),
+    Frames("who is live, without a message", begun(_unfinished(LIVE)), 0),
     Frames("two messages", begun(call(b"\0\0\0\0\0\0\0\0\0\0"))),
     Frames("a message that can't be decoded", begun(call(b"\0\0\0\0\x02\xff\xff")), 3),
     Frames("a method that nobody knows", begun(call(fields=head(**{":path": b"/a/b"}))), 12),
