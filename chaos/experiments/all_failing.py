@@ -4,8 +4,8 @@ Whatever may be repeated is repeated elsewhere, where it fails too: this is wher
 load that is too much already. What reaches the backends is counted at the backends.
 
 What they refuse before they execute anything costs no device time, and has a reserve of its own on
-top, from which the calls of a backend that drains go elsewhere all at once. Whoever hangs up is out of
-service after a few attempts: that, more than the budget, bounds what follows.
+top, from which the calls of a backend that drains go elsewhere all at once. Whoever hangs up is out
+of service after a few attempts: that, more than the budget, bounds what follows.
 """
 
 import itertools
