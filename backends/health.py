@@ -31,8 +31,9 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated
     def __init__(self, beat: Callable[[bool], pb.Beat], known: Callable[[], bool]) -> None:
         """`beat` makes the next one, with the model table if it is told True.
 
-        `known` is whether some gateway has let this process join, at any time: one that nobody lets
-        in must not replace one that serves, and a loss of gateways is not the backends' failure.
+        `known` is whether some gateway has let this process join, at any time, and no other process
+        has its name now: one that nobody lets in must not replace one that serves, and a loss of
+        gateways is not the backends' failure.
         """
         self._beat = beat
         self._known = known
