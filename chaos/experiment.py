@@ -13,6 +13,7 @@ from typing import Any
 
 import chaos.experiments
 from chaos.history import History
+from chaos.invariants import nobody_ended
 from chaos.load import Caller, Load
 from chaos.probe import Need, missing
 from chaos.site import Site
@@ -52,6 +53,7 @@ class Bench:
     figures: list[Figure] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     histories: dict[str, History] = field(default_factory=dict)
+    sites: list[Site] = field(default_factory=list)
     rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +75,9 @@ class Bench:
 
     def site(self, model: Timed, **settings: Any) -> Site:
         """See Site."""
-        return Site(self.folder / "site", model, **settings)
+        site = Site(self.folder / "site", model, **settings)
+        self.sites.append(site)
+        return site
 
     def load(self, site: Site, *callers: Caller, name: str = "requests", **settings: Any) -> Load:
         """Callers of all gateways of the site, whose history is kept with the report."""
@@ -127,7 +131,10 @@ def experiments() -> list[Experiment]:
 
 
 async def perform(experiment: Experiment, bench: Bench) -> Result:
-    """Runs it here, in this process and its network. Histories are left in the bench's folder."""
+    """Runs it here, in this process and its network.
+
+    Histories are left in the bench's folder however it ends: the broken ones are those to read.
+    """
     lacking = missing(experiment.needs)
     if lacking:
         return _result(experiment, bench, "not run", f"needs {', '.join(lacking)}")
@@ -135,8 +142,11 @@ async def perform(experiment: Experiment, bench: Bench) -> Result:
         await experiment.run(bench)
     except Exception as error:
         return _result(experiment, bench, "broken", f"{type(error).__name__}: {error}")
-    for name, history in bench.histories.items():
-        history.write(bench.folder / f"{name}.jsonl")
+    finally:
+        for name, history in bench.histories.items():
+            history.write(bench.folder / f"{name}.jsonl")
+    if bench.sites:
+        bench.hold(nobody_ended([name for site in bench.sites for name in site.crashed]))
     kept = bool(bench.verdicts) and all(each.holds for each in bench.verdicts)
     return _result(experiment, bench, "kept" if kept else "broken")
 

@@ -113,6 +113,12 @@ def nobody_evicted(evictions: float) -> Verdict:
     return Verdict(evictions == 0, "nobody lost the lease", f"{evictions:g} evicted", "0")
 
 
+def nobody_ended(crashed: Sequence[str]) -> Verdict:
+    """No process ended but those that were told to, or may; retries hide whoever did."""
+    told = ", ".join(crashed) or "0"
+    return Verdict(not crashed, "nobody ended who wasn't told to", told, "0")
+
+
 def latency_back(
     before: History, after: History, *, ratio: float, share: float = 0.99, floor: float = 0.005
 ) -> Verdict:

@@ -4,6 +4,7 @@ Everything lies in one folder: configuration, secret, the processes' output. A m
 processes that it started, and they end with the process that did, however that ends.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -73,9 +74,21 @@ class Mesh:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Ends all that still run; raises AssertionError afterwards if one didn't finish."""
+        stuck = []
         for process in reversed(self._processes):
-            if process.status is None:
-                process.stop()
+            try:
+                if process.status is None:
+                    process.stop()
+            except AssertionError as one:
+                stuck.append(str(one))
+        if stuck and error is None:
+            raise AssertionError("\n".join(stuck))
+
+    @property
+    def crashed(self) -> list[str]:
+        """Names of processes that ended though nobody told them to, or with an error."""
+        return [each.name for each in self._processes if each.crashed]
 
     @property
     def url(self) -> str:
@@ -191,7 +204,7 @@ class Mesh:
         """Seconds until the condition held; raises AssertionError with what the processes said."""
         begun = time.monotonic()
         while not condition():
-            if self._crashed() or time.monotonic() - begun > PATIENCE:
+            if self.crashed or time.monotonic() - begun > PATIENCE:
                 words = "\n\n".join(f"{p.name}:\n{p.last_words()}" for p in self._processes)
                 raise AssertionError(f"waited in vain for {what}\n{words}")
             time.sleep(LOOK)
@@ -219,10 +232,16 @@ class Mesh:
         return answer.raise_for_status().text
 
     def counter(self, name: str, **labels: str) -> float:
-        """The sum of a metric's series that have these labels; 0 if there are none."""
-        return sum(
+        """The sum of a metric's series that have these labels; 0 if there are none.
+
+        Raises LookupError if there is no such metric: 0 would be the good answer to many questions.
+        """
+        families = list(text_string_to_metric_families(self.metrics()))  # type: ignore[no-untyped-call]
+        if all(name not in (each.name, f"{each.name}_total") for each in families):
+            raise LookupError(f"the gateway has no metric {name}")
+        return math.fsum(
             sample.value
-            for family in text_string_to_metric_families(self.metrics())  # type: ignore[no-untyped-call]
+            for family in families
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
@@ -242,10 +261,6 @@ class Mesh:
         process = Process(name, arguments, self.folder, own, output)
         self._processes.append(process)
         return process
-
-    def _crashed(self) -> bool:
-        """Whether a process ended by itself; those that tests stop or kill have no such status."""
-        return any((each.status or 0) > 0 and not each.may_end for each in self._processes)
 
     def _index(self, models: tuple[Key, ...]) -> bool:
         """Whether one worker, whichever answers, has the models."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from protos.orphans import die_with
 
 ROOT = Path(__file__).parents[1]
+_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 PATIENCE = 60.0  # seconds for anything to become true; the machine may be busy
 
 
@@ -27,6 +28,7 @@ class Process:
     ) -> None:
         self.name = name
         self.may_end = False  # by itself, with an error; of others that is a test's failure
+        self._told = False
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -48,7 +50,15 @@ class Process:
         """The exit status; None while it runs."""
         return self._process.poll()
 
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended with an error, or by a signal that nobody here sent."""
+        status = self.status or 0
+        return not self.may_end and (status > 0 or (status < 0 and not self._told))
+
     def signal(self, number: int) -> None:
+        if number in _ENDS and self.status is None:
+            self._told = True
         self._process.send_signal(number)
 
     def stop(self) -> int:
@@ -61,7 +71,7 @@ class Process:
             raise AssertionError(f"{self.name} did not finish:\n{self.last_words()}") from None
 
     def kill(self) -> None:
-        self._process.kill()
+        self.signal(signal.SIGKILL)
         self._process.wait()
 
     def last_words(self) -> str:

@@ -69,9 +69,15 @@ class Site:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        stuck = []
         # Backends belong to the first gateway's mesh and end before any gateway does.
         for mesh in self.gateways:
-            await asyncio.to_thread(mesh.__exit__, kind, error, trace)
+            try:
+                await asyncio.to_thread(mesh.__exit__, kind, error, trace)
+            except AssertionError as one:
+                stuck.append(str(one))
+        if stuck:
+            raise AssertionError("\n".join(stuck))
 
     def backend(
         self,
@@ -137,6 +143,11 @@ class Site:
         if found is None:
             raise LookupError(f"no instance {name}")
         return found
+
+    @property
+    def crashed(self) -> list[str]:
+        """Processes that ended though nobody told them to, or with an error."""
+        return [name for mesh in self.gateways for name in mesh.crashed]
 
     @property
     def evictions(self) -> float:

@@ -13,6 +13,7 @@ from chaos.invariants import (
     lost_only_in_flight,
     no_request_executed_over,
     no_server_error,
+    nobody_ended,
     none_failed,
     refusals_say_when,
     replies_are_whole,
@@ -93,6 +94,12 @@ def test_connections_that_are_kept_may_end_a_little_later_than_fresh_ones() -> N
 
     assert lost_only_in_flight(History([GOOD, late]), 1.2, slack=0.5).holds
     assert not lost_only_in_flight(History([GOOD, late]), 1.2).holds
+
+
+def test_who_ended_unasked_is_named() -> None:
+    assert nobody_ended([]).holds
+    assert not nobody_ended(["b1"]).holds
+    assert nobody_ended(["b1", "gateway"]).measured == "b1, gateway"
 
 
 def test_latency_is_back_within_a_ratio_or_what_is_no_difference() -> None:
