@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -55,6 +56,8 @@ def run(
 ) -> None:
     """Runs experiments one after the other; ends with 1 if a promise was broken."""
     chosen = _chosen(names or [], promise or [], short)
+    _writable(report)
+    _tidy_up_when_terminated()
     console = Console(stderr=as_json, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="penstock-chaos-"))
     found: list[Result] = []
@@ -66,8 +69,9 @@ def run(
             _tell(console, result)
             if as_json:
                 print(json.dumps(asdict(result)))
-        _report(found, folder, report)
     finally:
+        if found:
+            _report(found, folder, report)
         shutil.rmtree(folder, ignore_errors=True)
     console.print(f"\n{summary(found)} The report: {report / 'index.html'}")
     raise typer.Exit(int(any(each.state == "broken" for each in found)))
@@ -77,8 +81,26 @@ def run(
 def one(name: str, folder: Path, seed: int = 1, short: bool = False) -> None:
     """Runs one experiment in this process and this network."""
     (experiment,) = _chosen([name], [], short=False)
+    _tidy_up_when_terminated()
     result = asyncio.run(perform(experiment, Bench(folder, short, seed)))
     results.write(result, folder)
+
+
+def _tidy_up_when_terminated() -> None:
+    """SIGTERM is as Ctrl-C, so that faults are undone and what was found is written."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def _writable(report: Path) -> None:
+    """Before twenty minutes were spent on what can't be written down."""
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=report):
+            pass
+    except OSError as error:
+        raise typer.BadParameter(
+            f"no report can be written to {report}: {error.strerror}", param_hint="--report"
+        ) from None
 
 
 def _chosen(names: list[str], promises: list[int], short: bool) -> list[Experiment]:
@@ -114,12 +136,14 @@ def _tell(console: Console, result: Result) -> None:
 
 
 def _report(found: list[Result], folder: Path, report: Path) -> None:
-    report.mkdir(parents=True, exist_ok=True)
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}."
     histories = {each.name: results.histories(folder / each.name) for each in found}
     (report / "report.md").write_text(markdown(found, machine))
     (report / "index.html").write_text(page(found, histories, machine))
     (report / "results.json").write_text(json.dumps([asdict(each) for each in found], indent=1))
+    # Those of earlier runs aren't beside results that they have nothing to do with.
+    for experiment in experiments():
+        shutil.rmtree(report / "histories" / experiment.name, ignore_errors=True)
     for each in found:
         for file in (folder / each.name).glob("*.jsonl"):
             place = report / "histories" / each.name

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from chaos import results
 from chaos.experiment import Experiment, Result
+from chaos.faults import cgroup
 from chaos.probe import missing
 from chaos.verdict import State
 from protos.orphans import die_with
 
 LIMIT = 300.0  # seconds for one experiment
+PARTING = 90.0  # seconds for what it started to end
 # sh, since a new namespace's loopback is down.
 _INSIDE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
@@ -38,19 +40,33 @@ def run(experiment: Experiment, folder: Path, *, short: bool, seed: int) -> Resu
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=partial(die_with, getpid()),
+            # Ctrl-C is for this process; it tells the child once, which then tidies up.
+            start_new_session=True,
         )
+        why = "ended without a result"
         try:
             child.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            # What it started ends with it.
-            child.kill()
-            child.wait()
+            why = f"took longer than {LIMIT:g} s"
+        finally:
+            _end(child)
     try:
         return results.read(folder)
     except (OSError, ValueError):
         words = (folder / "output").read_text(errors="replace")[-2000:]
         took = time.monotonic() - began
-        return _without(experiment, "broken", f"ended without a result: {words}", took)
+        return _without(experiment, "broken", f"{why}: {words}", took)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Lets it undo its faults and keep its histories; what it started ends with it in any case."""
+    child.terminate()
+    try:
+        child.wait(PARTING)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    cgroup.sweep()
 
 
 def _without(experiment: Experiment, state: State, why: str, seconds: float = 0.0) -> Result:

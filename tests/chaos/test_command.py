@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chaos.__main__ as command
 from chaos.experiment import Experiment, Result, experiments
-from chaos.verdict import State, Verdict
+from chaos.verdict import Verdict
 
 
 def run(*words: str) -> int:
@@ -17,12 +18,16 @@ def run(*words: str) -> int:
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, State]:
+def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """How experiments end, by name; they are kept unless it says otherwise."""
-    states: dict[str, State] = {}
+    states: dict[str, Any] = {}
 
     def run_one(experiment: Experiment, folder: Path, *, short: bool, seed: int) -> Result:
+        if experiment.name == states.get("interrupted"):
+            raise KeyboardInterrupt
         state = states.get(experiment.name, "kept")
+        folder.mkdir()
+        (folder / "requests.jsonl").write_text("")
         verdict = Verdict(state == "kept", "no request failed", "0 of 3", "0")
         return Result(
             experiment.name, experiment.promise, experiment.question, state, 1.0, "", (verdict,)
@@ -49,7 +54,7 @@ def test_a_promise_that_has_none_is_refused(capsys: pytest.CaptureFixture[str]) 
     assert "no experiment is all of that" in capsys.readouterr().err
 
 
-def test_kept_promises_end_well_and_are_reported(ended: dict[str, State], tmp_path: Path) -> None:
+def test_kept_promises_end_well_and_are_reported(ended: dict[str, Any], tmp_path: Path) -> None:
     assert run("run", "backend-killed", "--report", str(tmp_path)) == 0
 
     assert "| `backend-killed` | no request failed |" in (tmp_path / "report.md").read_text()
@@ -58,14 +63,14 @@ def test_kept_promises_end_well_and_are_reported(ended: dict[str, State], tmp_pa
     assert told["state"] == "kept"
 
 
-def test_one_broken_promise_is_a_failure(ended: dict[str, State], tmp_path: Path) -> None:
+def test_one_broken_promise_is_a_failure(ended: dict[str, Any], tmp_path: Path) -> None:
     ended["backend-killed"] = "broken"
 
     assert run("run", "--promise", "1", "--report", str(tmp_path)) == 1
 
 
 def test_what_is_not_run_is_no_failure_and_no_success(
-    ended: dict[str, State], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ended: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended["backend-killed"] = "not run"
 
@@ -73,8 +78,40 @@ def test_what_is_not_run_is_no_failure_and_no_success(
     assert "1 experiment: 1 not run." in capsys.readouterr().out
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_run(
+    ended: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file := tmp_path / "file").write_text("")
+    ended["interrupted"] = "backend-killed"
+
+    assert run("run", "backend-killed", "--report", str(file)) == 2
+    assert "no report can be written" in capsys.readouterr().err
+
+
+def test_what_was_found_before_an_interruption_is_reported(
+    ended: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = [each.name for each in experiments() if each.promise == 1][:2]
+    ended["interrupted"] = second
+
+    assert run("run", first, second, "--report", str(tmp_path)) != 0
+    (told,) = json.loads((tmp_path / "results.json").read_text())
+    assert told["name"] == first
+
+
+def test_histories_of_earlier_runs_go_and_other_files_stay(
+    ended: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("backend-hung", "mine"):
+        (tmp_path / "histories" / name).mkdir(parents=True)
+
+    assert run("run", "backend-killed", "--report", str(tmp_path)) == 0
+    kept = {each.name for each in (tmp_path / "histories").iterdir()}
+    assert kept == {"backend-killed", "mine"}
+
+
 def test_json_is_a_line_a_result_on_standard_output(
-    ended: dict[str, State], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ended: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("run", "backend-killed", "--json", "--report", str(tmp_path)) == 0
 
