@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.invariants import attempts_bounded, none_failed
 
 BACKENDS = 2
@@ -25,9 +26,17 @@ async def run(bench: Bench) -> None:
                 way.both(Toxics(slices=1))
             async with bench.load(site, site.caller(RATE), targets=[target]) as load:
                 await bench.wait(10.0, short=2.0)
+    sliced = [way.did.sliced for way in ways]
     bench.hold(
         none_failed(load.history),
         attempts_bounded(load.history, site.executions(bench.began)),
+        # A request and its answer, in either direction.
+        felt("bytes that came alone", sliced[0], 100 * len(load.history)),
+        felt(
+            "bytes that came alone from gateway to backends",
+            sum(sliced[1:]),
+            20 * len(load.history),
+        ),
     )
     bench.figure("p50", f"{load.history.quantile(0.5) * 1e3:.0f} ms")
 

@@ -4,6 +4,7 @@ import asyncio
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy
+from chaos.felt import felt
 from chaos.invariants import attempts_bounded, no_request_executed_over, none_failed
 
 BACKENDS = 3
@@ -12,6 +13,7 @@ PAUSE = 0.25  # seconds
 
 
 async def run(bench: Bench) -> None:
+    times = 8 if bench.short else 30
     async with FaultProxy() as proxy, bench.site(bench.timed()) as site:
         site.backends(BACKENDS - 1)
         site.backend("flapping", behind=proxy)
@@ -19,7 +21,7 @@ async def run(bench: Bench) -> None:
         async with bench.load(site, site.caller(RATE)) as load:
             await bench.wait(2.0, short=0.5)
             with bench.fault("connections are reset and refused, twice a second"):
-                for _ in range(8 if bench.short else 30):
+                for _ in range(times):
                     await proxy.refuse()
                     await proxy.cut(reset=True)
                     await asyncio.sleep(PAUSE)
@@ -31,6 +33,7 @@ async def run(bench: Bench) -> None:
         none_failed(load.history),
         no_request_executed_over(executions),
         attempts_bounded(load.history, executions),
+        felt("connections were reset", proxy.did.cuts, times / 4),
     )
     bench.figure("connections that were made", f"{proxy.accepted}")
 

@@ -4,6 +4,7 @@ import asyncio
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt, repeated
 from chaos.invariants import attempts_bounded, no_request_executed_over, none_failed
 
 BACKENDS = 3
@@ -32,6 +33,8 @@ async def run(bench: Bench) -> None:
         none_failed(load.history),
         no_request_executed_over(executions),
         attempts_bounded(load.history, executions),
+        felt("replies were reset half-way", proxy.did.resets),
+        repeated(executions),
     )
     bench.figure("connections that were made", f"{proxy.accepted}")
 
