@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import grpc
 from grpc import aio
@@ -28,8 +30,11 @@ Authenticate = Callable[[str], Principal]  # the value of an Authorization heade
 # one no sooner than in many times the time that reading it took.
 LEAST_PAUSE = 0.02  # seconds
 PAUSE_A_BYTE = 1e-6
-# The table is looked at twice a second, unless this process is stopped or its machine paused.
-STALLED = 1.5  # seconds
+# Each snapshot is the whole mesh for every worker: loads wait for so long, changes do not.
+LOADS_WAIT = 0.1  # seconds
+SUSPICION_WAITS = 0.5  # seconds; it grows without any event
+# The table is looked at ten times a second, unless this process is stopped or its machine paused.
+STALLED = 0.5  # seconds
 
 
 class Discovery:
@@ -47,6 +52,7 @@ class Discovery:
         self._authenticate = authenticate
         self._allowed = allowed
         self._clock = clock
+        self._looked = math.inf  # nobody is held yet, whom a standstill might do wrong
         self._stranger = stranger
         self._drains: dict[str, int] = {}  # the epoch that is to drain, by instance
         self._work: dict[str, Work] = {}
@@ -68,31 +74,38 @@ class Discovery:
 
     async def run(self, publish: Callable[[pb.Snapshot], Awaitable[None] | None]) -> None:
         """Expires leases and publishes a snapshot whenever something changed; until cancelled."""
-        published, looked = -1, self._clock()
+        published, told_at = -1, -math.inf
         while True:
-            now = self._clock()
-            if now - looked > STALLED:
-                log.warning("stood still for %.1f s: leases are longer by that", now - looked)
-                self.registry.excuse(now - looked, now)
-            looked = now
-            for instance in self.registry.expire(self._clock()):
+            now = self._look()
+            for instance in self.registry.expire(now):
                 log.warning("evicted %s: its lease is over", instance)
                 self._forget(instance)
             self._pace.tidy(now)
+            if now - told_at >= SUSPICION_WAITS:
+                self.registry.revision += 1
             if self.registry.revision != published:
-                published = self.registry.revision
-                done = publish(self.registry.snapshot(self._clock()))
+                published, told_at = self.registry.revision, now
+                done = publish(self.registry.snapshot(now))
                 if done is not None:
                     await done
             self._changed.clear()
-            # Suspicion grows without any event, so the table is looked at twice a second anyway.
-            try:
-                async with asyncio.timeout(0.5):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOADS_WAIT):
                     await self._changed.wait()
-            except TimeoutError:
-                self.registry.revision += 1
-            # Beats of many backends that come together make one snapshot.
+            # Changes of many backends that come together make one snapshot.
             await asyncio.sleep(0.01)
+
+    def _look(self) -> float:
+        """The time by which beats and leases are judged; whoever comes first excuses a standstill.
+
+        Beats that waited meanwhile are mostly read before `run` goes on.
+        """
+        now = self._clock()
+        if now - self._looked > STALLED:
+            log.warning("stood still for %.1f s: leases are longer by that", now - self._looked)
+            self.registry.excuse(now - self._looked, now)
+        self._looked = now
+        return now
 
     def drain(self, instance: str) -> None:
         """Tells the process that holds the instance, with its next beat, to finish what it has."""
@@ -133,7 +146,6 @@ class Discovery:
                 if joined is None:
                     log.info("%s joined: %s at %s", beat.instance, beat.runtime, beat.address)
                 joined = (beat.instance, beat.epoch)
-                self._changed.set()
                 ttl = int(self.registry.lease * 1000)
                 drain = self._drains.get(beat.instance) == beat.epoch
                 yield pb.Directive(lease_ttl_ms=ttl, drain=drain)
@@ -179,7 +191,7 @@ class Discovery:
             return pb.Directive(refused=str(wrong))
         if joined is not None and joined != (beat.instance, beat.epoch):
             return pb.Directive(refused="instance: one stream speaks for one instance and epoch")
-        now = self._clock()
+        now = self._look()
         table = beat.models.ByteSize() if beat.HasField("models") else 0
         claim = Claim(
             beat.instance,
@@ -193,12 +205,14 @@ class Discovery:
         refused = self._holders.fault(claim, self.registry.overdue(beat.instance, now))
         if refused is not None:
             return pb.Directive(refused=refused)
-        known = self.registry.epoch_of(beat.instance)
+        known, changes = self.registry.epoch_of(beat.instance), self.registry.changes
         refused = self.registry.beat(beat, now)
         if refused is not None:
             # A later epoch helps against nothing but one that isn't later than what is known.
             stale = beat.epoch <= known
             return pb.Directive(refused=refused, known_epoch=known if stale else 0)
+        if self.registry.changes != changes:
+            self._changed.set()
         keep_own(beat, beat.models)
         self._holders.took(claim)
         self._work[beat.instance] = take_work(beat)

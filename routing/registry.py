@@ -69,12 +69,15 @@ class Registry:
         self._preserved_at = started  # when leases last didn't expire; they begin anew from there
         self._held: dict[str, _Held] = {}
         self.revision = 0
+        self.changes = 0  # of who is there, what they serve and whether they can; loads are none
         self.evictions = 0
         self.self_preservation = False
 
     def beat(self, beat: pb.Beat, now: float) -> str | None:
         """Takes a beat; returns why it is refused, or None when the lease was extended."""
         held = self._held.get(beat.instance)
+        told = beat.HasField("models")
+        changed = told or held is None or self._tells_more(held, beat, now)
         lost, since = 0.0, now if now > self._settled_at else -math.inf
         if held is not None:
             known = held.beat
@@ -82,16 +85,17 @@ class Registry:
                 return f"epoch {beat.epoch} of {beat.instance} is stale: {known.epoch} is known"
             if beat.epoch == known.epoch and beat.access_key != known.access_key:
                 return f"instance {beat.instance} is held by another process with the same epoch"
-            if not beat.HasField("models"):
+            if not told:
                 if beat.epoch != known.epoch or beat.models_revision != known.models_revision:
                     return "this beat refers to a model table that was never sent"
                 beat.models.CopyFrom(known.models)
             if beat.epoch == known.epoch:
                 lost, since = held.lost_with(now, self._interval), held.since
-        elif not beat.HasField("models"):
+        elif not told:
             return "the first beat must carry the model table"
         self._held[beat.instance] = _Held(beat, now, True, since, lost)
         self.revision += 1
+        self.changes += changed
         return None
 
     def disconnected(self, instance: str, epoch: int) -> None:
@@ -100,6 +104,7 @@ class Registry:
         if held is not None and held.beat.epoch == epoch and held.connected:
             held.connected = False
             self.revision += 1
+            self.changes += 1
 
     def leave(self, instance: str, epoch: int) -> None:
         """The instance said goodbye after draining; its lease ends at once."""
@@ -107,6 +112,7 @@ class Registry:
         if held is not None and held.beat.epoch == epoch:
             del self._held[instance]
             self.revision += 1
+            self.changes += 1
 
     def is_draining(self, instance: str, epoch: int) -> bool:
         held = self._held.get(instance)
@@ -165,6 +171,14 @@ class Registry:
             return True
         lost = sorted(held.lost_by(now, self._interval) for held in counted)[:-1]
         return sum(lost) > SELF_PRESERVATION_SHARE * len(lost)
+
+    def _tells_more(self, held: _Held, beat: pb.Beat, now: float) -> bool:
+        """Whether a beat without a table tells of more than another load."""
+        before = held.beat
+        return self._is_suspect(held, now) or (
+            (before.address, before.healthy, before.unhealthy_reason, before.draining)
+            != (beat.address, beat.healthy, beat.unhealthy_reason, beat.draining)
+        )
 
     def _is_over(self, held: _Held, now: float) -> bool:
         # Who was spared gets a whole lease to come back: when beats come again, one is the last.

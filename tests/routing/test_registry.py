@@ -264,6 +264,38 @@ def test_leaving_ends_the_lease_at_once_for_the_same_epoch_only():
     assert len(registry) == 0
 
 
+def test_a_beat_that_only_tells_of_a_load_is_no_change():
+    registry = Registry(lease=5.0)
+    registry.beat(beat(), 0.0)
+    before = registry.changes
+    for second in range(1, 5):
+        loaded = beat(models=False)
+        loaded.load.in_flight = second
+        registry.beat(loaded, float(second))
+    assert registry.changes == before
+
+
+def test_what_a_beat_changes_is_counted():
+    registry = Registry(lease=5.0)
+    seen = [registry.changes]
+    registry.beat(beat(), 0.0)
+    seen.append(registry.changes)
+    registry.beat(beat(revision=2), 1.0)
+    seen.append(registry.changes)
+    registry.beat(beat(models=False, revision=2, draining=True), 2.0)
+    seen.append(registry.changes)
+    registry.disconnected("a", 1)
+    seen.append(registry.changes)
+    back = beat(models=False, revision=2, draining=True)
+    registry.beat(back, 3.0)
+    seen.append(registry.changes)
+    registry.beat(back, 9.0)  # it was suspect
+    seen.append(registry.changes)
+    registry.leave("a", 1)
+    seen.append(registry.changes)
+    assert seen == sorted(set(seen))
+
+
 def test_every_change_grows_the_revision():
     registry = Registry(lease=5.0)
     seen = [registry.revision]
