@@ -4,6 +4,7 @@ A gateway looks before it starts, so that a wrong path is an error of that momen
 and not one of the first request that needs the file, or of a server that seems to be lost.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,20 @@ def notes(config: Config) -> Iterator[str]:
             "state: limits are shared with other gateways, and the record store isn't: API keys,"
             " withdrawn tokens, usage and rollouts are each gateway's own; store.url shares them"
         )
+    if _is_open(config.state_folder):
+        yield (
+            f"stateFolder: others on this machine can look into {config.state_folder}, where"
+            f" secrets and records lie; chmod 700 {config.state_folder}"
+        )
+
+
+def _is_open(folder: Path) -> bool:
+    """Of folders that are somebody else's, such as a container's volume, they know best."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return False  # it is made, for us alone
+    return found.st_uid == os.getuid() and found.st_mode & 0o007 != 0
 
 
 def _refuse(file: Path, lacks: Iterable[Lack]) -> None:

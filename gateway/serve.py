@@ -32,7 +32,7 @@ from gateway.http.server import BACKLOG, serve
 from gateway.http.server import bind as bind_http
 from gateway.hub import CHANNEL_OPTIONS, REPORT_INTERVAL, Hub
 from gateway.identities import authenticator as authenticator_of
-from gateway.prerequisites import check_gateway
+from gateway.prerequisites import check_gateway, notes
 from gateway.records import Records
 from gateway.rules import Rules
 from gateway.state.supervisor_ledger import LedgerService
@@ -57,6 +57,8 @@ def main(config: Config, file: Path) -> None:
     """
     check_gateway(config, file)
     lines = configure(config.telemetry.logs.format)
+    for note in notes(config):
+        log.warning("%s", note)
     # A supervisor carries no requests, and uvloop can't start the workers' process groups.
     run = uvloop.run if config.workers == 1 else asyncio.run
     run(_main(config, file, lines))

@@ -18,7 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDER = HERE.parent.parent / ".penstock" / "demo"
+STATE = HERE.parent.parent / ".penstock"
+FOLDER = STATE / "demo"
 REPOSITORY = FOLDER / "models"
 EPOCHS = 15
 # How far the ONNX program's scores may be from PyTorch's; both are FP32.
@@ -55,6 +56,10 @@ class Product:
 
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    if folder == FOLDER:
+        # Secrets will lie beside the models, and whoever makes the folder says who may look.
+        STATE.mkdir(mode=0o700, exist_ok=True)
+        STATE.chmod(0o700)
     # Threads that wait for each other sleep meanwhile: others may need the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for product in PRODUCTS:

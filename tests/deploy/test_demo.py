@@ -76,6 +76,20 @@ def test_the_model_is_made_once(repository: Path):
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == files
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["open before", "made"])
+def test_the_folder_of_models_and_secrets_is_nobody_elses(tmp_path: Path, there: bool):
+    state = tmp_path / ".penstock"
+    if there:
+        state.mkdir()
+        state.chmod(0o755)
+    program = tmp_path / "deploy" / "demo" / "train.py"
+    program.parent.mkdir(parents=True)
+    shutil.copy(DEMO / "train.py", program)
+    nothing = [sys.executable, str(program), str(state / "demo"), "nothing"]
+    subprocess.run(nothing, check=True, timeout=60, umask=0)
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.timeout(300)
 def test_every_version_answers_as_it_does_alone_and_the_tour_shows_what_it_promises(
     up: subprocess.Popen[str], repository: Path

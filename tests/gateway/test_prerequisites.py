@@ -113,3 +113,13 @@ def test_shared_limits_beside_records_of_ones_own_are_noted(
     config = load_config(written(tmp_path, f"state: {{url: 'redis://r'}}\n{store}\n"))
     assert [each.partition(":")[0] for each in notes(config)] == ["state"] * noted
     assert list(notes(load_config(written(tmp_path, store + "\n")))) == []
+
+
+@pytest.mark.parametrize(("mode", "noted"), [(0o700, False), (0o750, False), (0o755, True)])
+def test_a_state_folder_that_others_can_look_into_is_noted(
+    tmp_path: Path, mode: int, noted: bool
+) -> None:
+    config = load_config(written(tmp_path, "stateFolder: state\n"))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    assert [each.partition(":")[0] for each in notes(config)] == ["stateFolder"] * noted
