@@ -14,6 +14,9 @@ SECONDS ?= 60
 MINUTES ?= 30
 
 BIN := .venv/bin
+# Installs what the lock has for `extras`; by a file, since a pipe would hide that it can't be read.
+LOCKED = $(BIN)/python deploy/locked.py $$extras > .venv/.locked && \
+	$(BIN)/pip install --quiet --require-hashes --no-deps --requirement .venv/.locked
 READY := .venv/.ready
 TESTABLE := .venv/.testable
 
@@ -32,7 +35,7 @@ test: lint
 	@$(BIN)/python tests/servers.py
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --no-loadscope-reorder -rs
 
-# All of it takes about a quarter of an hour; make chaos ONLY="backend-killed redis-stopped".
+# All of it takes about twenty minutes; make chaos ONLY="backend-killed redis-hung".
 chaos: $(TESTABLE)
 	@$(BIN)/penstock-chaos run $(ONLY)
 
@@ -69,17 +72,16 @@ lock: $(TESTABLE)
 
 # Known vulnerabilities of what requirements.lock names; says so if nobody can be asked.
 audit: $(TESTABLE)
-	@$(BIN)/python deploy/locked.py audit | \
-		$(BIN)/pip install --quiet --require-hashes --no-deps --requirement /dev/stdin
+	@extras=audit; $(LOCKED)
 	@$(BIN)/python deploy/audit.py
 
 bench: $(TESTABLE)
-	$(BIN)/python deploy/locked.py bench,onnx | $(BIN)/pip install --quiet --require-hashes --no-deps --requirement /dev/stdin
+	@extras=bench,onnx; $(LOCKED)
 	$(BIN)/python -m benchmarks
 
 # From the committed corpus on; what breaks something lies in .fuzz afterwards (docs/fuzzing.md).
 fuzz: $(TESTABLE)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@extras=fuzz; $(LOCKED)
 	@failed=; for target in tests/fuzz/targets/*.py; do \
 		$(BIN)/python -m tests.fuzz $$(basename $$target .py) --seconds $(SECONDS) || failed=1; \
 	done; test -z "$$failed"

@@ -54,10 +54,10 @@ def main() -> None:
 
 
 def check_python() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file is run before pip can check it
+    if not (3, 11) <= sys.version_info < (3, 14):  # this file is run before pip can check it
         sys.exit(
-            f"Penstock needs Python 3.11 or newer, and this is {sys.version.split()[0]}; "
-            "name another one: make up PYTHON=python3.12"
+            f"Penstock needs Python 3.11, 3.12 or 3.13, for which requirements.lock has files, and "
+            f"this is {sys.version.split()[0]}; name another one: make up PYTHON=python3.12"
         )
     try:
         import ensurepip  # noqa: F401
@@ -81,8 +81,8 @@ def install_torch(gpu: bool, index: str) -> None:
     """Installs the pinned torch unless some build of it is here already.
 
     Builds without CUDA come from where they can be had, and not all of their hashes are known; then
-    the index's own is what pip checks. Of builds for GPUs the CUDA packages are as torch asks for
-    them, by version.
+    the index's own is what pip checks, if it tells one. Of builds for GPUs the CUDA packages are as
+    torch asks for them, by version.
     """
     version = pinned("torch")
     have = installed("torch")
@@ -94,10 +94,17 @@ def install_torch(gpu: bool, index: str) -> None:
         pip("install", "--constraint", str(CONSTRAINTS), f"torch=={version}")
     else:
         chosen = choose_torch(version, index)
-        known = chosen.address.rpartition("#sha256=")[2] in read()["torch"].hashes
-        print(f"  torch {chosen.version}" + ("" if known else ", whose hash is its index's own"))
+        print(f"  torch {chosen.version}{checked_by(chosen.address)}")
         # By address, so that no index is asked again; what it needs comes with Penstock's own.
         pip("install", "--no-deps", f"torch @ {chosen.address}")
+
+
+def checked_by(address: str) -> str:
+    """How much is known of a file at an address with its hash; nothing to say if it is locked."""
+    digest = address.partition("#sha256=")[2]
+    if not digest:
+        return ", unchecked: its index tells no hash"
+    return "" if digest in read()["torch"].hashes else ", whose hash is its index's own"
 
 
 def choose_torch(version: str, index: str) -> "Choice":

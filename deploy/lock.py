@@ -7,6 +7,7 @@ does, so that `deploy/locked.py` can choose what some extras need.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
+from pip._internal.models.index import PyPI  # what pip asks if it is told nothing
 
 ROOT = Path(__file__).resolve().parent.parent
 MINORS = (11, 12, 13)
@@ -77,10 +79,15 @@ def pinned() -> dict[str, Version]:
 
 
 def configured_index() -> str:
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    default = ".".join(("pypi", "org"))
-    return done.stdout.strip() or f"https://{default}/simple"
+    """The one that pip installs from here: of its variable, of its files, or its own."""
+    if told := os.environ.get("PIP_INDEX_URL"):
+        return told
+    for section in ("install", "global"):
+        command = [sys.executable, "-m", "pip", "config", "get", f"{section}.index-url"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    return PyPI.simple_url
 
 
 def files_of(client: httpx.Client, index: str, name: str, version: Version) -> list[Json]:

@@ -1,7 +1,8 @@
 """What requirements.lock says: `python deploy/locked.py EXTRA,… > requirements.txt`.
 
 Prints what Penstock with these extras of pyproject.toml needs, in pip's format with hashes, for
-`pip install --require-hashes --no-deps`. torch is left out: which build of it is right depends on
+`pip install --require-hashes --no-deps`. Sources are not built, since what that needs would be
+fetched unchecked and they may do anything. torch is left out: which build of it is right depends on
 the machine. Standard library only, since this runs before anything is installed.
 """
 
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 APART = "torch"
+# What tests and benchmarks call Triton's own client with: CPython 3.11 alone has wheels of it.
+FROM_SOURCE = ("geventhttpclient",)
 BUILD = "penstock[build]"  # what builds Penstock itself, without pip's isolation
 
 
@@ -69,7 +72,9 @@ def needed(locked: dict[str, Locked], extras: Collection[str]) -> Iterator[Locke
 
 
 def requirements(extras: Collection[str], lock: Path = LOCK) -> str:
-    return "".join(f"{each.lines()}\n" for each in needed(read(lock), extras))
+    chosen = list(needed(read(lock), extras))
+    wheels = [f"--only-binary={each.name}" for each in chosen if each.name not in FROM_SOURCE]
+    return "".join(f"{each}\n" for each in (*wheels, *(each.lines() for each in chosen)))
 
 
 if __name__ == "__main__":

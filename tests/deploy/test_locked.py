@@ -1,9 +1,11 @@
 """What is installed is what was tested: versions and hashes agree, and other files are refused."""
 
 import hashlib
+import io
 import runpy
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import distributions
@@ -75,6 +77,13 @@ def test_a_line_that_is_neither_is_refused(tmp_path: Path) -> None:
         LOCKED["read"](lock)
 
 
+def test_what_installs_is_a_wheel_wherever_there_is_one() -> None:
+    lines = LOCKED["requirements"](["demo", "onnx", "test"], LOCKED["LOCK"]).splitlines()
+    wheels = {line.removeprefix("--only-binary=") for line in lines if line.startswith("--only")}
+    chosen = {line.split("==")[0] for line in lines if "==" in line}
+    assert chosen - wheels == {*LOCKED["FROM_SOURCE"]}
+
+
 def wheel(folder: Path, says: str) -> Path:
     path = folder / "water-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
@@ -90,25 +99,49 @@ def wheel(folder: Path, says: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("tampered", [False, True])
-def test_a_file_with_another_hash_is_refused(tmp_path: Path, tampered: bool) -> None:
-    folder, target = tmp_path / "index", tmp_path / "installed"
-    folder.mkdir()
-    digest = hashlib.sha256(wheel(folder, "what was tested").read_bytes()).hexdigest()
-    lock = tmp_path / "requirements.lock"
+def source(folder: Path) -> bytes:
+    """A distribution that leaves a trace when it is built."""
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: water\nVersion: 1.0\n",
+        "setup.py": f"open({str(folder / 'ran')!r}, 'w')\n",
+    }
+    path = folder / "water-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"water-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path.read_bytes()
+
+
+def install(folder: Path, digest: str) -> subprocess.CompletedProcess[str]:
+    """What pip makes of `folder` as its index, where the lock has that digest."""
+    lock, asked = folder / "requirements.lock", folder / "requirements.txt"
     lock.write_text(
         f"water==1.0 \\\n    --hash=sha256:{digest}\n    # via penstock, penstock[build]\n"
     )
-    asked = tmp_path / "requirements.txt"
     asked.write_text(LOCKED["requirements"]([], lock))
-    if tampered:
-        wheel(folder, "something else")
     command = [sys.executable, "-m", "pip", "install", "--require-hashes", "--no-deps"]
-    command += ["--no-index", "--find-links", str(folder), "--target", str(target)]
-    done = subprocess.run(
+    command += ["--no-index", "--find-links", str(folder), "--target", str(folder / "installed")]
+    return subprocess.run(
         [*command, "--requirement", str(asked)], capture_output=True, text=True, timeout=120
     )
+
+
+def test_a_source_is_not_built_although_its_hash_is_right(tmp_path: Path) -> None:
+    done = install(tmp_path, hashlib.sha256(source(tmp_path)).hexdigest())
+    assert done.returncode != 0
+    assert "No matching distribution found for water==1.0" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("tampered", [False, True])
+def test_a_file_with_another_hash_is_refused(tmp_path: Path, tampered: bool) -> None:
+    digest = hashlib.sha256(wheel(tmp_path, "what was tested").read_bytes()).hexdigest()
+    if tampered:
+        wheel(tmp_path, "something else")
+    done = install(tmp_path, digest)
     assert (done.returncode == 0) is not tampered
-    assert (target / "water.py").exists() is not tampered
+    assert (tmp_path / "installed" / "water.py").exists() is not tampered
     if tampered:
         assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
