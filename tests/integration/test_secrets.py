@@ -172,6 +172,7 @@ def test_no_secret_shows_anywhere(site: Site) -> None:
     admin = site.ask("token", "--tenant", "t", "--scope", "admin", "--scope", "metrics")
     site.secrets |= {"an API key": key.split()[-1], "a token": token, "an admin's token": admin}
     site.secrets["the token of up"] = (site.state / "token").read_text().strip()
+    site.secrets["the token to join"] = (site.state / "join-token").read_text().strip()
     seen: dict[str, bytes] = {}
 
     def answered(name: str, answer: httpx.Response, status: int) -> None:
@@ -218,9 +219,9 @@ def test_no_secret_shows_anywhere(site: Site) -> None:
         for what in ("cmdline", "environ"):
             seen[f"{what} of {pid}"] = Path(f"/proc/{pid}/{what}").read_bytes()
     seen["what up prints"] = site.log.read_bytes()
-    where_they_belong = {site.state / "token", site.state / "api-keys"}
+    where_they_belong = {site.state / name for name in ("token", "join-token", "api-keys")}
     for file in (*site.state.rglob("*"), *(site.folder / "tmp").rglob("*")):
-        if file.is_file() and file not in where_they_belong and "join" not in file.name:
+        if file.is_file() and file not in where_they_belong:
             seen[str(file)] = file.read_bytes()
     found = {name: shown for name, content in seen.items() if (shown := site.shows(content))}
     assert found == {}
