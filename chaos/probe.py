@@ -13,7 +13,7 @@ from chaos.faults import cgroup
 class Need(StrEnum):
     """What an experiment needs besides processes and loopback."""
 
-    NAMESPACE = "network namespaces with nft (root, or user namespaces; package nftables)"
+    NAMESPACE = "network namespaces with nft (root; package nftables)"
     FAKETIME = "libfaketime (package libfaketime)"
     REDIS = "redis-server (package redis-server)"
     MEMORY_CGROUP = "control groups with memory (root)"

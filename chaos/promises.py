@@ -1,4 +1,4 @@
-"""The promises that experiments hold Penstock to; docs/promises.md has their figures."""
+"""The promises that experiments hold Penstock to; docs/promises.md says them in full."""
 
 PROMISES = {
     1: "A backend that dies costs no idempotent request",

@@ -57,4 +57,4 @@ def _kept(site: Site) -> tuple[float, float]:
     return tasks, site.counter("penstock_process_open_fds")
 
 
-EXPERIMENT = Experiment("client-aborts", 3, "five thousand clients go away unanswered", run)
+EXPERIMENT = Experiment("client-aborts", 11, "five thousand clients go away unanswered", run)
