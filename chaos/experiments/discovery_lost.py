@@ -5,6 +5,7 @@ Backends and gateway reach each other on all other ports: nothing is wrong with 
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.invariants import nobody_evicted, none_failed
 
 BACKENDS = 2
@@ -28,17 +29,25 @@ async def run(bench: Bench) -> None:
                 await between.refuse()
                 await between.cut()
                 await bench.wait(3 * LEASE, short=LEASE + 0.5)
+                refused = await site.seen()
             await between.accept()
             healed = await site.until(lambda: site.states() == ["ready"] * BACKENDS, "beats")
             if not bench.short:
                 with bench.fault("discovery is a black hole"):
                     between.both(Toxics(swallow=True))
                     await bench.wait(4 * LEASE)
+                    swallowed = await site.seen()
                 between.heal()
                 await between.cut()  # what was swallowed is missing in its streams
                 await site.until(lambda: site.states() == ["ready"] * BACKENDS, "beats")
             await bench.wait(1.0, short=0.3)
-        bench.hold(none_failed(load.history), nobody_evicted(site.evictions))
+        bench.hold(
+            none_failed(load.history),
+            nobody_evicted(site.evictions),
+            felt("suspects while it refuses", refused.count("suspect"), BACKENDS),
+        )
+        if not bench.short:
+            bench.hold(felt("suspects while it swallows", swallowed.count("suspect"), BACKENDS))
     bench.figure("from the end of the fault until all beat again", f"{healed:.1f} s")
 
 

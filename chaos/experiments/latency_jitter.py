@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.invariants import attempts_bounded, none_failed
 from chaos.verdict import Verdict
 
@@ -39,6 +40,7 @@ async def run(bench: Bench) -> None:
     bench.hold(
         none_failed(load.history),
         attempts_bounded(load.history, site.executions(bench.began)),
+        felt("milliseconds of an answer (p50)", during.quantile(0.5) * 1e3, LATENCY * 1e3),
         Verdict(
             added <= 1.5 * most,
             "the way is longer, and nothing else",
