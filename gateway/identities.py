@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from gateway.config import Config
 from gateway.store.engine import Store
+from gateway.store.keys import Keys
 from policies.api_keys import ApiKeySettings, KeyBook, reader
 from policies.authenticate import Authenticator
 from policies.last_good import LastGood
@@ -36,13 +37,13 @@ def authenticator(
 
 
 def _api_keys(settings: ApiKeySettings, store: Callable[[], Store]) -> LastGood[KeyBook]:
-    stored = _if_changed(lambda: store().keys.keys_state(), lambda: store().keys.all())
+    stored = _if_changed(store, lambda keys: keys.keys_state(), lambda keys: keys.all())
     read = reader(settings, stored)
     return LastGood(read, "the list of API keys", interval=INTERVAL, keep=settings.keep)
 
 
 def _revoked(settings: Revocation, store: Callable[[], Store]) -> LastGood[Set[TokenId]]:
-    stored = _if_changed(lambda: store().keys.withdrawn_state(), lambda: store().keys.withdrawn())
+    stored = _if_changed(store, lambda keys: keys.withdrawn_state(), lambda keys: keys.withdrawn())
 
     def read() -> Set[TokenId]:
         found: Set[TokenId] = frozenset() if settings.file is None else read_file(settings.file)
@@ -54,16 +55,20 @@ def _revoked(settings: Revocation, store: Callable[[], Store]) -> LastGood[Set[T
     return revoked
 
 
-def _if_changed(state: Callable[[], object], read: Callable[[], T]) -> Callable[[], T]:
+def _if_changed(
+    store: Callable[[], Store], state: Callable[[Keys], object], read: Callable[[Keys], T]
+) -> Callable[[], T]:
     """Reads anew only when the state, which costs less to ask for, is another one than before."""
     last: tuple[object, T] | None = None
 
     def read_if_changed() -> T:
         nonlocal last
-        now = state()
+        opened = store()
+        # With the store: where another file has taken its place, numbers may still be the same.
+        now = opened, state(opened.keys)
         if last is None or last[0] != now:
             # In this order: what changes in between is read twice rather than never.
-            last = now, read()
+            last = now, read(opened.keys)
         return last[1]
 
     return read_if_changed

@@ -151,7 +151,8 @@ def _api_keys(config: Config) -> ApiKeySettings:
 def _store(config: Config) -> Iterator[Any]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from gateway.store.engine import StoreError, open_store  # which the other commands don't need
+    from gateway.store.engine import open_store  # which the other commands don't need
+    from gateway.store.failure import StoreError
 
     try:
         store = open_store(config.store_url.render_as_string(hide_password=False))

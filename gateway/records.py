@@ -28,20 +28,41 @@ TIDY_INTERVAL = 60.0  # seconds
 
 
 class Records:
-    """`store` opens the store at its first use, and again at the next one if that failed."""
+    """`store` opens the store at its first use, and again at the next one if that failed.
+
+    So it does when another file has taken the place of the one that it had opened.
+    """
 
     def __init__(self, url: URL) -> None:
         self._url = url
         self._store: Store | None = None
+        self._gone = ""  # why what was opened can't be used any more, once that is in the log
         self._opening = threading.Lock()
         self._recorders: list[Callable[[float], None]] = []  # what closes them
 
     def store(self) -> Store:
-        """Raises what the database raises; not for the event loop's thread."""
+        """For one use. Raises what the database raises; not for the event loop's thread."""
         with self._opening:
             if self._store is None:
-                self._store = open_store(self._url.render_as_string(hide_password=False))
+                self._store = self._open()
+                return self._store
+            try:
+                if not self._store.stands():
+                    # Nothing is made: a file that is just being put there may still be empty.
+                    opened = self._open(make=False)
+                    self._store.close()
+                    self._store = opened
+                    log.error("%r was replaced by another file, which is used from here on", opened)
+            except SQLAlchemyError as error:
+                if str(error) != self._gone:
+                    self._gone = str(error)
+                    log.error("%r can't be used any more: %s", self._store, error)
+                raise
+            self._gone = ""
             return self._store
+
+    def _open(self, *, make: bool = True) -> Store:
+        return open_store(self._url.render_as_string(hide_password=False), make=make)
 
     def recorder(self, write: Callable[[Store, Sequence[T]], None], name: str) -> Recorder[T]:
         """A queue whose records are written with `write`; `name` is what logs call them."""
@@ -60,7 +81,7 @@ class Records:
             if self._store is None:
                 continue
             try:
-                await asyncio.to_thread(self._store.tidy, time.time(), keep)
+                await asyncio.to_thread(lambda: self.store().tidy(time.time(), keep))
             except SQLAlchemyError as error:
                 log.warning("old records can't be forgotten: %s", type(error).__name__)
 

@@ -111,7 +111,7 @@ class Chain:
             self._begin({"what": "begin", "role": self._role, **_process(), "before": before})
             return
         gone = os.fstat(self._file).st_nlink == 0
-        if gone:
+        if gone and not self.failing:
             log.error("the audit log's file %s was removed", self.path.name)
         old = self._wall() - self._opened >= self._segment_time
         if gone or old or self._size >= self._segment_bytes:

@@ -13,7 +13,8 @@ from gateway.reports.html import page
 from gateway.reports.markup import visible
 from gateway.reports.text import plain, show
 from gateway.routes.folder import load_folder
-from gateway.store.engine import StoreError, open_store
+from gateway.store.engine import open_store
+from gateway.store.failure import StoreError
 from protos.errors import Kind, PenstockError, invalid
 from protos.strict_yaml import ConfigError
 from routing.shadow.record import PairRecord

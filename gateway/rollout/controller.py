@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.rollout.evidence import read_evidence, read_pairs
 from gateway.rollout.status import described
-from gateway.store.engine import Store, StoreError
+from gateway.store.engine import Store
+from gateway.store.failure import StoreError
 from gateway.store.leader import Fence
 from protos.errors import Kind, PenstockError, invalid
 from protos.route.document import Route
@@ -235,7 +236,12 @@ class Rollouts:
             return
         self.failures += 1
         if not self.problem:
-            log.error("rollouts can't be looked at, what is in force stays so", exc_info=failure)
+            known = isinstance(failure, StoreError)
+            log.error(
+                "rollouts can't be looked at, what is in force stays so%s",
+                f": {failure}" if known else "",
+                exc_info=None if known else failure,
+            )
         # The database's own sentences hold statements and addresses; the log has them.
         self.problem = str(failure) if isinstance(failure, StoreError) else type(failure).__name__
 

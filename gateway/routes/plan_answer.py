@@ -15,7 +15,8 @@ from gateway.config import Config
 from gateway.routes.decision_log import KEY_FILE, Seal, read_key
 from gateway.routes.folder import load_folder
 from gateway.routes.plan_limits import Firing, LimitReplay
-from gateway.store.engine import Store, StoreError, open_store
+from gateway.store.engine import Store, open_store
+from gateway.store.failure import StoreError
 from protos.errors import Kind, PenstockError, invalid
 from routing.backtest.backtest import Backtest
 from routing.backtest.impact import Impact

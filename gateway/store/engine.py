@@ -4,13 +4,10 @@ Everything here is synchronous and may be called from any thread but the event l
 takes a connection of its own from the pool.
 """
 
-import logging
-import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from gateway.store import schema
 from gateway.store.arms import Arms
@@ -34,17 +31,16 @@ from gateway.store.audit import Audit
 from gateway.store.budgets import BudgetRecords
 from gateway.store.compact import compact
 from gateway.store.decisions import Decisions
+from gateway.store.failure import StoreError
+from gateway.store.file import StoreFile, found_file, is_damage
 from gateway.store.keys import Keys
 from gateway.store.leader import Leader
 from gateway.store.pairs import Pairs
 from gateway.store.rollouts import Rollouts
 from gateway.store.usage import UsageRecords
 
-log = logging.getLogger(__name__)
-
 _LOOK = 0.02  # seconds
 BUSY_SECONDS = 10  # that a call may wait for a connection or for another's transaction
-_OURS_ONLY = 0o600
 _LOCK = 0x70656E73  # the advisory lock under which PostgreSQL's tables are made
 # A server that hangs, or that went away without a word, must not keep a thread for hours; and a
 # replica that was stopped in mid-transaction must not keep the others from its rows.
@@ -59,18 +55,15 @@ _POSTGRES = {
 }
 
 
-class StoreError(SQLAlchemyError):
-    """The store can't be used as it is; the sentence says why and what to do."""
-
-
 class Store:
     """The kinds of records, each with its own operations.
 
-    They raise SQLAlchemyError when the database fails.
+    They raise SQLAlchemyError when the database fails. `file` is what of SQLite's was opened.
     """
 
-    def __init__(self, database: Engine) -> None:
+    def __init__(self, database: Engine, file: StoreFile | None = None) -> None:
         self._database = database
+        self._file = file
         self.pairs = Pairs(database)
         self.arms = Arms(database)
         self.rollouts = Rollouts(database)
@@ -94,6 +87,14 @@ class Store:
         forgotten += self.keys.forget(now) + self.usage.forget(now) + self.budgets.forget(now)
         return forgotten + compact(self._database, now)
 
+    def stands(self) -> bool:
+        """Whether what is read and written here is what others find under the store's name.
+
+        A file of SQLite that was replaced goes on taking everything, and nobody else sees it.
+        Raises StoreError for one that was removed.
+        """
+        return self._file is None or self._file.stands()
+
     def close(self) -> None:
         self._database.dispose()
 
@@ -110,15 +111,20 @@ def open_store(url: str, *, make: bool = True) -> Store:
     answer.
     """
     parsed = _parsed(url)
+    file = None
     if parsed.get_backend_name() == "sqlite":
-        _check_file(Path(parsed.database or ""), make)
+        file = found_file(Path(parsed.database or ""), make)
     database = _engine(parsed)
     try:
         _prepare(database, make)
-    except BaseException:
+    except BaseException as error:
         database.dispose()
+        if file is not None and isinstance(error, DBAPIError) and is_damage(error):
+            raise file.damaged(error) from None
         raise
-    return Store(database)
+    if file is not None:
+        file.note_mode()
+    return Store(database, file)
 
 
 def _parsed(url: str) -> URL:
@@ -160,28 +166,6 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _check_file(path: Path, make: bool) -> None:
-    try:
-        if make:
-            _make_private(path)
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        raise StoreError(f"there are no records: {path} isn't there; a gateway makes it") from None
-    except OSError as error:
-        raise StoreError(
-            f"the records in {path} can't be opened: {error.strerror}; store.url names the file"
-        ) from None
-    if mode & ~_OURS_ONLY:
-        log.warning("the records in %s can be read by others (mode %o)", path, mode)
-
-
-def _make_private(path: Path) -> None:
-    """SQLite gives its other files the mode of this one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OURS_ONLY))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
+from gateway.store.failure import StoreError
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -135,8 +137,14 @@ class Recorder(Generic[T]):
     def _note(self, error: Exception | None) -> None:
         """One line when writing begins to fail, and one when it works again."""
         if error is not None and not self._failing:
+            # What is no mistake of ours is one sentence, and has nothing of the records in it.
+            known = isinstance(error, OSError | StoreError)
             log.error(
-                "%s can't be written, up to %d wait", self._name, self._capacity, exc_info=error
+                "%s can't be written, up to %d wait%s",
+                self._name,
+                self._capacity,
+                f": {error}" if known else "",
+                exc_info=None if known else error,
             )
         if error is None and self._failing:
             log.info("%s are written again; %d were dropped so far", self._name, self.dropped)

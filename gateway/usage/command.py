@@ -46,7 +46,8 @@ def usage(
 def _read(file: Path, asked: Question) -> list[Usage]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from gateway.store.engine import StoreError, open_store  # which the other commands don't need
+    from gateway.store.engine import open_store  # which the other commands don't need
+    from gateway.store.failure import StoreError
 
     config = load_settings(file)
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,29 @@ async def test_keys_and_withdrawals_take_effect_while_it_runs(
     assert knows(verify, token("8"))
     await verify.close()
     store.close()
+
+
+async def test_a_store_that_takes_anothers_place_counts_though_it_has_as_many_keys(
+    config: Config, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "INTERVAL", 0.02)
+    restored = open_store(f"sqlite:///{tmp_path}/restored.db")
+    texts = []
+    for each in (store, restored):
+        stored, text = make_key(
+            SECRET, name="a", tenant="t", scopes=["infer:*"], lifetime=60.0, now=1e9, by="ann"
+        )
+        each.keys.add(replace(stored, expires=time.time() + 60))
+        texts.append(text.encode())
+    opened = [store]
+    verify = authenticator(config, lambda: opened[0])
+    await verify.start()
+    assert [knows(verify, text) for text in texts] == [True, False]
+    opened[0] = restored
+    await until(lambda: [knows(verify, text) for text in texts] == [False, True])
+    await verify.close()
+    store.close()
+    restored.close()
 
 
 async def test_without_its_store_it_refuses_what_only_the_store_could_allow(

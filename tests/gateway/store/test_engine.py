@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.store.engine import StoreError, open_store
+from gateway.store.engine import open_store
+from gateway.store.failure import StoreError
 from gateway.store.recorder import Recorder
 from routing.shadow.record import Outcome
 from tests.gateway.store.postgres_server import PostgresServer
@@ -194,3 +195,20 @@ def test_a_file_that_others_can_read_is_told(
     open_store(f"sqlite:///{path}").close()
     assert "can be read by others (mode 644)" in caplog.text
     assert mode(path) == 0o644
+
+
+def test_a_file_that_is_no_database_is_told_in_one_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "records.db"
+    path.write_text("rubbish" * 1000)
+    recorder = Recorder(
+        lambda _: open_store(f"sqlite:///{path}").close(), capacity=10, batch=5, linger=0.01
+    )
+    recorder.put("a record")
+    while not recorder.failures:
+        time.sleep(0.01)
+    recorder.close(0.0)
+    assert f"records in {path} can't be read: file is not a database; put a copy" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert "read by others" not in caplog.text
