@@ -79,13 +79,22 @@ def admin_app(
         )
 
     async def drain(request: Request) -> Response:
-        principal = require(request, "admin")
-        instance = request.path_params["instance"]
-        if not any(lease.beat.instance == instance for lease in hub.snapshot.leases):
-            raise PenstockError(Kind.NOT_FOUND, f'no endpoint is called "{instance}"')
+        principal, instance = require(request, "admin"), known(request)
         async with audit.action("endpoint.drain", principal, instance=instance):
             hub.discovery.drain(instance)
         return JSONResponse({"instance": instance, "state": "draining"}, status_code=202)
+
+    async def evict(request: Request) -> Response:
+        principal, instance = require(request, "admin"), known(request)
+        async with audit.action("endpoint.evict", principal, instance=instance):
+            hub.discovery.evict(instance)
+        return JSONResponse({"instance": instance, "state": "evicted"})
+
+    def known(request: Request) -> str:
+        instance: str = request.path_params["instance"]
+        if not any(lease.beat.instance == instance for lease in hub.snapshot.leases):
+            raise PenstockError(Kind.NOT_FOUND, f'no endpoint is called "{instance}"')
+        return instance
 
     console = Console(shown, authenticator, require, random.random, port=port, secure=secure)
     app = Starlette(
@@ -94,6 +103,7 @@ def admin_app(
             Route("/metrics", metrics),
             Route("/admin/endpoints", endpoints),
             Route("/admin/endpoints/{instance}/drain", drain, methods=["POST"]),
+            Route("/admin/endpoints/{instance}/evict", evict, methods=["POST"]),
             *route_routes(hub, rules, require),
             *usage_routes(records.store, require),
             *rollout_routes(rules.rollouts, require, audit.action),

@@ -111,6 +111,12 @@ class Discovery:
         """Tells the process that holds the instance, with its next beat, to finish what it has."""
         self._drains[instance] = self.registry.epoch_of(instance)
 
+    def evict(self, instance: str) -> None:
+        """Ends its lease and its streams: to come back, it has to show a token that is good."""
+        self.registry.leave(instance, self.registry.epoch_of(instance))
+        self._forget(instance)
+        self._changed.set()
+
     def work(self, instance: str) -> Work:
         """What it has done, as its last beat told."""
         return self._work.get(instance, NO_WORK)
@@ -191,6 +197,8 @@ class Discovery:
             return pb.Directive(refused=str(wrong))
         if joined is not None and joined != (beat.instance, beat.epoch):
             return pb.Directive(refused="instance: one stream speaks for one instance and epoch")
+        if joined is not None and not self._holders.holds(beat.instance):
+            return pb.Directive(refused="instance: its lease is over, it must join again")
         now = self._look()
         table = beat.models.ByteSize() if beat.HasField("models") else 0
         claim = Claim(

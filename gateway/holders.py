@@ -99,6 +99,10 @@ class Holders:
         self._sizes[claim.name] += after.size
         self._instances[claim.name] += 1
 
+    def holds(self, instance: str) -> bool:
+        """Whether it is anybody's."""
+        return instance in self._holders
+
     def speaks(self, instance: str, epoch: int, stream: int) -> bool:
         """Whether no newer stream has spoken for the instance since."""
         known = self._holders.get(instance)

@@ -19,6 +19,7 @@ ADMIN = {
     "GET /metrics": "for Prometheus; the scope `metrics` suffices ([metrics](../metrics.md))",
     "GET /admin/endpoints": "who has joined, and whether the gateway has waited for all",
     "POST /admin/endpoints/{instance}/drain": "takes no new calls, finishes what it has",
+    "POST /admin/endpoints/{instance}/evict": "its lease is over, and it has to join again",
     "GET /admin/requests/recent": "slow, failed and refused requests ([console](../console.md))",
     "GET /admin/rollouts": "states and evidence ([rollouts](../rollouts.md))",
     "POST /admin/rollouts/{route}/{action}": "`pause`, `resume` or `abort`",

@@ -14,6 +14,7 @@ PROGRAMS = (
     ("get", "/metrics", ()),
     ("get", "/admin/endpoints", ()),
     ("post", "/admin/endpoints/{instance}/drain", ()),
+    ("post", "/admin/endpoints/{instance}/evict", ()),
     ("get", "/admin/routes", ()),
     ("post", "/admin/routes/explain", ()),
     ("get", "/admin/usage", ("since", "until", "by", "format")),

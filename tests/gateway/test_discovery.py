@@ -453,6 +453,21 @@ async def test_a_beat_that_cannot_be_leaves_nothing_behind():
         assert mesh.discovery.refused == 1
 
 
+async def test_who_is_evicted_has_to_show_a_token_that_is_still_good(monkeypatch):
+    async with Mesh().serving() as mesh:
+        async with joining()(mesh) as backend:
+            assert not (await backend()).refused
+            monkeypatch.delitem(TOKENS, "Bearer may-join")
+            assert not (await backend()).refused
+            mesh.discovery.evict("a")
+            assert len(mesh.registry) == 0
+            assert (await backend()).refused == "instance: its lease is over, it must join again"
+        with pytest.raises(aio.AioRpcError, match=r"who\?"):
+            async with joining()(mesh) as again:
+                await again()
+        assert len(mesh.registry) == 0
+
+
 async def test_a_flood_of_beats_waits_in_its_sender():
     """However slow this machine is, no more are taken than the time has room for."""
     async with Mesh().serving() as mesh:
