@@ -37,7 +37,11 @@ class EndpointTable:
         self._lost: dict[str, float] = {}  # models whose last endpoint vanished, and when
 
     def apply(self, snapshot: pb.Snapshot) -> None:
-        """Makes the table what the snapshot says. Calls on endpoints that left are not cut."""
+        """Makes the table what the snapshot says.
+
+        Calls on endpoints that left go on where they are answered; a silent one, whose lease is
+        over, is given up with them, or they would wait for their deadlines.
+        """
         seen: set[tuple[str, int]] = set()
         for lease in snapshot.leases:
             beat = lease.beat
@@ -121,7 +125,7 @@ class EndpointTable:
 
     def _retire(self, endpoint: Endpoint) -> None:
         endpoint.leave()
-        task = asyncio.get_running_loop().create_task(_close_when_idle(endpoint.exchange))
+        task = asyncio.get_running_loop().create_task(_close_when_idle(endpoint))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -133,8 +137,11 @@ def _common(revisions: set[str]) -> str | None:
     return revisions.pop() or None if len(revisions) == 1 else None
 
 
-async def _close_when_idle(exchange: Exchange) -> None:
+async def _close_when_idle(endpoint: Endpoint) -> None:
+    exchange = endpoint.exchange
     # Polled: this is off every request's path, and a hook on each reply wouldn't be.
-    while exchange.connected and exchange.in_flight:  # noqa: ASYNC110
+    while exchange.connected and exchange.in_flight:
+        if exchange.silent and not endpoint.beat.draining:
+            exchange.cut_off("the backend is silent and its lease is over")
         await asyncio.sleep(0.05)
     await exchange.close()

@@ -144,6 +144,11 @@ class Exchange:
 
         return Reply(first, self._rest(lane, call, request, attempt, first), close)
 
+    def cut_off(self, reason: str) -> None:
+        """Gives up all calls that are under way, as if the network had swallowed them."""
+        self._small.cut_off(reason)
+        self._large.cut_off(reason)
+
     async def close(self) -> None:
         await asyncio.gather(self._small.close(), self._large.close())
 

@@ -91,6 +91,9 @@ class Lane:
         self._credits.append((call.id, amount))
         self._wake.set()
 
+    def cut_off(self, reason: str) -> None:
+        self._lose(reason, Kind.CUT_OFF)
+
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)

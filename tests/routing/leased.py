@@ -11,9 +11,14 @@ class FakeExchange:
         self.silent = False
         self.in_flight = 0
         self.closed = False
+        self.given_up = ""
 
     async def __call__(self, request):
         return await self.answer(request)
+
+    def cut_off(self, reason):
+        self.given_up = reason
+        self.in_flight = 0
 
     async def close(self):
         self.connected = False

@@ -95,6 +95,7 @@ class SimulatedExchange:
         self.epoch = int(epoch)
         self.in_flight = 0
         self.closed = False
+        self._answers: set[asyncio.Future] = set()
 
     @property
     def connected(self) -> bool:
@@ -118,6 +119,7 @@ class SimulatedExchange:
         if backend.hung_since is None:
             timers.append(self._begin(request, answer, attempt))
         self.in_flight += 1
+        self._answers.add(answer)
         backend.calls[answer] = attempt
         try:
             reply = await answer
@@ -131,6 +133,7 @@ class SimulatedExchange:
             raise
         finally:
             self.in_flight -= 1
+            self._answers.discard(answer)
             del backend.calls[answer]
             for timer in timers:
                 timer.cancel()
@@ -175,6 +178,10 @@ class SimulatedExchange:
         deaths = self.mesh.history.deaths
         deaths[request] = deaths.get(request, 0) + 1
         self.mesh.kill(self.backend)
+
+    def cut_off(self, reason: str) -> None:
+        for answer in self._answers:
+            self._settle(answer, PenstockError(Kind.CUT_OFF, reason))
 
     async def close(self) -> None:
         self.closed = True

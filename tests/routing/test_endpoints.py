@@ -62,6 +62,28 @@ async def test_calls_in_flight_finish_before_an_endpoint_that_left_is_closed(tab
     assert endpoint.exchange.closed
 
 
+async def test_calls_of_a_silent_endpoint_are_given_up_when_its_lease_is_over(table):
+    table.apply(snapshot(lease()))
+    (endpoint,) = table.endpoints()
+    endpoint.exchange.in_flight = 1
+    endpoint.exchange.silent = True
+    table.apply(snapshot(revision=2))
+    await asyncio.sleep(0.1)
+    assert "silent" in endpoint.exchange.given_up
+    assert endpoint.exchange.closed
+
+
+async def test_one_that_drains_may_be_silent(table):
+    table.apply(snapshot(lease(draining=True)))
+    (endpoint,) = table.endpoints()
+    endpoint.exchange.in_flight = 1
+    endpoint.exchange.silent = True
+    table.apply(snapshot(revision=2))
+    await asyncio.sleep(0.1)
+    assert not endpoint.exchange.closed
+    endpoint.exchange.in_flight = 0
+
+
 async def test_an_endpoint_that_left_gets_nothing_new_from_whoever_still_holds_it(table):
     table.apply(snapshot(lease()))
     (endpoint,) = table.endpoints()

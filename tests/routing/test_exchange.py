@@ -289,6 +289,23 @@ async def test_silence_with_work_in_flight_is_noticed(backend, monkeypatch):
         assert not exchange.silent
 
 
+async def test_calls_that_are_cut_off_make_nobody_suspect_and_late_answers_are_passed_over(backend):
+    async with connected(backend) as exchange:
+        task = asyncio.create_task(exchange(request()))
+        await backend.until(lambda: backend.calls)
+        exchange.cut_off("the backend is silent")
+        with pytest.raises(PenstockError) as caught:
+            await task
+        assert caught.value.kind is Kind.CUT_OFF
+        assert exchange.in_flight == 0
+        (call,) = backend.calls.values()
+        await backend.answer(call, [0])
+        again = asyncio.create_task(exchange(request()))
+        await backend.until(lambda: len(backend.calls) == 2)
+        await backend.answer(list(backend.calls.values())[1], [1])
+        assert (await again).first.final
+
+
 def arriving(**context):
     """A streaming request whose first part is due in 80 ms."""
     asked = request(streaming=True)
