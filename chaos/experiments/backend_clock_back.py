@@ -25,7 +25,7 @@ async def run(bench: Bench) -> None:
         before = await site.instance("victim")
         load = bench.load(site, site.caller(RATE))
         async with load:
-            await bench.wait(3.0, short=0.3)
+            await bench.wait(3.0)
             bench.step("kill -9 victim, whose clock is set back an hour")
             process.kill(victim)
             clock.set(-HOUR)
@@ -34,7 +34,7 @@ async def run(bench: Bench) -> None:
                 lambda: site.states(0) == site.states(1) == ["ready"] * 2, "victim to be back"
             )
             after = await site.instance("victim")
-            await bench.wait(2.0, short=0.3)
+            await bench.wait(2.0)
         told = "knows a later epoch" in site.gateway.process("victim").log.read_text()
     bench.hold(
         none_failed(load.history),

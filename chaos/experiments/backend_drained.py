@@ -16,11 +16,11 @@ async def run(bench: Bench) -> None:
         backends["goes"].may_end = True
         load = bench.load(site, site.caller(RATE))
         async with load:
-            await bench.wait(3.0, short=1.0)
+            await bench.wait(3.0)
             told = bench.step("the administrator drains a backend")
             site.gateway.drain("goes")
             took = await site.until(lambda: backends["goes"].status is not None, "its end")
-            await bench.wait(2.0, short=0.3)
+            await bench.wait(2.0)
         left = site.counter("penstock_endpoints_left_total")
         executions = site.executions(bench.began)
     goer = str(backends["goes"].pid)

@@ -20,11 +20,11 @@ async def run(bench: Bench) -> None:
         await site.ready(BACKENDS)
         with cgroup.memory(victim.pid, MOST):
             async with bench.load(site, site.caller(RATE)) as load:
-                await bench.wait(3.0, short=0.5)
+                await bench.wait(3.0)
                 with bench.fault("a backend eats its memory"):
                     model.order(f"eat={EATEN}", only=victim)
                     await site.until(lambda: victim.status is not None, "the kernel to kill it")
-                await bench.wait(5.0, short=1.0)
+                await bench.wait(5.0)
     bench.hold(
         none_failed(load.history),
         no_request_executed_over(site.executions(bench.began)),

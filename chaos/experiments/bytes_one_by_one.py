@@ -25,7 +25,7 @@ async def run(bench: Bench) -> None:
             for way in ways:
                 way.both(Toxics(slices=1))
             async with bench.load(site, site.caller(RATE), targets=[target]) as load:
-                await bench.wait(10.0, short=2.0)
+                await bench.wait(10.0)
     sliced = [way.did.sliced for way in ways]
     bench.hold(
         none_failed(load.history),

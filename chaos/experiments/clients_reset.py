@@ -33,11 +33,11 @@ async def run(bench: Bench) -> None:
             numbers=itertools.count(OTHERS),
         )
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(1.0, short=0.5)
+            await bench.wait(1.0)
             before = opened(gateway)
             with bench.fault("connections are reset half-way"):
                 async with bad:
-                    for _ in range(4 if bench.short else 20):
+                    for _ in range(20):
                         proxy.up = Toxics(reset_after=bench.rng.randrange(1, 900))
                         proxy.down = Toxics(reset_after=bench.rng.randrange(1, 400))
                         await asyncio.sleep(0.3)
@@ -46,7 +46,7 @@ async def run(bench: Bench) -> None:
                     *(_half_closed(site, number) for number in range(HALF_CLOSED))
                 )
             freed = await site.until(lambda: opened(gateway) <= before + 5, "descriptors")
-            await bench.wait(1.0, short=0.5)
+            await bench.wait(1.0)
     lost = bad.history.of("lost", "cut")
     answered = sum(answer.startswith(b"HTTP/1.1 200") for answer in answers)
     bench.hold(

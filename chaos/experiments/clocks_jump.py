@@ -49,10 +49,10 @@ async def run(bench: Bench) -> None:
             await _ask(asked, site, "kept", KEPT)
             statuses: dict[int, tuple[int, int, int]] = {}
             for hours in (1, -1, 0):
-                await bench.wait(2.0, short=0.5)
+                await bench.wait(2.0)
                 with bench.fault(f"the wall clock is off by {hours:+d} h"):
                     clock.set(hours * HOUR)
-                    await bench.wait(KNOWN_WITHIN + 5.0, short=KNOWN_WITHIN + 0.5)
+                    await bench.wait(KNOWN_WITHIN + 5.0)
                     limited = await _ask(asked, site, "limited", 1)
                     kept = await _ask(asked, site, "kept", KEPT)
                     fresh = await _ask(asked, site, "tests", 1, issued=0.0, lifetime=1800.0)

@@ -15,14 +15,14 @@ async def run(bench: Bench) -> None:
         beyond = site.backend("beyond", behind=proxy)
         await site.ready(BACKENDS)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(3.0, short=0.5)
+            await bench.wait(3.0)
             with bench.fault("connections are cut, and refused"):
                 await proxy.refuse()
                 await proxy.cut(reset=True)
-                await bench.wait(8.0, short=1.5)
+                await bench.wait(8.0)
             healed = bench.now()
             await proxy.accept()
-            await bench.wait(6.0, short=3.0)
+            await bench.wait(6.0)
     executions = site.executions(bench.began)
     again = [each.at for each in executions if each.instance == str(beyond.pid)]
     back = next((at - healed for at in again if at > healed), float("inf"))

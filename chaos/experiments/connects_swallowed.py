@@ -16,13 +16,13 @@ async def run(bench: Bench) -> None:
         site.backends(2)
         await site.ready(2)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
             with bench.fault("a backend joins behind a black hole"), dropped(connecting(port)):
                 hidden = site.backend("hidden", "--listen", f"127.0.0.1:{port}")
                 await site.until(lambda: len(site.states()) == 3, "its beats")
-                await bench.wait(6.0, short=1.5)
+                await bench.wait(6.0)
             healed = bench.now()
-            await bench.wait(8.0, short=4.0)
+            await bench.wait(8.0)
     executions = site.executions(bench.began)
     used = [each.at - healed for each in executions if each.instance == str(hidden.pid)]
     first = min(used, default=float("inf"))

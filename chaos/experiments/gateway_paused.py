@@ -16,11 +16,11 @@ async def run(bench: Bench) -> None:
         await site.ready(2)
         load = bench.load(site, site.caller(RATE))
         async with load:
-            await bench.wait(2.0, short=0.3)
-            for _ in range(1 if bench.short else 3):
+            await bench.wait(2.0)
+            for _ in range(3):
                 with bench.fault("SIGSTOP of the gateway"), process.stopped(site.gateway.gateway):
-                    await bench.wait(2.5 * LEASE, short=2.5 * LEASE)
-                await bench.wait(3.0, short=1.0)
+                    await bench.wait(2.5 * LEASE)
+                await bench.wait(3.0)
         # Who asked meanwhile waited, and was answered.
         bench.hold(none_failed(load.history), nobody_evicted(site.evictions))
     bench.figure("slowest answer", f"{load.history.quantile(1.0):.1f} s")

@@ -29,13 +29,13 @@ async def run(bench: Bench) -> None:
         load = bench.load(site, site.caller(RATE), targets=[site.gateway.url])
         took = []
         async with load:
-            await bench.wait(2.0, short=0.3)
-            for _ in range(1 if bench.short else 3):
+            await bench.wait(2.0)
+            for _ in range(3):
                 with bench.fault("the second gateway restarts"):
                     await process.finish(restarted.gateway)
                     restarted.start_gateway()
                     took.append(await from_first_beat_to_first_answer(restarted))
-                await bench.wait(2.0, short=0.3)
+                await bench.wait(2.0)
             await site.until(lambda: site.states(1) == ["ready"] * BACKENDS, "both to be known")
     bench.hold(
         none_failed(load.history, "no request failed at the other gateway"),

@@ -25,15 +25,15 @@ async def run(bench: Bench) -> None:
         before = holding(pid)
         health: list[float] = []
         async with bench.load(site, site.caller(RATE, timeout=DEADLINE)) as load:
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
             starved = bench.now()
             with bench.fault("a fifth of a core"), cgroup.processor(pid, SHARE):
-                for _ in range(2 if bench.short else 6):
-                    await bench.wait(2.0, short=0.5)
+                for _ in range(6):
+                    await bench.wait(2.0)
                     health.append(await site.until(lambda: _live(site), "health"))
                 after = holding(pid)
                 fed = bench.now()
-            await bench.wait(6.0, short=4.0)
+            await bench.wait(6.0)
         ended = bench.now()
     if before is None or after is None:
         raise RuntimeError("the gateway ended")

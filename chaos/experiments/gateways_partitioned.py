@@ -23,15 +23,15 @@ async def run(bench: Bench) -> None:
         await site.ready(BACKENDS)
         load = bench.load(site, site.caller(RATE))
         async with load:
-            await bench.wait(2.0, short=0.3)
+            await bench.wait(2.0)
             with bench.fault("no beats reach the second gateway"):
                 between.both(Toxics(swallow=True))
-                await bench.wait(5 * LEASE, short=2 * LEASE)
+                await bench.wait(5 * LEASE)
                 seen = [await site.seen(number) for number in range(2)]
             between.heal()
             await between.cut()
             healed = await site.until(lambda: site.states(1) == ["ready"] * BACKENDS, "beats")
-            await bench.wait(2.0, short=0.3)
+            await bench.wait(2.0)
         bench.hold(
             none_failed(load.history),
             nobody_evicted(site.evictions),

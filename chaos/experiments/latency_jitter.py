@@ -24,16 +24,16 @@ async def run(bench: Bench) -> None:
             site.backend(f"b{number}", behind=way)
         await site.ready(BACKENDS)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(3.0, short=1.0)
+            await bench.wait(3.0)
             slow = bench.now()
             with bench.fault("100 ms on the way to all backends, and up to 100 ms by chance"):
                 for way in ways:
                     way.up = Toxics(latency=LATENCY, jitter=JITTER)
-                await bench.wait(12.0, short=3.0)
+                await bench.wait(12.0)
                 for way in ways:
                     way.heal()
                 healed = bench.now()
-            await bench.wait(3.0, short=1.0)
+            await bench.wait(3.0)
     before, during = load.history.between(0.0, slow), load.history.between(slow, healed)
     added = during.quantile(0.5) - before.quantile(0.5)
     most = LATENCY + JITTER

@@ -19,12 +19,12 @@ async def run(bench: Bench) -> None:
         site.backend("cut", "--listen", f"127.0.0.1:{port}")
         await site.ready(BACKENDS)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(4.0, short=1.0)
+            await bench.wait(4.0)
             with bench.fault("half-open link to one backend"), dropped(to_and_from(port)):
                 lost = bench.now()
-                await bench.wait(18.0, short=5.0)
+                await bench.wait(18.0)
                 healed = bench.now()
-            await bench.wait(5.0, short=2.0)
+            await bench.wait(5.0)
         recovered = await site.until(lambda: site.states().count("ready") == BACKENDS, "all")
     executions = site.executions(bench.began)
     later = load.history.between(lost + SILENCE, healed)

@@ -48,7 +48,7 @@ async def run(bench: Bench) -> None:
         async with bench.load(site, *quiet) as load:
             # What the model can hold is learnt from the first flood, which counts for nothing.
             async with flood():
-                await bench.wait(2.0, short=0.5)
+                await bench.wait(2.0)
             await bench.wait(1.0)
             spans = await alternate(bench, "a tenant asks for 50 × its share", flood, seconds=1.5)
     blocks = Blocks.of(load.history, spans)

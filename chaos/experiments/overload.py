@@ -31,7 +31,7 @@ async def run(bench: Bench) -> None:
         with bench.fault(f"{rate:g} requests/s of {model.capacity:g}"):
             async with bench.load(site, site.caller(rate)) as load:
                 begun = bench.now()
-                await bench.wait(14.0, short=3.0)
+                await bench.wait(14.0)
                 ended = bench.now()
     history = load.history.between(begun + SETTLED, ended)
     useful = [each for each in history.of("answered") if each.done < ended]

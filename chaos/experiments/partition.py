@@ -21,11 +21,11 @@ async def run(bench: Bench) -> None:
         await site.ready(BACKENDS)
         apart = to_and_from(*ports, site.gateway.ports["discovery"])
         async with bench.load(site, site.caller(RATE, timeout=10.0)) as load:
-            await bench.wait(4.0, short=1.0)
+            await bench.wait(4.0)
             with bench.fault("gateway and backends are apart"), dropped(apart):
                 await asyncio.sleep(5.0)  # also in short: the promise is about leases
             healed = bench.now()
-            await bench.wait(10.0, short=4.0)
+            await bench.wait(10.0)
         evictions = site.evictions
     first = min(each.done - healed for each in load.history.of("answered") if each.done > healed)
     later = load.history.between(healed + 3.0, float("inf"))

@@ -26,7 +26,7 @@ async def run(bench: Bench) -> None:
         pid = site.gateway.gateway.pid
         before = most = _memory(pid)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
             with bench.fault(f"{READERS} clients stop reading"):
                 streams = [
                     await open_stream(site, PARTS, kept_by_kernel=4096) for _ in range(READERS)
@@ -40,7 +40,7 @@ async def run(bench: Bench) -> None:
                 took = bench.now() - begun
                 for _, writer in streams:
                     writer.transport.abort()
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
     bench.hold(
         none_failed(load.history, "nobody else failed"),
         Verdict(

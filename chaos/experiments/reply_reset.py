@@ -19,15 +19,15 @@ async def run(bench: Bench) -> None:
         site.backend("resets", behind=proxy)
         await site.ready(BACKENDS)
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
             with bench.fault("replies are reset half-way"):
-                for number in range(5 if bench.short else 15):
+                for number in range(15):
                     # The connections that there are have passed so much, so the next reply is cut.
                     proxy.down = Toxics(reset_after=BYTES + number)
                     await asyncio.sleep(EVERY / 2)
                     proxy.heal()
                     await asyncio.sleep(EVERY / 2)
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
     executions = site.executions(bench.began)
     bench.hold(
         none_failed(load.history),

@@ -22,7 +22,7 @@ async def run(bench: Bench) -> None:
         before = workers.workers(victim.gateway)
         load = bench.load(site, site.caller(RATE), targets=[other.url])
         async with load:
-            await bench.wait(2.0, short=0.3)
+            await bench.wait(2.0)
             with bench.fault("kill -9 of the second gateway's supervisor"):
                 process.kill(victim.gateway)
                 ended = await site.until(lambda: all(map(workers.gone, before)), "workers to end")
@@ -30,7 +30,7 @@ async def run(bench: Bench) -> None:
                 await site.ready(BACKENDS)
             answered = bench.load(site, site.caller(RATE), name="afterwards", targets=[victim.url])
             async with answered:
-                await bench.wait(2.0, short=0.5)
+                await bench.wait(2.0)
     bench.hold(
         none_failed(load.history, "no request failed at the other gateway"),
         Verdict(len(before) == 2, "there were two workers"),

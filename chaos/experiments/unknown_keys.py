@@ -26,7 +26,7 @@ async def run(bench: Bench) -> None:
         asked, begun = len(issuer.asked), bench.now()
         async with bench.load(site, issuer.caller("key", 30.0), *flood) as load:
             with bench.fault(f"{STRANGERS} unknown keys a second"):
-                await bench.wait(32.0, short=2.0)
+                await bench.wait(32.0)
         ended = bench.now()
     known, strangers = load.history.of_tenant("flooded"), load.history.of_tenant("strangers")
     refused = sum(each.status == 401 for each in strangers)

@@ -22,7 +22,7 @@ async def run(bench: Bench) -> None:
         fresh = bench.load(site, site.caller(RATE), name="fresh", fresh=True)
         before = workers.workers(site.gateway.gateway)
         async with kept, fresh:
-            await bench.wait(3.0, short=0.5)
+            await bench.wait(3.0)
             killed = bench.step("kill -9 of a worker")
             workers.kill(before[0])
             back = await site.until(
@@ -30,7 +30,7 @@ async def run(bench: Bench) -> None:
                 "another worker",
             )
             await site.ready(BACKENDS)
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
         after = await asyncio.to_thread(workers.workers, site.gateway.gateway)
     bench.hold(
         lost_only_in_flight(fresh.history, killed),
