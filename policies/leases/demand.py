@@ -1,9 +1,11 @@
 """How much of one limit a process is about to need, as its last requests tell."""
 
+from math import pow
+
 from policies.leases.terms import LEASE_SECONDS, ROUNDING
 
 AHEAD = 1.5  # times what is used in a lease's time is leased, so that it seldom runs out
-FADES = 0.7  # of its demand a key keeps for the next lease's time, if less is asked of it
+FADES = 0.7  # of its demand a key keeps after each lease's time, if less is asked of it
 SMALLEST_GRAIN = 1e-3
 
 
@@ -31,8 +33,8 @@ class Demand:
         return 0.0 if small or want < self.grain else want
 
     def _count(self, now: float) -> None:
-        lately = self.wished * LEASE_SECONDS / max(LEASE_SECONDS, now - self._since)
-        self._lately = max(lately, FADES * self._lately)
+        times = (now - self._since) / LEASE_SECONDS  # exchanges may be slow
+        self._lately = max(self.wished / max(1.0, times), pow(FADES, times) * self._lately)
         if self.takes:
             self.grain = max(SMALLEST_GRAIN, self.taken / self.takes)
         self.wished = self.taken = 0.0
