@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.arms import Told, write
 from gateway.audit.log import AuditLog
+from gateway.audit.metrics import register_failing
 from gateway.config import Config
 from gateway.hub import Hub
 from gateway.records import Records
@@ -131,11 +132,7 @@ class Rules:
             "Workers that don't yet apply the routes in force.",
             lambda: sum(each != keeper.revision for each in hub.applied.values()),
         )
-        hub.show(
-            "penstock_audit_administration_failing",
-            "1 while records of what is done to the gateway can't be written; then it isn't done.",
-            lambda: self._audit.chain.failing,
-        )
+        register_failing(hub.supervisor, self._audit)
         hub.show(
             "penstock_arms_unserved",
             "Arms and mirrors of routes whose model version no backend serves.",

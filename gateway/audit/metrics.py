@@ -1,10 +1,15 @@
 """What a worker's audit log counts, as metrics."""
 
+from collections.abc import Iterable
+
 from gateway.audit.log import AuditLog
 from gateway.audit.samples import SampleFiles
 from gateway.metrics import Totals
 from policies.audit import Audit
 from policies.samples import Samples
+from protos import discovery_pb2 as pb
+
+FAILING = "penstock_audit_administration_failing"
 
 
 def register(
@@ -41,3 +46,20 @@ def register(
         "Sampled requests that were not kept: too large, unfinished, not redacted, or too many.",
         lambda: files.dropped + samples.left_out,
     )
+    register_failing(totals, log)
+
+
+def register_failing(totals: Totals, log: AuditLog) -> None:
+    """Adds what every process with a log says: administrators are heard by workers, too."""
+    totals.add_gauge(
+        FAILING,
+        "1 while records of what is done to the gateway can't be written; then it isn't done.",
+        (),
+        lambda: {(): float(log.chain.failing)},
+        pb.MAX,
+    )
+
+
+def is_failing(told: Iterable[pb.MetricFamily]) -> bool:
+    """Whether a process said so in the gauge's families."""
+    return any(series.value for family in told for series in family.series)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from gateway.audit.metrics import FAILING, is_failing
 from gateway.console.access import Access
 from gateway.console.alarms import alarms
 from gateway.console.answers import Answers
@@ -37,7 +38,8 @@ class Pages:
         visitor, shown = self._access.visitor(request), self._shown
         rollouts = await self._answers.ask(ROLLOUTS, shown.rules.rollouts.read_status)
         traffic = await self._traffic.parts()
-        found = alarms(shown.hub, shown.rules, shown.history, shown.audit.chain.failing)
+        failing = shown.audit.chain.failing or is_failing(shown.hub.workers.told({FAILING}))
+        found = alarms(shown.hub, shown.rules, shown.history, failing)
         content = overview(shown.hub, shown.history, traffic, found, rollouts)
         return html(self._frame.page("Overview", "/", visitor, *content))
 
