@@ -2,6 +2,7 @@
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults import process
+from chaos.felt import killed
 from chaos.haproxy import Haproxy
 from chaos.invariants import lost_only_in_flight
 from chaos.probe import Need
@@ -25,7 +26,7 @@ async def run(bench: Bench) -> None:
             fresh = bench.load(site, site.caller(RATE), name="fresh", targets=ways, fresh=True)
             async with kept, fresh:
                 await bench.wait(3.0, short=0.5)
-                killed = bench.step("kill -9 of a gateway")
+                at = bench.step("kill -9 of a gateway")
                 victim = site.gateways[1].gateway
                 process.kill(victim)
                 await bench.wait(4.0, short=1.0)
@@ -33,8 +34,9 @@ async def run(bench: Bench) -> None:
                 await site.ready(BACKENDS)
                 await bench.wait(SEEN + 1.0, short=SEEN)
     bench.hold(
-        lost_only_in_flight(fresh.history, killed),
-        lost_only_in_flight(kept.history, killed, slack=UNSEEN),
+        killed([victim.status]),
+        lost_only_in_flight(fresh.history, at),
+        lost_only_in_flight(kept.history, at, slack=UNSEEN),
     )
     lost = sum(len(each.history) - len(each.history.of("answered")) for each in (kept, fresh))
     bench.figure("requests lost with it", f"{lost} of {len(kept.history) + len(fresh.history)}")
