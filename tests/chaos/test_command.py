@@ -1,6 +1,8 @@
 """`penstock-chaos`: what it shows, refuses and writes."""
 
 import json
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ def run(*words: str) -> int:
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """How experiments end, by name; they are kept unless it says otherwise."""
     states: dict[str, Any] = {}
 
@@ -34,7 +36,9 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         )
 
     monkeypatch.setattr(command, "run_one", run_one)
-    return states
+    before = signal.getsignal(signal.SIGTERM)
+    yield states
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_the_list_has_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +101,13 @@ def test_what_was_found_before_an_interruption_is_reported(
     assert run("run", first, second, "--report", str(tmp_path)) != 0
     (told,) = json.loads((tmp_path / "results.json").read_text())
     assert told["name"] == first
+
+
+def test_sigterm_is_as_an_interruption(ended: dict[str, Any], tmp_path: Path) -> None:
+    assert run("run", "backend-killed", "--report", str(tmp_path)) == 0
+
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_histories_of_earlier_runs_go_and_other_files_stay(
