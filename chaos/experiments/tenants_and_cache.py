@@ -15,6 +15,7 @@ import aiohttp
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.marked import PARTS, UNARY, Marked, Seen, ask, shared_marks
 from chaos.probe import Need, find
 from chaos.redis_server import RedisServer
@@ -78,6 +79,7 @@ async def run(bench: Bench) -> None:
     begun = [each for each in seen if each.status == 200]
     crossed = [each for each in begun if not each.said and not each.whole]
     failed = [each for each in after if not each.whole]
+    hits = sum(each.cache == "hit" for each in private)
     bench.hold(
         Verdict(
             shared_marks(private) == 0,
@@ -85,6 +87,7 @@ async def run(bench: Bench) -> None:
             f"{shared_marks(private)} of {len({m for each in private for m in each.marks})} marks",
             "0",
         ),
+        felt("a tenant's own kept answers", hits, len(private) // 20),
         Verdict(
             shared_marks(public) > 0,
             "the check sees answers that tenants share",
