@@ -25,15 +25,15 @@ async def run(bench: Bench) -> None:
         gateway = site.gateway.gateway
         before = opened(gateway)
         async with bench.load(site, site.caller(RATE), connections=1) as load:
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
             with (
                 bench.fault(f"{CROWD} connections, {LEFT} descriptors"),
                 exhausted(gateway, left=LEFT),
             ):
                 crowd = [asyncio.create_task(_stay(site)) for _ in range(CROWD)]
-                await bench.wait(2.0, short=0.5)
+                await bench.wait(2.0)
                 used, begun = _processor(gateway), bench.now()
-                await bench.wait(5.0, short=1.0)
+                await bench.wait(5.0)
                 busy = (_processor(gateway) - used) / (bench.now() - begun)
                 most = opened(gateway)
                 for each in crowd:

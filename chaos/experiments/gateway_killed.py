@@ -20,19 +20,19 @@ async def run(bench: Bench) -> None:
             for number in range(BACKENDS):
                 site.backend(f"b{number}")
             await site.ready(BACKENDS)
-            await bench.wait(SEEN, short=SEEN)
+            await bench.wait(SEEN)
             ways = [balancer.url]
             kept = bench.load(site, site.caller(RATE), name="kept", targets=ways)
             fresh = bench.load(site, site.caller(RATE), name="fresh", targets=ways, fresh=True)
             async with kept, fresh:
-                await bench.wait(3.0, short=0.5)
+                await bench.wait(3.0)
                 at = bench.step("kill -9 of a gateway")
                 victim = site.gateways[1].gateway
                 process.kill(victim)
-                await bench.wait(4.0, short=1.0)
+                await bench.wait(4.0)
                 site.gateways[1].start_gateway()
                 await site.ready(BACKENDS)
-                await bench.wait(SEEN + 1.0, short=SEEN)
+                await bench.wait(SEEN + 1.0)
     bench.hold(
         killed([victim.status]),
         lost_only_in_flight(fresh.history, at),

@@ -116,7 +116,7 @@ async def _disturb(bench: Bench, proxy: FaultProxy) -> None:
         Toxics(bandwidth=20_000),
     ):
         proxy.down = toxics
-        await bench.wait(3.0, short=0.6)
+        await bench.wait(3.0)
         await proxy.cut(reset=True)
     proxy.heal()
     await proxy.refuse()
