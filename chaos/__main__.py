@@ -6,14 +6,22 @@ import os
 import platform
 import shutil
 import signal
+import sys
 import tempfile
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if find_spec("aiohttp") is None:
+    sys.exit(
+        "penstock-chaos: its load needs aiohttp, which `make chaos` and `make test` install,"
+        " or pip install 'penstock[chaos]'"
+    )
 
 from chaos import results
 from chaos.experiment import Bench, Experiment, Result, experiments, perform

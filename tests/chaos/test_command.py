@@ -1,7 +1,9 @@
 """`penstock-chaos`: what it shows, refuses and writes."""
 
 import json
+import runpy
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,9 @@ def test_json_is_a_line_a_result_on_standard_output(
 
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["name"] == "backend-killed"
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(SystemExit, match=r"needs aiohttp.*pip install 'penstock\[chaos\]'"):
+        runpy.run_path(str(command.__file__))
