@@ -26,6 +26,7 @@ SHOWN_ERRORS = 8
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
+_KEY = re.compile(r"[^\W\d][\w./-]{0,39}")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -240,7 +241,7 @@ def _explain(
         else:
             sentences.append(sentence)
     told = [
-        (line, f"{written(path)}: {sentence}" if path else sentence)
+        (line, f"{written(_repeatable(path))}: {sentence}" if path else sentence)
         for (line, path), sentences in sorted(found.items(), key=lambda item: item[0][0])
         for sentence in sentences
     ]
@@ -256,6 +257,15 @@ def _place(detail: Any) -> Path:
     where: Path = detail["loc"]
     cause = detail.get("ctx", {}).get("error")
     return (*where, *cause.path) if isinstance(cause, Misplaced) else where
+
+
+def _repeatable(path: Path) -> Path:
+    """`path` without a last key that looks like none: where a wrong file was put, or linked to,
+    what its lines begin with is nobody's to read in a log."""
+    last = path[-1]
+    if isinstance(last, int) or _KEY.fullmatch(last):
+        return path
+    return (*path[:-1], f"(a key of {len(last)} characters)")
 
 
 def _below(path: Path, other: Path) -> bool:

@@ -182,3 +182,10 @@ def test_what_is_written_in_json_is_read_the_same(value: Any) -> None:
 def test_no_text_gives_another_exception(text: str) -> None:
     with contextlib.suppress(ConfigError):
         read(text, "sample.yaml")
+
+
+def test_a_key_that_looks_like_none_is_not_repeated() -> None:
+    text = "root:$6$secret:20228:0:99999:7:::\nkind: Sample\n"
+    told = refusal(text)
+    assert told.startswith("sample.yaml:1: (a key of 32 characters): unknown key")
+    assert "secret" not in told
