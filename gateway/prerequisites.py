@@ -21,13 +21,17 @@ from protos.settings import Settings
 from protos.strict_yaml import ConfigError, Document, read, written
 from protos.strict_yaml import Path as Where
 
+Lack = tuple[Where, str]
+
 # Folders that are made, and keys that are made by the command which first needs them.
-_MADE = {("stateFolder",), ("audit", "folder"), ("apiKeys", "secretFile")}
+_MADE: set[Where] = {("stateFolder",), ("audit", "folder"), ("apiKeys", "secretFile")}
+_MADE_SECRETS: dict[Where, str] = {
+    ("issuers",): "`penstock up` and `penstock token` make",
+    ("apiKeys",): "`penstock keys create` makes",
+}
 _FOLDERS = {"routes", "repository"}
 _SECRETS = ("audit", "cache", "decisions", "privacy")
 _AUDIT, _CACHE, _DECISIONS, _PRIVACY = ((block, "keyFile") for block in _SECRETS)
-
-Lack = tuple[Where, str]
 
 
 def check_gateway(config: Config, file: Path) -> None:
@@ -55,6 +59,13 @@ def notes(config: Config) -> Iterator[str]:
             f"stateFolder: others on this machine can look into {config.state_folder}, where"
             f" secrets and records lie; chmod 700 {config.state_folder}"
         )
+
+    for where, path in _paths(config, ()):
+        maker = _MADE_SECRETS.get(where[:1])
+        if maker and where[-1] == "secretFile" and where in _made(config) and not path.exists():
+            yield f"{written(where)}: {path} isn't there yet; {maker} it, and a gateway needs it"
+        if where in (_AUDIT, _CACHE, _DECISIONS, _PRIVACY) and path.stat().st_mode & 0o007:
+            yield f"{written(where)}: others on this machine can read {path}; chmod 600 {path}"
 
 
 def _is_open(folder: Path) -> bool:
@@ -86,13 +97,9 @@ def _together(document: Document, lacks: Iterable[Lack]) -> ConfigError:
 
 def _lacks(config: Config) -> Iterator[Lack]:
     yield from _keys(config)
-    made = {
-        ("issuers", index, "secretFile")
-        for index, each in enumerate(config.issuers)
-        if each.development
-    }
+    made = _made(config)
     for where, path in _paths(config, ()):
-        if where in made or where in _MADE or where in (_AUDIT, _CACHE, _DECISIONS, _PRIVACY):
+        if where in made or where in (_AUDIT, _CACHE, _DECISIONS, _PRIVACY):
             continue
         why = _folder(path) if where[-1] in _FOLDERS else _file(path)
         if why:
@@ -100,6 +107,15 @@ def _lacks(config: Config) -> Iterator[Lack]:
     for index, backend in enumerate(config.backends):
         if why := unknown(backend.runtime):
             yield ("backends", index, "runtime"), f"backends[{index}].runtime: {why}"
+
+
+def _made(config: Config) -> set[Where]:
+    """What the commands that first need it make."""
+    return _MADE | {
+        ("issuers", index, "secretFile")
+        for index, each in enumerate(config.issuers)
+        if each.development
+    }
 
 
 def _keys(config: Config) -> Iterator[Lack]:

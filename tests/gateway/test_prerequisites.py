@@ -123,3 +123,29 @@ def test_a_state_folder_that_others_can_look_into_is_noted(
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(mode)
     assert [each.partition(":")[0] for each in notes(config)] == ["stateFolder"] * noted
+
+
+def test_secrets_that_a_command_makes_are_told_while_they_are_missing(tmp_path: Path) -> None:
+    text = """issuers:
+  - {name: dev, issuer: i, algorithm: HS256, secretFile: dev.secret, development: true}
+apiKeys: {secretFile: keys.secret}
+"""
+    assert told(tmp_path, text) == []
+    issuers, keys = notes(load_config(tmp_path / "penstock.yaml"))
+    assert issuers.startswith("issuers[0].secretFile: ")
+    assert "`penstock token` make it, and a gateway needs it" in issuers
+    assert keys.startswith("apiKeys.secretFile: ")
+    for name in ("dev.secret", "keys.secret"):
+        (tmp_path / name).write_text("k" * 32)
+    assert list(notes(load_config(tmp_path / "penstock.yaml"))) == []
+
+
+def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
+    key = tmp_path / "audit.key"
+    key.write_text("k" * 32)
+    key.chmod(0o644)
+    config = load_config(written(tmp_path, "audit: {keyFile: audit.key}\n"))
+    (note,) = notes(config)
+    assert note == f"audit.keyFile: others on this machine can read {key}; chmod 600 {key}"
+    key.chmod(0o600)
+    assert list(notes(config)) == []
