@@ -12,7 +12,7 @@ import httpx
 from gateway.config import Config
 from gateway.listening import FACES, Listener
 from gateway.sample import Input, inputs_of
-from protos.errors import TABLE, Kind, PenstockError
+from protos.errors import TABLE, Kind, PenstockError, invalid
 from protos.quantities import Address
 
 _QUESTION_SECONDS = 5.0
@@ -177,7 +177,11 @@ def _trust(config: Config) -> ssl.SSLContext | bool:
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     for certificate in shown:
-        context.load_verify_locations(certificate)
+        try:
+            context.load_verify_locations(certificate)
+        except OSError as error:  # OpenSSL's errors are such, too
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise invalid(f"the gateway's certificate {certificate} can't be used: {why}") from None
     return context
 
 

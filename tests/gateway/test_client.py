@@ -97,6 +97,25 @@ async def test_an_answer_that_is_not_the_gateways_is_described(config: Config):
             await client.inputs("x", "1")
 
 
+@pytest.mark.parametrize(
+    ("content", "why"), [("rubbish", "it holds no certificate"), (None, "No such file")]
+)
+async def test_a_certificate_that_cannot_be_trusted_is_said(tmp_path, content, why):
+    for name in ("certificate", "key"):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    text = f"""
+apiVersion: penstock/v1
+kind: Penstock
+listeners:
+  http:
+    address: 127.0.0.1:1
+    tls: {{certificate: {tmp_path}/certificate, key: {tmp_path}/key}}
+"""
+    with pytest.raises(PenstockError, match=f"certificate .*can't be used: {why}"):
+        await GatewayClient(load(text, "penstock.yaml", Config), lambda: "t").__aenter__()
+
+
 async def test_a_face_that_does_not_answer_is_unavailable(config: Config):
     async with GatewayClient(config, lambda: "t") as client:
         with pytest.raises(PenstockError, match="answer at http") as refusal:

@@ -338,4 +338,4 @@ def test_a_store_of_another_version_is_said(run: Run, state: Path) -> None:
     (state / "records.db").write_bytes(b"not a database" * 100)
     result = run(fraud=text())
     assert isinstance(result.exception, PenstockError)
-    assert "the record store can't be read" in str(result.exception)
+    assert "records.db can't be read: file is not a database" in str(result.exception)
