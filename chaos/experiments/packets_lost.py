@@ -2,6 +2,7 @@
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.packets import dropped, some
+from chaos.felt import felt
 from chaos.invariants import attempts_bounded, nobody_evicted, none_failed
 from chaos.probe import Need
 
@@ -14,12 +15,17 @@ async def run(bench: Bench) -> None:
     async with bench.site(bench.timed()) as site:
         site.backends(BACKENDS)
         await site.ready(BACKENDS)
+        counts: list[int] = []
         async with bench.load(site, site.caller(RATE)) as load:
             await bench.wait(3.0, short=0.5)
             lossy = bench.now()
-            with bench.fault(f"{PERCENT} % of all packets are lost"), dropped(some(PERCENT)):
+            with (
+                bench.fault(f"{PERCENT} % of all packets are lost"),
+                dropped(some(PERCENT)) as lost,
+            ):
                 await bench.wait(15.0, short=3.0)
                 ended = bench.now()
+                counts.append(lost())
             await bench.wait(3.0, short=0.5)
         evictions = site.evictions
     executions = site.executions(bench.began)
@@ -27,6 +33,7 @@ async def run(bench: Bench) -> None:
         none_failed(load.history),
         attempts_bounded(load.history, executions),
         nobody_evicted(evictions),
+        felt("packets were lost", counts[0], 20),
     )
     during = load.history.between(lossy, ended)
     for share in (0.5, 0.99):
