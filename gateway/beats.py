@@ -26,9 +26,10 @@ MAX_LABEL = 512  # characters of an adapter's name, which has its model's before
 MAX_BUCKETS = 128
 MAX_ACCELERATORS = 64
 MAX_DISPATCHES = 64  # reasons for which batches are closed
-# All but the model table: what is kept here for metrics, and what every worker is sent.
+# What is kept here for metrics, what every worker is sent beside the model table, and that.
 MAX_ACTIVITY_BYTES = 1024 * 1024
 MAX_STATE_BYTES = 256 * 1024
+MAX_TABLE_BYTES = 512 * 1024
 
 
 def believe(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> list[str]:
@@ -36,7 +37,8 @@ def believe(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> lis
 
     Raises Wrong for a beat that can't be, or that isn't the sender's to send.
     """
-    beat.DiscardUnknownFields()  # they would be kept and sent on, whatever their size
+    _bytes(beat)  # with fields that this release doesn't know: their memory stays with the beat
+    beat.DiscardUnknownFields()
     check_name(beat.instance, "instance", MAX_INSTANCE)
     if not 0 < beat.epoch < MAX_EPOCH:
         raise Wrong(f"epoch: {beat.epoch} is not between 1 and 2**62 - 1")
@@ -46,7 +48,6 @@ def believe(beat: pb.Beat, sender: Principal, allowed: Iterable[Network]) -> lis
         if value:
             check_name(value, field, MAX_CHARACTERS)
     check_text(beat.unhealthy_reason, "unhealthy_reason", MAX_REASON)
-    _bytes(beat)
     _load(beat.load)
     _work(beat)
     return believe_models(beat.models, sender) if beat.HasField("models") else []
@@ -72,9 +73,10 @@ def keep_own(beat: pb.Beat, models: pb.ModelTable) -> None:
 def _bytes(beat: pb.Beat) -> None:
     """Sizes of messages are cheap; what surrounds a part, its tag and its length, is 8 at most."""
     activity = sum(8 + told.ByteSize() for told in beat.activity)
-    table = 8 + beat.models.ByteSize()
+    table = 8 + (beat.models.ByteSize() if beat.HasField("models") else 0)
     for number, most, where in (
         (activity, MAX_ACTIVITY_BYTES, "activity"),
+        (table, MAX_TABLE_BYTES, "models"),
         (beat.ByteSize() - activity - table, MAX_STATE_BYTES, "load"),
     ):
         if number > most:

@@ -191,6 +191,9 @@ class Discovery:
         self, beat: pb.Beat, joined: tuple[str, int] | None, sender: Principal, stream: int
     ) -> pb.Directive | None:
         """What the sender is told if the beat is not taken; None when the lease was extended."""
+        # As it came: memory of what is dropped stays with the rest.
+        table = beat.models.ByteSize() if beat.HasField("models") else 0
+        rest = beat.ByteSize() - table
         try:
             wrongs = believe(beat, sender, self._allowed)
         except Wrong as wrong:
@@ -200,7 +203,6 @@ class Discovery:
         if joined is not None and not self._holders.holds(beat.instance):
             return pb.Directive(refused="instance: its lease is over, it must join again")
         now = self._look()
-        table = beat.models.ByteSize() if beat.HasField("models") else 0
         claim = Claim(
             beat.instance,
             sender,
@@ -208,7 +210,7 @@ class Discovery:
             beat.epoch,
             stream,
             table,
-            beat.ByteSize() - table,
+            rest,
         )
         refused = self._holders.fault(claim, self.registry.overdue(beat.instance, now))
         if refused is not None:

@@ -11,7 +11,6 @@ from protos.wording import quote
 
 MAX_MODELS = 4096  # versions of one backend
 MAX_SPECS = 8192  # inputs and outputs of all of them: reading one takes microseconds
-MAX_TABLE_BYTES = 512 * 1024
 MAX_REASON = 4096  # characters of why something isn't ready
 
 
@@ -30,7 +29,6 @@ def believe_models(table: pb.ModelTable, sender: Principal) -> list[str]:
     for number, most, what in (
         (len(table.models), MAX_MODELS, "models"),
         (specs, MAX_SPECS, "inputs and outputs"),
-        (table.ByteSize(), MAX_TABLE_BYTES, "bytes"),
     ):
         if number > most:
             raise Wrong(f"models: there are {number} {what}, more than {most}")

@@ -99,7 +99,8 @@ def test_an_epoch_leaves_room_for_a_later_one(epoch: int) -> None:
 def test_what_no_field_is_for_is_not_kept() -> None:
     beat = good()
     size = beat.ByteSize()
-    beat.MergeFromString(b"\xfa\x7f\x80\x80\x40" + b"y" * 0x100000)
+    beat.MergeFromString(b"\xfa\x7f\x80\x40" + b"y" * 0x2000)
+    assert beat.ByteSize() > size
     believe(beat, SENDER, ALLOWED)
     assert beat.ByteSize() == size
 
@@ -129,6 +130,14 @@ def test_what_no_field_is_for_is_not_kept() -> None:
                 [pb.ModelActivity(model="x" * 250)] * (MAX_ACTIVITY_BYTES // 250)
             ),
             "activity: has more than 1048576 bytes",
+        ),
+        (
+            lambda beat: beat.models.models.extend([pb.Model(reason="r" * 4096)] * 128),
+            "models: has more than 524288 bytes",
+        ),
+        (
+            lambda beat: beat.MergeFromString(b"\xfa\x7f\x80\x80\x40" + b"y" * 0x100000),
+            "load: has more than",
         ),
         (
             lambda beat: setattr(beat.load, "prefixes", b"x" * MAX_STATE_BYTES),
