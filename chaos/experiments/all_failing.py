@@ -85,8 +85,14 @@ async def _joined(bench: Bench, site: Site, what: str) -> AsyncIterator[list[Lia
         for liar in liars:
             await stack.enter_async_context(liar)
         await site.ready(BACKENDS)
+        await site.until(lambda: _serving(site, liars), "the stand-ins")
         yield liars
-    await site.until(lambda: not site.states(), "their leases to end")
+
+
+def _serving(site: Site, liars: list[Liar]) -> bool:
+    """Whether the gateway has all of them, beside whom it may not have forgotten yet."""
+    ready = {row["instance"] for row in site.gateway.endpoints() if row["state"] == "ready"}
+    return ready.issuperset(liar.name for liar in liars)
 
 
 EXPERIMENT = Experiment(
