@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,16 @@ def main() -> None:
 
 
 def pinned() -> dict[str, Version]:
+    """By constraints.txt, or, what may be another one beside a torch for GPUs, by an extra."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
-    return {canonicalize_name(name): Version(version) for name, version in pairs}
+    pins = {canonicalize_name(name): Version(version) for name, version in pairs}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for each in map(Requirement, chain.from_iterable(extras.values())):
+        for specifier in each.specifier:
+            if specifier.operator == "==":
+                pins[canonicalize_name(each.name)] = Version(specifier.version)
+    return pins
 
 
 def configured_index() -> str:
