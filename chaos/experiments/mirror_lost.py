@@ -1,15 +1,19 @@
 """The backend of a mirror that copies every request hangs again and again, and dies in the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from chaos.blocks import beside
 from chaos.experiment import Bench, Experiment
 from chaos.faults.process import kill, stopped
+from chaos.history import Execution, History
 from chaos.invariants import none_failed
-from chaos.verdict import Verdict
+from chaos.verdict import Step, Verdict
 
 MOST = 8  # copies in flight
+SETTLE = 0.1  # seconds in which a request may be on its way when it goes on
+HUNG = "the mirror's backend hangs"
+MIRRORED = "penstock_mirrored_total"
 ROUTE = f"""
 apiVersion: penstock/v1
 kind: Route
@@ -35,15 +39,23 @@ async def run(bench: Bench) -> None:
             with stopped(candidate):
                 yield
 
-        await beside(bench, site, "the mirror's backend hangs", hung)
+        load = await beside(bench, site, HUNG, hung)
+        copies = most_sent(bench.steps, load.history, copied.executions(bench.began))
         bench.step("kill -9 the mirror's backend")
         kill(candidate)
-        async with bench.load(site, site.caller(50.0), name="killed") as load:
+        async with bench.load(site, site.caller(50.0), name="killed") as killed:
             await bench.wait(2.0)
         await site.until(lambda: site.counter(MIRRORED, outcome="dropped") > 0, "drops to be told")
         counts = {each: site.counter(MIRRORED, outcome=each) for each in ("compared", "dropped")}
     bench.hold(
-        none_failed(load.history, "none failed after its death"),
+        none_failed(killed.history, "none failed after its death"),
+        Verdict(
+            0 < copies <= MOST,
+            "copies in flight are bounded",
+            f"{copies} were sent to it at most while it hung",
+            f"≤ {MOST}",
+            timed=True,
+        ),
         Verdict(counts["compared"] > 0, "pairs were compared", f"{counts['compared']:g}", "> 0"),
         Verdict(
             counts["dropped"] > 0, "dropped copies are counted", f"{counts['dropped']:g}", "> 0"
@@ -51,5 +63,14 @@ async def run(bench: Bench) -> None:
     )
 
 
-MIRRORED = "penstock_mirrored_total"
+def most_sent(steps: Sequence[Step], history: History, executions: Sequence[Execution]) -> int:
+    """Of all times it hung: how many requests that came then had a copy, executed later."""
+    copied = {each.number for each in executions}
+    spans = [(each.at, each.until or each.at) for each in steps if each.what == HUNG]
+    return max(
+        sum(each.number in copied for each in history.between(begun, ended - SETTLE))
+        for begun, ended in spans
+    )
+
+
 EXPERIMENT = Experiment("mirror-lost", 10, "a mirror's backend hangs, and dies", run)
