@@ -2,6 +2,7 @@
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults import process
+from chaos.felt import killed, repeated
 from chaos.invariants import no_request_executed_over, none_failed
 
 BACKENDS = 3
@@ -11,19 +12,24 @@ TIMES = 4
 
 async def run(bench: Bench) -> None:
     async with bench.site(bench.timed(0.02)) as site:
-        *_, victim = site.backends(BACKENDS)
+        victims = site.backends(BACKENDS)[-1:]
         await site.ready(BACKENDS)
         async with bench.load(site, site.caller(RATE)) as load:
             await bench.wait(2.0)
             for _ in range(TIMES):
                 bench.step("kill -9 b2")
-                process.kill(victim)
-                victim = site.backend("b2")
+                process.kill(victims[-1])
+                victims.append(site.backend("b2"))
                 await site.ready(BACKENDS)
                 bench.step("b2 is back")
                 await bench.wait(1.0)
     executions = site.executions(bench.began)
-    bench.hold(none_failed(load.history), no_request_executed_over(executions))
+    bench.hold(
+        none_failed(load.history),
+        no_request_executed_over(executions),
+        killed([each.status for each in victims[:-1]]),
+        repeated(executions),
+    )
     bench.figure("repeated", f"{len(executions) - len(load.history)} of {len(load.history)}")
 
 

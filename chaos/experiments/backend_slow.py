@@ -2,6 +2,7 @@
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.history import History
 from chaos.invariants import no_request_executed_over, none_failed
 from chaos.verdict import Verdict
@@ -29,6 +30,8 @@ async def run(bench: Bench) -> None:
             await bench.wait(10.0)
     executions = site.executions(bench.began)
     bench.hold(none_failed(load.history), no_request_executed_over(executions))
+    found = load.history.between(began - 0.2, began + SETTLED)
+    bench.hold(felt("seconds of the slowest answer", found.quantile(1.0), LATE))
     during = load.history.between(began + SETTLED, healed)
     late = sum(each.seconds >= LATE for each in during)
     bench.hold(
