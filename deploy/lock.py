@@ -77,8 +77,8 @@ def pinned() -> dict[str, Version]:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     pins = {canonicalize_name(name): Version(version) for name, version in pairs}
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for each in map(Requirement, chain.from_iterable(extras.values())):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for each in map(Requirement, chain.from_iterable(project["optional-dependencies"].values())):
         for specifier in each.specifier:
             if specifier.operator == "==":
                 pins[canonicalize_name(each.name)] = Version(specifier.version)

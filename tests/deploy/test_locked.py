@@ -9,6 +9,7 @@ import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import distributions
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def pins() -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
-    return {canonicalize_name(name): version for name, version in pairs}
+    found = {canonicalize_name(name): version for name, version in pairs}
+    extras = chain.from_iterable(PROJECT["optional-dependencies"].values())
+    exact = (
+        each.split(";")[0].strip().split("==") for each in extras if "==" in each.split(";")[0]
+    )
+    return found | {canonicalize_name(name): version for name, version in exact}
 
 
 def needed(*extras: str) -> set[str]:
