@@ -1,5 +1,6 @@
 """The trace collector hangs or is gone while every request is traced."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,11 @@ from chaos.processes import Process
 from chaos.verdict import Verdict
 
 QUEUE = 8192  # spans that wait in a process
+TRACE = 16  # spans of a request are taken all or none, so that so few places may stay free
+FULL = 250.0  # requests a second that fill the queue
+LOOKS = 6
+DROPPED, EXPORTED = "penstock_spans_dropped_total", "penstock_spans_exported_total"
+QUEUED = "penstock_spans_queued"
 SETTINGS = """
 telemetry:
   collector: {{endpoint: "http://{address}"}}
@@ -52,9 +58,16 @@ async def _run(bench: Bench, collector: Process, proxy: FaultProxy) -> None:
         await beside(bench, site, "the collector hangs, or is gone", lost)
         bench.step("the collector hangs")
         with stopped(collector):
-            async with bench.load(site, site.caller(50.0), name="afterwards"):
-                await site.until(lambda: site.counter(DROPPED) > 0, "what is lost to be counted")
-            dropped, queued = site.counter(DROPPED), site.counter("penstock_spans_queued")
+            # More than the exporter gives up in the same time.
+            async with bench.load(site, site.caller(FULL), name="afterwards"):
+                await site.until(lambda: site.counter(QUEUED) >= QUEUE - TRACE, "a full queue")
+                before = site.counter(DROPPED)
+                looks = []
+                for _ in range(LOOKS):
+                    await asyncio.sleep(0.5)
+                    looks.append(await asyncio.to_thread(site.counter, QUEUED))
+                await site.until(lambda: site.counter(DROPPED) > before, "what is lost to count")
+            dropped, queued = site.counter(DROPPED), max(looks)
         exported = site.counter(EXPORTED)
         async with bench.load(site, site.caller(50.0), name="healed"):
             await site.until(lambda: site.counter(EXPORTED) > exported, "spans to arrive again")
@@ -65,5 +78,4 @@ async def _run(bench: Bench, collector: Process, proxy: FaultProxy) -> None:
     )
 
 
-DROPPED, EXPORTED = "penstock_spans_dropped_total", "penstock_spans_exported_total"
 EXPERIMENT = Experiment("collector-lost", 10, "the trace collector hangs, or is gone", run)

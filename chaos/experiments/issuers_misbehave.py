@@ -3,9 +3,9 @@
 import time
 
 from chaos.experiment import Bench, Experiment
+from chaos.felt import felt
 from chaos.invariants import none_failed
 from chaos.issuer import HANGS, Issuer, publishing, reply
-from chaos.verdict import Verdict
 
 SAYS = {
     "fails": reply("500 Internal Server Error"),
@@ -39,7 +39,9 @@ async def run(bench: Bench) -> None:
             load = bench.load(site, *before)
             async with load:
                 begun = time.monotonic()
-                await site.until(lambda: _asked_since(issuers, begun), "attempts to fail")
+                await site.until(
+                    lambda: len(_asked_since(issuers, begun)) == len(SAYS), "attempts to fail"
+                )
                 await bench.wait(6.0)  # longer than an attempt may take
             # Tokens that were verified are remembered, these were not.
             after = [issuer.caller("key", 5.0) for issuer in issuers]
@@ -48,16 +50,12 @@ async def run(bench: Bench) -> None:
     bench.hold(
         none_failed(load.history, "known tokens count while issuers fail"),
         none_failed(new.history, "new tokens of known keys do"),
-        Verdict(
-            {each.tenant for each in new.history} == set(SAYS),
-            "every issuer was asked, in vain",
-            f"{len(issuers)} ways to fail",
-        ),
+        felt("issuers that were asked, in vain", len(_asked_since(issuers, begun)), len(SAYS)),
     )
 
 
-def _asked_since(issuers: list[Issuer], begun: float) -> bool:
-    return all(any(at > begun for at in issuer.asked) for issuer in issuers)
+def _asked_since(issuers: list[Issuer], begun: float) -> list[Issuer]:
+    return [issuer for issuer in issuers if any(at > begun for at in issuer.asked)]
 
 
 EXPERIMENT = Experiment(

@@ -15,6 +15,8 @@ SLOW = 500
 PAUSE = 0.5  # seconds between two bytes
 TIMEOUT = "3s"
 LIMITS = f"headerTimeout: {TIMEOUT}, bodyTimeout: {TIMEOUT}"
+# The time-out is of a whole head, or between a body's pieces with a least rate.
+MOST = 10.0  # seconds
 PATIENCE = 60.0  # seconds for all of them to be closed, on a busy machine
 
 
@@ -32,10 +34,11 @@ async def run(bench: Bench) -> None:
     bench.hold(
         none_failed(load.history, "nobody else failed"),
         Verdict(
-            len(seconds) == SLOW,
+            max(seconds) <= MOST,
             "slow clients were all cut off",
             f"after {min(seconds):.1f} to {max(seconds):.1f} s",
-            f"{TIMEOUT}, and a little for each byte of a body",
+            f"≤ {MOST:g} s",
+            timed=True,
         ),
     )
 
