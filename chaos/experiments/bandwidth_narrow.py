@@ -7,6 +7,7 @@ import aiohttp
 
 from chaos.experiment import Bench, Experiment
 from chaos.faults.proxy import FaultProxy, Toxics
+from chaos.felt import felt
 from chaos.invariants import none_failed
 from chaos.site import Site
 from chaos.verdict import Verdict
@@ -39,6 +40,7 @@ async def run(bench: Bench) -> None:
             narrow = bench.now()
             with bench.fault("100 kB/s on each connection to the backend"):
                 proxy.both(Toxics(bandwidth=BANDWIDTH))
+                begun = bench.now()
                 answers = [await _echoed(site) for _ in range(1 if bench.short else 2)]
                 ended = bench.now()
                 proxy.heal()
@@ -47,6 +49,7 @@ async def run(bench: Bench) -> None:
     worst = during.quantile(0.99)
     bench.hold(
         none_failed(load.history, "no small request failed"),
+        felt("seconds for large tensors", ended - begun, 2 * len(answers) * LARGE / BANDWIDTH),
         Verdict(
             all(answers),
             "large tensors came back whole",

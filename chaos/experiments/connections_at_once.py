@@ -34,6 +34,13 @@ async def run(bench: Bench) -> None:
     bench.hold(
         none_failed(load.history, "nobody else failed"),
         Verdict(
+            counts[200] >= len(statuses) / 2,
+            "most of them were served",
+            f"{counts[200]} of {len(statuses)}",
+            "half",
+            timed=True,
+        ),
+        Verdict(
             set(counts) <= {200, 429, 503},
             "each connection was answered",
             ", ".join(f"{count} × {status}" for status, count in counts.most_common()),

@@ -47,7 +47,9 @@ async def run(bench: Bench) -> None:
                 yield
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                    if isinstance(ended, Exception):
+                        raise ended
 
         await beside(bench, site, f"{SCRAPERS} scrape 4 times a second", scraped)
     bench.hold(
