@@ -36,15 +36,15 @@ async def run(bench: Bench) -> None:
         await site.ready(1)
         await site.ready(1, "long")
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(3.0, short=0.5)
+            await bench.wait(3.0)
             narrow = bench.now()
             with bench.fault("100 kB/s on each connection to the backend"):
                 proxy.both(Toxics(bandwidth=BANDWIDTH))
                 begun = bench.now()
-                answers = [await _echoed(site) for _ in range(1 if bench.short else 2)]
+                answers = [await _echoed(site) for _ in range(2)]
                 ended = bench.now()
                 proxy.heal()
-            await bench.wait(2.0, short=0.5)
+            await bench.wait(2.0)
     during = load.history.between(narrow, ended)
     worst = during.quantile(0.99)
     bench.hold(

@@ -17,16 +17,16 @@ async def run(bench: Bench) -> None:
         await site.ready(BACKENDS)
         counts: list[int] = []
         async with bench.load(site, site.caller(RATE)) as load:
-            await bench.wait(3.0, short=0.5)
+            await bench.wait(3.0)
             lossy = bench.now()
             with (
                 bench.fault(f"{PERCENT} % of all packets are lost"),
                 dropped(some(PERCENT)) as lost,
             ):
-                await bench.wait(15.0, short=3.0)
+                await bench.wait(15.0)
                 ended = bench.now()
                 counts.append(lost())
-            await bench.wait(3.0, short=0.5)
+            await bench.wait(3.0)
         evictions = site.evictions
     executions = site.executions(bench.began)
     bench.hold(
