@@ -5,6 +5,7 @@ it may take three backends with it instead of two.
 """
 
 from chaos.experiment import Bench, Experiment
+from chaos.felt import felt
 from chaos.invariants import none_failed
 from chaos.verdict import Verdict
 from chaos.work import took_with_it
@@ -45,6 +46,7 @@ async def run(bench: Bench) -> None:
     bench.hold(
         took_with_it(dead, 3),
         none_failed(load.history, "no innocent request failed"),
+        felt("requests were hedged", hedges),
         Verdict(statuses == [500], "it is told what became of it", f"{statuses}", "500"),
     )
     bench.figure("hedged", f"{hedges:.0f} of {len(load.history)}")
