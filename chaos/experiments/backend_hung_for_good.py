@@ -1,4 +1,4 @@
-"""SIGSTOP of one of three backends, which never goes on: what it was asked must not wait for it.
+"""SIGSTOP of one of four backends, which never goes on: what it was asked must not wait for it.
 
 Silence is not death, so its calls are kept for as long as its lease lasts; then they are repeated
 elsewhere, long before their deadlines.
@@ -10,21 +10,21 @@ from chaos.felt import felt
 from chaos.invariants import everybody_was_answered_by, no_request_executed_over, none_failed
 from chaos.verdict import Verdict
 
-BACKENDS = 3
-SHARE = 0.5
+BACKENDS = 4
+SHARE = 0.6
 LEASE = 5.0  # seconds, a gateway's own
 SILENCE = 1.0
 
 
 async def run(bench: Bench) -> None:
-    model = bench.timed(0.02)
+    model = bench.timed(0.1, rows=1)
     async with bench.site(model) as site:
         *_, victim = site.backends(BACKENDS)
         await site.ready(BACKENDS)
         load = bench.load(site, site.caller(SHARE * BACKENDS * model.capacity))
         async with load:
             await bench.wait(3.0)
-            with bench.fault("b2 is stopped"), process.stopped(victim):
+            with bench.fault("b3 is stopped"), process.stopped(victim):
                 hung = bench.now()
                 await bench.wait(LEASE + 6.0)
                 ended = bench.now()
@@ -42,5 +42,5 @@ async def run(bench: Bench) -> None:
 
 
 EXPERIMENT = Experiment(
-    "backend-hung-for-good", 1, "SIGSTOP of one of three backends, for good", run
+    "backend-hung-for-good", 1, "SIGSTOP of one of four backends, for good", run
 )
