@@ -8,22 +8,25 @@ from chaos.experiment import Bench, Experiment
 from chaos.faults import process
 from chaos.felt import felt
 from chaos.invariants import everybody_was_answered_by, no_request_executed_over, none_failed
+from chaos.on_device import on_device
 from chaos.verdict import Verdict
 
 BACKENDS = 4
 SHARE = 0.6
+ROW = 0.3  # seconds
 LEASE = 5.0  # seconds, a gateway's own
 SILENCE = 1.0
 
 
 async def run(bench: Bench) -> None:
-    model = bench.timed(0.1, rows=1)
+    model = bench.timed(ROW, rows=1)
     async with bench.site(model) as site:
         *_, victim = site.backends(BACKENDS)
         await site.ready(BACKENDS)
         load = bench.load(site, site.caller(SHARE * BACKENDS * model.capacity))
         async with load:
             await bench.wait(3.0)
+            await on_device(bench, site, victim)
             with bench.fault("b3 is stopped"), process.stopped(victim):
                 hung = bench.now()
                 await bench.wait(LEASE + 6.0)

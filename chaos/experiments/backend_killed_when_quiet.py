@@ -4,20 +4,16 @@ So few requests earn next to no retries, so what was lost must be paid from the 
 backends is killed while a request is on its device.
 """
 
-import asyncio
-
 from chaos.experiment import Bench, Experiment
 from chaos.faults import process
 from chaos.felt import repeated
 from chaos.invariants import no_request_executed_over, none_failed
-from chaos.processes import Process
-from chaos.site import Site
+from chaos.on_device import on_device
 
 BACKENDS = 3
 RATE = 5.0  # requests a second
 ROW = 0.3  # seconds
 KILLS = 4
-LOOK = 0.02  # seconds between two looks at what is executed
 
 
 async def run(bench: Bench) -> None:
@@ -30,7 +26,7 @@ async def run(bench: Bench) -> None:
             for kill in range(KILLS):
                 number = kill % BACKENDS
                 victim = victims[number]
-                lost.add(await _on_device(bench, site, victim))
+                lost.add(await on_device(bench, site, victim))
                 bench.step(f"kill -9 b{number}")
                 process.kill(victim)
                 await bench.wait(1.5)
@@ -42,16 +38,6 @@ async def run(bench: Bench) -> None:
         none_failed(load.history), no_request_executed_over(executions), repeated(again, KILLS)
     )
     bench.figure("repeated after a loss", f"{len(executions) - len(load.history)} requests")
-
-
-async def _on_device(bench: Bench, site: Site, victim: Process) -> int:
-    """Waits until the victim has just begun to work on a request; that request's number."""
-    while True:
-        executions = await asyncio.to_thread(site.executions, bench.began)
-        for each in executions:
-            if each.instance == str(victim.pid) and bench.now() - each.at < ROW / 2:
-                return each.number
-        await asyncio.sleep(LOOK)
 
 
 EXPERIMENT = Experiment(
