@@ -5,6 +5,8 @@ second of silence it gets no new calls. Two things see to that, and either is en
 silent are asked no more, and what picking reckons for calls that have been stuck.
 """
 
+import asyncio
+
 from chaos.experiment import Bench, Experiment
 from chaos.faults import process
 from chaos.felt import felt
@@ -14,6 +16,7 @@ from chaos.verdict import Verdict
 BACKENDS = 3
 SHARE = 0.5
 SILENCE = 1.0  # seconds after which a backend with work that says nothing gets no more
+BUSY = range(100_000, 100_024)  # numbers of requests at once before it, so that some are in it
 FEW = 0.05  # of the requests, where a busy machine has let the first of them come late
 
 
@@ -25,10 +28,14 @@ async def run(bench: Bench) -> None:
         load = bench.load(site, site.caller(SHARE * BACKENDS * model.capacity))
         async with load:
             await bench.wait(3.0, short=0.5)
+            caller = site.caller(0.0)
+            caught = asyncio.gather(*(load.ask(caller, number) for number in BUSY))
+            await asyncio.sleep(2 * model.row)
             hung = bench.now()
             with bench.fault("b2 is stopped"), process.stopped(victim):
                 await bench.wait(8.0, short=2.5)
                 healed = bench.now()
+            await caught
             await site.ready(BACKENDS)
             await bench.wait(4.0, short=0.5)
     executions = site.executions(bench.began)

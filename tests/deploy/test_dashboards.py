@@ -20,6 +20,7 @@ FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
 # What can't have data here, by metric, and why.
 NOT_HERE = {
     "penstock_gpu_": "there is no NVIDIA driver",
+    "penstock_tls_": "there is no TLS",
     "penstock_state_up": "one gateway shares its state with nobody",
     "penstock_rollout_status": "no route has a rollout",
     "penstock_cache_wrong_hits_total": "counted from the first on: no kept answer is wrong",

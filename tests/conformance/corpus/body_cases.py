@@ -24,7 +24,7 @@ PACKED = (
     _packed("gzip without its end", _GZIP[:-5], b"gzip", 400, "not one complete"),
     _packed("gzip with a tail", _GZIP + b"x", b"gzip", 400, "not one complete"),
     _packed("gzip of two members", _GZIP + _GZIP, b"gzip", 400, "not one complete"),
-    _packed("gzip with a wrong sum", _GZIP[:-8] + bytes(8), b"gzip", 400, "not what it says"),
+    _packed("gzip with a wrong sum", _GZIP[:-8] + bytes(8), b"gzip", 400, "not one complete"),
     _packed("gzip twice", gzip.compress(_GZIP), b"gzip, gzip", 415, "Content-Encoding"),
     _packed("two encodings", _GZIP, b"gzip\r\nContent-Encoding: gzip", 400, "each may be there"),
     _packed("bare deflate", zlib.compress(_GOOD, wbits=-15), b"deflate", 400, "not what it says"),

@@ -14,7 +14,7 @@ from tests.openai_server import Server, serving
 # Nothing here may be late, however busy the machine is; what is too slow has tests of its own.
 LIMITS = (
     f"body: {BODY}B, jsonBody: {BODY // 2}B, jsonInline: {BODY // 8}B,"
-    " headerTimeout: 100s, bodyTimeout: 100s"
+    " headerTimeout: 100s, bodyTimeout: 100s, bodies: 256MiB"
 )
 
 

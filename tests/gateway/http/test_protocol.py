@@ -50,7 +50,6 @@ MALFORMED = {
     "no colon": GET + b"abc\r\n\r\n",
     "bad name": GET + b"X(y): a\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
-    "empty Host": b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
     "two Hosts": GET + b"Host: b\r\n\r\n",
     "Host with a path": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
     "Host with a user": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
