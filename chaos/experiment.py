@@ -68,10 +68,15 @@ class Bench:
         await asyncio.sleep((seconds / 3 if short is None else short) if self.short else seconds)
 
     def timed(
-        self, row: float = 0.006, rows: int = 4, name: str = "timed", parts: int = 0
+        self,
+        row: float = 0.006,
+        rows: int = 4,
+        name: str = "timed",
+        parts: int = 0,
+        batch: float = 0.0,
     ) -> Timed:
-        """A repository of a device that takes `row` seconds for each row of a batch."""
-        return Timed(self.folder / f"models-{name}", row, rows, name, parts)
+        """A repository of a device that takes `batch` seconds, and `row` for each of its rows."""
+        return Timed(self.folder / f"models-{name}", row, rows, name, parts, batch)
 
     def site(self, model: Timed, **settings: Any) -> Site:
         """See Site."""

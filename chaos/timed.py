@@ -53,7 +53,7 @@ _UNARY = """
 def predict(inputs):
     numbers = inputs["number"]
     obey(numbers)
-    time.sleep({row} * len(numbers))
+    time.sleep({batch} + {row} * len(numbers))
     return {{"number": numbers}}
 """
 _IN_PARTS = """
@@ -76,21 +76,30 @@ warmUp: {{data: "off"}}
 class Timed:
     """A repository with the model; `row` is the seconds that a row takes, `rows` the largest batch.
 
+    Each batch takes `batch` seconds more, as on a real device, where large ones are cheaper.
     `name` tells several apart on one site. With `parts` it answers in so many, a `row` apart.
     """
 
     def __init__(
-        self, folder: Path, row: float, rows: int = 4, name: str = NAME, parts: int = 0
+        self,
+        folder: Path,
+        row: float,
+        rows: int = 4,
+        name: str = NAME,
+        parts: int = 0,
+        batch: float = 0.0,
     ) -> None:
         self.repository = folder
-        self.row = row
+        self.row, self.rows, self.batch = row, max(1, rows), batch
         self._notes = folder.parent / f"{folder.name}-executions"
         self._notes.mkdir(parents=True)
         self._orders = folder.parent / f"{folder.name}-orders"
         model = folder / name
         model.mkdir(parents=True)
         code = _CODE + (_IN_PARTS if parts else _UNARY)
-        code = code.format(notes=str(self._notes), orders=str(self._orders), row=row, parts=parts)
+        code = code.format(
+            notes=str(self._notes), orders=str(self._orders), row=row, parts=parts, batch=batch
+        )
         (model / "model.py").write_text(code)
         decoupled = "true" if parts else "false"
         most = 0 if parts else rows  # what answers in parts has one request at a time
@@ -99,7 +108,7 @@ class Timed:
     @property
     def capacity(self) -> float:
         """Requests of one row a second that one backend answers."""
-        return 1 / self.row
+        return self.rows / (self.batch + self.rows * self.row)
 
     def order(self, *orders: str, only: Process | None = None) -> None:
         """Replaces what was ordered, of all processes that have this repository or of one.
