@@ -1,8 +1,8 @@
 """The report as one page: no script, nothing fetched; each experiment with its time drawn."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 
+from chaos.document import document
 from chaos.experiment import Result
 from chaos.history import History
 from chaos.promises import PROMISES
@@ -11,7 +11,6 @@ from chaos.timeline import timeline
 from chaos.verdict import Verdict
 from gateway.reports.markup import Markup, element, visible
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LONGEST = 600  # characters of a sentence
 _CLASSES = {"kept": "met", "broken": "missed", "not run": "open"}
 
@@ -20,36 +19,10 @@ def page(
     found: Sequence[Result], histories: Mapping[str, Mapping[str, History]], machine: str
 ) -> str:
     """`histories` are those of each experiment by name."""
-    return "<!doctype html>\n" + element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", "Chaos report"),
-            element("style", _style("gateway.reports", "report.css")),
-            element("style", _style("chaos", "report.css")),
-        ),
-        element(
-            "body",
-            element(
-                "header",
-                element("p", "Penstock", class_="brand"),
-                element("h1", "Chaos report"),
-            ),
-            element("p", summary(found), class_="headline"),
-            element("p", machine, class_="dim"),
-            _overview(found),
-            element("main", *[_experiment(each, histories.get(each.name, {})) for each in found]),
-        ),
-        lang="en",
+    sections = [_experiment(each, histories.get(each.name, {})) for each in found]
+    return document(
+        "Chaos report", summary(found), machine, _overview(found), element("main", *sections)
     )
-
-
-def _style(package: str, name: str) -> Markup:
-    return Markup(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def _overview(found: Sequence[Result]) -> Markup:

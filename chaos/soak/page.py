@@ -1,9 +1,9 @@
 """A soak as one page: what was held against it, and each process's curves. No script."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from statistics import median
 
+from chaos.document import document
 from chaos.soak.run import STEADY, Soak
 from chaos.soak.samples import QUEUES, Sample, series
 from chaos.verdict import Verdict
@@ -11,7 +11,6 @@ from gateway.reports.markup import Markup, element
 from gateway.reports.scale import Scale, around, ticks
 from gateway.reports.svg import Axis, curves, line, plot
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _POINTS = 360  # of a curve; each is the median of what was seen in its time
 # Field, title, and what a value is divided by and shown with.
 _PLOTS = (
@@ -28,39 +27,18 @@ def page(found: Soak, about: str) -> str:
     verdicts = found.verdicts()
     kept = all(each.holds for each in verdicts)
     headline = "Nothing grew." if kept else "Not everything is flat."
-    return "<!doctype html>\n" + element(
-        "html",
+    return document(
+        "Soak report",
+        headline,
+        about,
         element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", "Soak report"),
-            element("style", _style("gateway.reports", "report.css")),
-            element("style", _style("chaos", "report.css")),
+            "main",
+            _table(verdicts),
+            _asked(found),
+            *[_process(found.samples, name) for name in STEADY],
+            _queues(found.samples),
         ),
-        element(
-            "body",
-            element(
-                "header", element("p", "Penstock", class_="brand"), element("h1", "Soak report")
-            ),
-            element("p", headline, class_="headline"),
-            element("p", about, class_="dim"),
-            element(
-                "main",
-                _table(verdicts),
-                _asked(found),
-                *[_process(found.samples, name) for name in STEADY],
-                _queues(found.samples),
-            ),
-        ),
-        lang="en",
     )
-
-
-def _style(package: str, name: str) -> Markup:
-    return Markup(files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
 def _table(verdicts: Sequence[Verdict]) -> Markup:

@@ -91,7 +91,7 @@ def _algorithms(secret: bytes, issuers: Issuers) -> Iterator[tuple[str, str]]:
 def _headers(issuers: Issuers) -> Iterator[tuple[str, dict[str, Any]]]:
     for place in ("jku", "x5u"):
         yield place, {place: f"{issuers.url}/stolen"}
-        yield f"{place} of a file", {place: "file:///etc/passwd"}
+        yield f"{place} of a file", {place: "file:///keys.json"}
     yield "jwk", {"jwk": {"kty": "oct", "k": "AAAA"}}
     yield "x5c", {"x5c": ["AAAA"]}
     yield "crit", {"crit": ["exp"]}
